@@ -1,0 +1,88 @@
+# Design: a single function for all penalties, bounds and solvers. Two dual points are tried: the
+# largest multiple of the residual at which every conjugate is finite, and the multiple at which
+# |c_j| <= l1_j holds for every feature; a ridge part makes the first finite but not always better.
+
+from libc.math cimport fabs
+
+from fastreg._core.penalty cimport Penalty, feasible_scale, fenchel_gap, violation
+
+
+cdef inline double stationary(Penalty h, Py_ssize_t j, double w) noexcept nogil:
+    if w > 0.0:
+        return h.l1[j] + h.l2[j] * w
+    if w < 0.0:
+        return h.l2[j] * w - h.l1[j]
+    return 0.0
+
+
+cdef double NEGLIGIBLE = 1e-14
+
+
+cdef struct Point:
+    Penalty h
+    Py_ssize_t p
+    const double* w
+    const double* c
+    const double* norm
+    double radius
+    double noise
+    const char* exact
+    double residual_square
+
+
+cdef inline double excused(Point* at, Py_ssize_t j) noexcept nogil:
+    """The violation of coordinate j where it is within rounding; zero otherwise."""
+    cdef double excess
+    if at.noise == 0.0 or at.h.l2[j] > 0.0:
+        return 0.0
+    excess = violation(at.h, j, at.w[j], at.c[j])
+    return excess if 0.0 < excess <= at.noise * at.norm[j] else 0.0
+
+
+cdef double gap_at(Point* at, double kappa) noexcept nogil:
+    cdef double gap = 0.5 * (1.0 - kappa) * (1.0 - kappa) * at.residual_square
+    cdef double slack, low, high, excess
+    cdef Py_ssize_t j
+    for j in range(at.p):
+        if at.exact != NULL and at.exact[j]:
+            if kappa < 1.0 or at.h.l2[j] > 0.0:
+                gap += fenchel_gap(
+                    at.h, j, at.w[j], kappa * stationary(at.h, j, at.w[j]))
+            continue
+        excess = excused(at, j)
+        if excess > 0.0:
+            gap += 0.5 * excess * excess / (NEGLIGIBLE * at.norm[j] * at.norm[j])
+            gap += (1.0 - kappa) * at.h.l1[j] * fabs(at.w[j])
+            continue
+        slack = at.norm[j] * at.radius if at.radius > 0.0 else 0.0
+        low = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] - slack))
+        high = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] + slack)) if slack > 0.0 else low
+        gap += max(low, high)
+    return gap
+
+
+cdef Certificate certify(
+    Penalty h, Py_ssize_t p, const double* w, const double* c, const double* norm, double radius,
+    double noise, const char* exact, double residual_square) noexcept nogil:
+    cdef Point at = Point(h, p, w, c, norm, radius, noise, exact, residual_square)
+    cdef double finite = 1.0, below = 1.0, slack, size
+    cdef Py_ssize_t j
+    cdef Certificate best, other
+    for j in range(p):
+        if exact != NULL and exact[j] or h.lower[j] == h.upper[j]:
+            continue
+        slack = norm[j] * radius if radius > 0.0 else 0.0
+        size = fabs(c[j]) + slack
+        if size <= h.l1[j] or excused(&at, j) > 0.0:
+            continue
+        finite = min(finite, feasible_scale(h, j, c[j] + slack))
+        finite = min(finite, feasible_scale(h, j, c[j] - slack))
+        below = min(below, h.l1[j] / size)
+    best.kappa = finite
+    best.gap = gap_at(&at, finite)
+    if below < finite:
+        other.kappa = below
+        other.gap = gap_at(&at, below)
+        if other.gap < best.gap:
+            best = other
+    return best

@@ -1,0 +1,23 @@
+# The design matrix as a handful of verbs. A solver cimports `Design` and never learns what the
+# matrix is made of. Every verb speaks of the standardised columns
+#     z_j = (x_j - shift_j) * scale_j
+# where shift is zero without an intercept and scale is a power of two that brings z_j to unit size.
+# A design is immutable once `set_units` has been called, and may be shared between threads.
+
+# run pending signal handlers; return whether the deadline (monotonic seconds) has passed
+cdef int check_interrupt(double deadline=*) except -1 nogil
+
+cdef class Design:
+    cdef readonly Py_ssize_t n_samples
+    cdef readonly Py_ssize_t n_features
+    cdef double[::1] _shift
+    cdef double[::1] _scale
+    # out[j] = sum_i v[i] z_ij for all features: one pass over X
+    cdef int correlate(self, const double* v, double* out) except -1 nogil
+    # out[i] += sum_k coef[k] z_{i, columns[k]}
+    cdef int add_columns(
+        self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil
+    # rows and columns first_new.. of the symmetric matrix out[a, b] = sum_i weight[i] z_ia z_ib
+    cdef int gram(
+        self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
+        double[:, ::1] out) except -1

@@ -1,0 +1,28 @@
+# The maintained Cholesky factor L L' of a growing and shrinking symmetric matrix: append or delete
+# one row in O(size^2). Used by `quadratic` for its active set; holds no Python objects but buffers.
+
+from cython cimport final
+
+
+@final
+cdef class Factor:
+    cdef readonly Py_ssize_t size
+    cdef double[::1] _rows       # lower triangle, packed row by row
+    cdef double[::1] _row        # the row that is being appended, or a rotation's sines
+    cdef double[::1] _cosine
+    cdef int[::1] member         # which coordinate each row stands for
+
+    cdef reserve(self, Py_ssize_t capacity)
+    cdef void clear(self) noexcept nogil
+    # append a row; `column` is the new column of the matrix against the members in order.
+    # False: the coordinate depends on the members; then `column` holds the weights that express it
+    cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil
+    # append the row that `append` has just refused, its pivot raised to the smallest accepted one;
+    # returns by how much
+    cdef double force(self, int coordinate, double diagonal) noexcept nogil
+    cdef void delete(self, Py_ssize_t k) noexcept nogil
+    cdef void solve(self, double* x) noexcept nogil
+    # x becomes L^-1 x: its squared length is x'(LL')^-1 x
+    cdef void solve_half(self, double* x) noexcept nogil
+    cdef void _solve_other_half(self, double* x) noexcept nogil
+    cdef void _push(self, int coordinate, double pivot) noexcept nogil

@@ -1,0 +1,7 @@
+from typing import final
+
+@final
+class Factor:
+    @property
+    def size(self) -> int: ...
+    def __init__(self) -> None: ...

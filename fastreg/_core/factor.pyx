@@ -1,0 +1,111 @@
+# Design: rows of L are packed one behind the other, so that both triangular solves and the append
+# read contiguous memory, and growing never moves a number. Deleting a row shifts the later ones up
+# and rotates the superdiagonal away.
+
+import numpy as np
+
+from cython cimport final
+from libc.math cimport hypot, sqrt
+from libc.string cimport memmove
+
+from fastreg._core.kernels cimport axpy, dot
+
+# A pivot below this share of its diagonal is rounding noise: the column depends on the others.
+cdef double DEPENDENT = 1e-11
+
+
+@final
+cdef class Factor:
+    """Cholesky factor of a symmetric positive definite matrix whose members come and go."""
+
+    def __init__(self):
+        self.size = 0
+        self.reserve(1)
+
+    cdef reserve(self, Py_ssize_t capacity):
+        cdef Py_ssize_t used = self.size * (self.size + 1) // 2
+        if self.member is not None and self.member.shape[0] >= capacity:
+            return
+        rows = np.empty(capacity * (capacity + 1) // 2)
+        member = np.empty(capacity, dtype=np.int32)
+        if self.size:
+            rows[:used] = self._rows[:used]
+            member[:self.size] = self.member[:self.size]
+        self._rows = rows
+        self.member = member
+        self._row = np.empty(capacity)
+        self._cosine = np.empty(capacity)
+
+    cdef void clear(self) noexcept nogil:
+        self.size = 0
+
+    cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil:
+        cdef Py_ssize_t a = self.size, i
+        cdef double* row = &self._row[0]
+        cdef double pivot
+        for i in range(a):
+            row[i] = column[i]
+        self.solve_half(row)
+        pivot = diagonal - dot(row, row, a)
+        if pivot > DEPENDENT * diagonal:
+            self._push(coordinate, pivot)
+            return True
+        for i in range(a):
+            column[i] = row[i]
+        self._solve_other_half(column)
+        return False
+
+    cdef double force(self, int coordinate, double diagonal) noexcept nogil:
+        cdef double pivot = diagonal - dot(&self._row[0], &self._row[0], self.size)
+        self._push(coordinate, DEPENDENT * diagonal)
+        return DEPENDENT * diagonal - pivot
+
+    cdef void _push(self, int coordinate, double pivot) noexcept nogil:
+        cdef Py_ssize_t i, a = self.size
+        cdef double* target = &self._rows[a * (a + 1) // 2]
+        for i in range(a):
+            target[i] = self._row[i]
+        target[a] = sqrt(pivot)
+        self.member[a] = coordinate
+        self.size = a + 1
+
+    cdef void delete(self, Py_ssize_t k) noexcept nogil:
+        cdef double* sine = &self._row[0]
+        cdef double* cosine = &self._cosine[0]
+        cdef double* x
+        cdef double r, left, right
+        cdef Py_ssize_t i, j
+        for i in range(k, self.size - 1):
+            x = &self._rows[(i + 1) * (i + 2) // 2]  # row i + 1 becomes row i
+            right = x[k]
+            for j in range(k, i):
+                left = right
+                right = x[j + 1]
+                x[j] = cosine[j] * left + sine[j] * right
+                right = cosine[j] * right - sine[j] * left
+            r = hypot(right, x[i + 1])
+            cosine[i] = right / r
+            sine[i] = x[i + 1] / r
+            x[i] = r
+            memmove(&self._rows[i * (i + 1) // 2], x, (i + 1) * sizeof(double))
+            self.member[i] = self.member[i + 1]
+        self.size -= 1
+
+    cdef void solve(self, double* x) noexcept nogil:
+        self.solve_half(x)
+        self._solve_other_half(x)
+
+    cdef void solve_half(self, double* x) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double* row
+        for i in range(self.size):
+            row = &self._rows[i * (i + 1) // 2]
+            x[i] = (x[i] - dot(row, x, i)) / row[i]
+
+    cdef void _solve_other_half(self, double* x) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double* row
+        for i in range(self.size - 1, -1, -1):
+            row = &self._rows[i * (i + 1) // 2]
+            x[i] /= row[i]
+            axpy(-x[i], row, x, i)

@@ -1,0 +1,53 @@
+# Penalised least squares over a whole design, in standardised units:
+#     1/2 sum_i weight_i (y_i - z_i'w)^2 + sum_j l1_j |w_j| + l2_j/2 w_j^2,   lower <= w <= upper
+# with the weights summing to one and, with an intercept, the residual centred. Every method holds
+# one and speaks to the design only through it.
+
+from cython cimport final
+
+from fastreg._core.certificate cimport Certificate
+from fastreg._core.design cimport Design
+from fastreg._core.penalty cimport Penalty
+from fastreg._core.quadratic cimport Quadratic
+
+
+@final
+cdef class LeastSquares:
+    cdef readonly Design design
+    cdef readonly bint centred
+    cdef readonly Py_ssize_t n_passes
+    cdef const double[::1] weight
+    cdef double[::1] y
+    cdef double[::1] w
+    cdef double[::1] c              # correlations z_j'(weight * residual)
+    cdef double[::1] residual
+    cdef double[::1] norm           # sqrt of sum_i weight_i z_ij^2
+    cdef double square              # sum_i weight_i residual_i^2
+    cdef bint is_true               # do c and square come from X (not from a Gram matrix)?
+    cdef readonly double residual_mean  # what the intercept took from the residual
+    cdef double[::1] _l1_factor
+    cdef double[::1] _l2_factor
+    cdef double[::1] l1
+    cdef double[::1] l2
+    cdef double[::1] lower
+    cdef double[::1] upper
+    cdef Penalty penalty
+    cdef double[::1] _weighted
+    cdef char[::1] _exact
+    cdef int[::1] _columns
+    cdef double[::1] _coef
+
+    cdef void set_strength(self, double l1, double l2) noexcept nogil
+    # residual of the current w, from the columns of its support
+    cdef int update_residual(self) except -1 nogil
+    # c of the current residual: one pass over X
+    cdef int update_correlation(self) except -1 nogil
+    # gap of the current w; members of the (synchronised) quadratic may be corrected by a Newton
+    # step first; None where there is none. radius returns the size of that correction
+    cdef Certificate certify(self, Quadratic quadratic, double target, double* radius) noexcept
+    # the same of the plain residual, excusing no rounding: sound whatever the conditioning
+    cdef Certificate certify_strictly(self) noexcept
+    cdef bint is_movable(self, Py_ssize_t j) noexcept nogil
+    cdef void _flag_dependent(self, Quadratic quadratic, char flag) noexcept nogil
+    # rounding of a correlation, in units of its norm
+    cdef double noise(self) noexcept nogil

@@ -1,0 +1,212 @@
+# Design: the state of a fit (w, residual, correlations) lives here and nowhere else, so that a
+# method can take over where another one stopped, and the certificate is the same for all.
+
+import numpy as np
+
+from cython cimport final
+from libc.math cimport INFINITY, fabs, sqrt
+
+from fastreg._core cimport certificate
+from fastreg._core.certificate cimport Certificate
+from fastreg._core.design cimport Design
+from fastreg._core.penalty cimport violation
+from fastreg._core.quadratic cimport Membership, Quadratic
+
+cdef double EPSILON = 2.220446049250313e-16
+
+
+@final
+cdef class LeastSquares:
+    """A penalised least-squares problem in standardised units, and the state of its solution."""
+
+    def __init__(self, Design design, weight, bint centred, norm):
+        cdef Py_ssize_t n = design.n_samples, p = design.n_features
+        self.design = design
+        self.weight = weight
+        self.centred = centred
+        self.n_passes = 0
+        self.norm = norm
+        self._l1_factor = np.zeros(p)
+        self._l2_factor = np.zeros(p)
+        self.lower = np.full(p, -np.inf)
+        self.upper = np.full(p, np.inf)
+        self.l1 = np.zeros(p)
+        self.l2 = np.zeros(p)
+        self.y = np.zeros(n)
+        self.w = np.zeros(p)
+        self.c = np.zeros(p)
+        self.residual = np.zeros(n)
+        self._weighted = np.empty(n)
+        self._exact = np.zeros(p, dtype=np.int8)
+        self._columns = np.empty(p, dtype=np.int32)
+        self._coef = np.empty(p)
+        self.penalty.l1 = &self.l1[0]
+        self.penalty.l2 = &self.l2[0]
+        self.penalty.lower = &self.lower[0]
+        self.penalty.upper = &self.upper[0]
+
+    def set_penalty(self, l1_factor, l2_factor, lower, upper):
+        """Take the factors of the strengths and the bounds, one a feature."""
+        np.asarray(self._l1_factor)[:] = l1_factor
+        np.asarray(self._l2_factor)[:] = l2_factor
+        np.asarray(self.lower)[:] = lower
+        np.asarray(self.upper)[:] = upper
+
+    def start(self, y, w):
+        """Take a response (already centred) and a first w; compute residual and correlations."""
+        self.y = np.array(y, dtype=np.float64)
+        np.asarray(self.w)[:] = np.clip(w, self.lower, self.upper)
+        self.update_residual()
+        self.update_correlation()
+
+    def place(self, w):
+        """Move to w; recompute residual and correlations."""
+        np.asarray(self.w)[:] = w
+        self.update_residual()
+        self.update_correlation()
+
+    def residual_array(self):
+        """Return a copy of the residual."""
+        return np.array(self.residual)
+
+    def response_array(self):
+        """Return a copy of the response."""
+        return np.array(self.y)
+
+    def certify_plain(self):
+        """Return (gap, kappa) of the current point."""
+        cdef double radius
+        proof = self.certify(None, 0.0, &radius)
+        return proof.gap, proof.kappa
+
+    def strengthen(self, double l1, double l2):
+        """Set the strengths of both parts of the penalty."""
+        self.set_strength(l1, l2)
+
+    def state(self):
+        """Return copies of w and the correlations, and the weighted square of the residual."""
+        return np.array(self.w), np.array(self.c), self.square
+
+    def penalty_value(self):
+        """Return sum_j l1_j |w_j| + l2_j/2 w_j^2."""
+        w = np.asarray(self.w)
+        return float(np.asarray(self.l1) @ np.abs(w) + 0.5 * np.asarray(self.l2) @ (w * w))
+
+    def penalty_of(self, w, double l1, double l2):
+        """Return the penalty of another point at other strengths."""
+        return float(
+            l1 * (np.asarray(self._l1_factor) @ np.abs(w))
+            + 0.5 * l2 * (np.asarray(self._l2_factor) @ (w * w)))
+
+    def violation(self):
+        """Return the largest distance of a correlation to the subdifferential, over norm_j."""
+        cdef double largest = 0.0
+        cdef Py_ssize_t j
+        for j in range(self.design.n_features):
+            if self.is_movable(j):
+                largest = max(
+                    largest, violation(self.penalty, j, self.w[j], self.c[j]) / self.norm[j])
+        return largest
+
+    def certified_zero(self, double gap, double kappa, double radius):
+        """Return which features are zero at every optimum (gap-safe sphere)."""
+        c, norm = np.asarray(self.c), np.asarray(self.norm)
+        lower, upper = np.asarray(self.lower), np.asarray(self.upper)
+        slack = norm * (kappa * radius + sqrt(2.0 * max(gap, 0.0)))
+        cannot_rise = (upper <= 0.0) | (kappa * c + slack < self.l1)
+        cannot_fall = (lower >= 0.0) | (-kappa * c + slack < self.l1)
+        return cannot_rise & cannot_fall & (lower <= 0.0) & (upper >= 0.0)
+
+    cdef bint is_movable(self, Py_ssize_t j) noexcept nogil:
+        return self.lower[j] < self.upper[j] and self.norm[j] > 0.0
+
+    cdef void set_strength(self, double l1, double l2) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.design.n_features):
+            self.l1[j] = l1 * self._l1_factor[j]
+            self.l2[j] = l2 * self._l2_factor[j]
+
+    cdef int update_residual(self) except -1 nogil:
+        cdef Py_ssize_t i, j, m = 0, n = self.design.n_samples
+        cdef double* r = &self.residual[0]
+        cdef double mean = 0.0, square = 0.0
+        for j in range(self.design.n_features):
+            if self.w[j] != 0.0:
+                self._columns[m] = <int>j
+                self._coef[m] = -self.w[j]
+                m += 1
+        for i in range(n):
+            r[i] = self.y[i]
+        if m:
+            self.design.add_columns(&self._columns[0], m, &self._coef[0], r)
+        if self.centred:
+            for i in range(n):
+                mean += self.weight[i] * r[i]
+            for i in range(n):
+                r[i] -= mean
+        for i in range(n):
+            square += self.weight[i] * r[i] * r[i]
+        self.residual_mean = mean
+        self.square = square
+        return 0
+
+    cdef int update_correlation(self) except -1 nogil:
+        cdef Py_ssize_t i
+        for i in range(self.design.n_samples):
+            self._weighted[i] = self.weight[i] * self.residual[i]
+        self.n_passes += 1
+        self.is_true = True
+        return self.design.correlate(&self._weighted[0], &self.c[0])
+
+    cdef Certificate certify(self, Quadratic quadratic, double target, double* radius) noexcept:
+        cdef Py_ssize_t k, p = self.design.n_features
+        cdef int feature
+        cdef double extra, noise
+        cdef Certificate plain, corrected
+        radius[0] = 0.0
+        noise = self.noise()
+        plain = certificate.certify(self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], 0.0,
+                                    noise, NULL, self.square)
+        if quadratic is None or plain.gap <= target:
+            return plain
+        if self.is_true:
+            quadratic.load(&self.w[0], &self.c[0], self.square)
+        extra = quadratic.decrement()
+        if extra == INFINITY:
+            return plain
+        for k in range(quadratic.factor.size):
+            feature = quadratic.column[quadratic.factor.member[k]]
+            self._exact[feature] = 1
+            self.w[feature] += quadratic._step[k]
+        self._flag_dependent(quadratic, 1)
+        corrected = certificate.certify(
+            self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], sqrt(extra), noise,
+            &self._exact[0], self.square)
+        self._flag_dependent(quadratic, 0)
+        for k in range(quadratic.factor.size):
+            feature = quadratic.column[quadratic.factor.member[k]]
+            self._exact[feature] = 0
+            self.w[feature] = quadratic.u[quadratic.factor.member[k]]
+        corrected.gap += 0.5 * extra
+        if corrected.gap < plain.gap:
+            radius[0] = sqrt(extra)
+            return corrected
+        return plain
+
+    cdef Certificate certify_strictly(self) noexcept:
+        return certificate.certify(
+            self.penalty, self.design.n_features, &self.w[0], &self.c[0], &self.norm[0], 0.0, 0.0,
+            NULL, self.square)
+
+    cdef void _flag_dependent(self, Quadratic quadratic, char flag) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(quadratic.size):
+            if quadratic.is_member[j] == Membership.DEPENDENT:
+                self._exact[quadratic.column[j]] = flag
+
+    cdef double noise(self) noexcept nogil:
+        cdef double size = sqrt(self.square)
+        cdef Py_ssize_t j
+        for j in range(self.design.n_features):
+            size += self.norm[j] * fabs(self.w[j])
+        return 16.0 * EPSILON * size

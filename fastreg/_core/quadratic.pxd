@@ -1,0 +1,76 @@
+# The one exact solver:  minimise  1/2 u'G u - q'u + sum_j h_j(u_j)  over the working set.
+# Coordinate descent with soft-thresholding finds the support and the signs; a Newton step on the
+# maintained Cholesky factor of G over the support finishes to machine precision.
+
+from cython cimport final
+
+from fastreg._core.design cimport Design
+from fastreg._core.factor cimport Factor
+from fastreg._core.penalty cimport Penalty
+
+cdef enum Membership:
+    OUTSIDE = 0
+    MEMBER = 1
+    DEPENDENT = 2   # free and unpenalised, but expressed by members: left where it is
+    FORCED = 3      # nearly dependent: a member with a raised pivot
+
+
+@final
+cdef class Quadratic:
+    cdef readonly Py_ssize_t size
+    cdef readonly Py_ssize_t n_sweeps
+    cdef int[::1] column           # the feature behind each coordinate
+    cdef double[:, ::1] gram
+    cdef double[::1] u
+    cdef double[::1] c             # q - G u: correlations of the residual
+    cdef double[::1] norm          # sqrt of the diagonal of G
+    cdef char[::1] is_member       # a Membership: its place in the factor
+    cdef double[::1] _excess       # by how much the pivot of a forced member was raised
+    cdef Factor factor
+    cdef double[::1] _base_u       # where c was last known exactly
+    cdef double[::1] _base_c
+    cdef double _base_square
+    cdef double[::1] _l1
+    cdef double[::1] _l2
+    cdef double[::1] _lower
+    cdef double[::1] _upper
+    cdef double[::1] _step
+    cdef double[::1] _corrected
+    cdef Penalty _penalty
+
+    cdef extend(self, Design design, int[::1] columns, const double[::1] weight)
+    # penalty of the whole problem, indexed by feature; forgets the factor if the ridge part changed
+    cdef void set_penalty(self, Penalty h) noexcept nogil
+    # start from u with known correlations c and squared residual (all indexed by feature)
+    cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil
+    cdef void store(self, double* u, double* c) noexcept nogil
+    cdef double residual_square(self) noexcept nogil
+    # what rounding of G and c can add to a gap that was computed from them alone
+    cdef double rounding(self) noexcept nogil
+    # rounding of a correlation, in units of its norm
+    cdef double noise(self, double square) noexcept nogil
+    # move the free coordinates into the factor without a step (those that depend on it may slide)
+    cdef void synchronise(self) noexcept nogil
+    # solve to the target gap (restricted to the working set); writes n_sweeps of this call;
+    # returns whether the deadline stopped it
+    cdef bint minimise(
+        self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil
+    # virtual Newton step: writes it to `_step`, returns its squared length in the metric of the
+    # Hessian, or infinity where it would leave the face of the current support
+    cdef double decrement(self) noexcept nogil
+
+    cdef _reserve(self, Py_ssize_t capacity)
+    cdef void _forget_factor(self) noexcept nogil
+    cdef void _refresh(self) noexcept nogil
+    cdef bint _is_free(self, Py_ssize_t j) noexcept nogil
+    cdef double _slope(self, Py_ssize_t j) noexcept nogil
+    cdef double _room(self, Py_ssize_t j, double velocity) noexcept nogil
+    cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
+    cdef Py_ssize_t _sweep(self) noexcept nogil
+    cdef void _admit(self, Py_ssize_t j) noexcept nogil
+    cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil
+    cdef void _expel(self, Py_ssize_t k) noexcept nogil
+    cdef double _size(self) noexcept nogil
+    cdef void _move(self, Py_ssize_t j, double distance) noexcept nogil
+    cdef void _newton(self) noexcept nogil
+    cdef double _restricted_gap(self) noexcept nogil

@@ -1,0 +1,9 @@
+from typing import final
+
+@final
+class Quadratic:
+    @property
+    def n_sweeps(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    def __init__(self) -> None: ...

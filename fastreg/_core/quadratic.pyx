@@ -1,0 +1,393 @@
+# Design: G is kept complete and symmetric, so that moving one coordinate is one contiguous axpy on
+# the correlations c. Both moves (a sweep, a Newton step stopped at the first boundary) lower the
+# objective, so they may follow each other in any order. The factor holds the free coordinates:
+# nonzero (or unpenalised) and strictly between their bounds. A coordinate that depends on the
+# members is moved along the null direction until something reaches zero or a bound, so the support
+# never outgrows the rank. Correlations are recomputed from the last exactly known point before
+# they are trusted: rounding does not accumulate over the sweeps.
+
+import numpy as np
+
+from cython cimport final
+from libc.math cimport INFINITY, fabs, sqrt
+
+from fastreg._core.certificate cimport NEGLIGIBLE, Certificate, certify
+from fastreg._core.design cimport Design, check_interrupt
+from fastreg._core.factor cimport Factor
+from fastreg._core.kernels cimport axpy
+from fastreg._core.penalty cimport Penalty, prox
+
+cdef enum:
+    SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
+    PATIENCE = 20                # looks without progress before giving up
+    WORK_A_CHECK = 1 << 27       # multiplications between two looks at signals and the clock
+
+cdef double FAR = 1e3  # steps along a null direction, in units of the prediction
+cdef double TOO_FAR = 1e6  # the same for a Newton step
+cdef double ROUNDING = 8 * 2.220446049250313e-16
+
+
+@final
+cdef class Quadratic:
+    """The quadratic problem of a working set, its solver and its state."""
+
+    def __init__(self):
+        self.size = 0
+        self.column = np.empty(0, dtype=np.int32)
+        self.factor = Factor()
+        self._reserve(1)
+
+    cdef _reserve(self, Py_ssize_t capacity):
+        cdef Py_ssize_t m = self.size
+        gram = np.zeros((capacity, capacity))
+        if m:
+            gram[:m, :m] = self.gram[:m, :m]
+        self.gram = gram
+        self.u = _grown(self.u, m, capacity)
+        self.c = _grown(self.c, m, capacity)
+        self.norm = _grown(self.norm, m, capacity)
+        self._base_u = _grown(self._base_u, m, capacity)
+        self._base_c = _grown(self._base_c, m, capacity)
+        self._l1 = _grown(self._l1, m, capacity)
+        self._l2 = _grown(self._l2, m, capacity)
+        self._lower = _grown(self._lower, m, capacity)
+        self._upper = _grown(self._upper, m, capacity)
+        self._step = np.empty(capacity)
+        self._excess = np.zeros(capacity)
+        self._corrected = np.empty(capacity)
+        is_member = np.zeros(capacity, dtype=np.int8)
+        if m:
+            is_member[:m] = self.is_member[:m]
+        self.is_member = is_member
+        self._penalty.l1 = &self._l1[0]
+        self._penalty.l2 = &self._l2[0]
+        self._penalty.lower = &self._lower[0]
+        self._penalty.upper = &self._upper[0]
+        self.factor.reserve(capacity)
+
+    cdef extend(self, Design design, int[::1] columns, const double[::1] weight):
+        cdef Py_ssize_t old = self.size, new = columns.shape[0], capacity = self.u.shape[0], j
+        if new == 0:
+            return
+        self.column = np.concatenate([self.column, columns])
+        if old + new > capacity:
+            self._reserve(min(max(old + new, 2 * old), design.n_features))
+        design.gram(self.column, old, weight, self.gram)
+        self.size = old + new
+        for j in range(old, self.size):
+            self.norm[j] = sqrt(self.gram[j, j])
+            self.is_member[j] = 0
+
+    cdef void set_penalty(self, Penalty h) noexcept nogil:
+        cdef Py_ssize_t j
+        cdef int feature
+        cdef bint same_ridge = True
+        for j in range(self.size):
+            feature = self.column[j]
+            same_ridge = same_ridge and self._l2[j] == h.l2[feature]
+            self._l1[j] = h.l1[feature]
+            self._l2[j] = h.l2[feature]
+            self._lower[j] = h.lower[feature]
+            self._upper[j] = h.upper[feature]
+        if not same_ridge:
+            self._forget_factor()
+
+    cdef void _forget_factor(self) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            self.is_member[j] = Membership.OUTSIDE
+        self.factor.clear()
+
+    cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            self._base_u[j] = self.u[j] = u[self.column[j]]
+            self._base_c[j] = self.c[j] = c[self.column[j]]
+        self._base_square = residual_square
+
+    cdef void store(self, double* u, double* c) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            u[self.column[j]] = self.u[j]
+            c[self.column[j]] = self.c[j]
+
+    cdef double residual_square(self) noexcept nogil:
+        cdef double change = 0.0
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            change += (self._base_c[j] + self.c[j]) * (self.u[j] - self._base_u[j])
+        return max(0.0, self._base_square - change)
+
+    cdef double _size(self) noexcept nogil:
+        """Sum of norm_j |u_j|: what may cancel in a prediction."""
+        cdef double size = 0.0
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            size += self.norm[j] * fabs(self.u[j])
+        return size
+
+    cdef double rounding(self) noexcept nogil:
+        cdef double size = self._size()
+        return ROUNDING * size * size
+
+    cdef double noise(self, double square) noexcept nogil:
+        return 2.0 * ROUNDING * (sqrt(square) + self._size())
+
+    cdef void _refresh(self) noexcept nogil:
+        """Recompute the correlations from the base point."""
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            self.c[j] = self._base_c[j]
+        for j in range(self.size):
+            if self.u[j] != self._base_u[j]:
+                axpy(self._base_u[j] - self.u[j], &self.gram[j, 0], &self.c[0], self.size)
+
+    cdef bint _is_free(self, Py_ssize_t j) noexcept nogil:
+        return (
+            self._lower[j] < self.u[j] < self._upper[j]
+            and (self.u[j] != 0.0 or self._l1[j] == 0.0)
+            and self.gram[j, j] > 0.0
+        )
+
+    cdef double _slope(self, Py_ssize_t j) noexcept nogil:
+        """Minus the derivative of the objective along a free coordinate."""
+        cdef double sign = 1.0 if self.u[j] > 0.0 else (-1.0 if self.u[j] < 0.0 else 0.0)
+        return self.c[j] - self._l1[j] * sign - self._l2[j] * self.u[j]
+
+    cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil:
+        """Where coordinate j must stop: at zero, if that is a kink ahead of it, or at a bound."""
+        if velocity > 0.0:
+            return 0.0 if self._l1[j] > 0.0 and self.u[j] < 0.0 < self._upper[j] else self._upper[j]
+        return 0.0 if self._l1[j] > 0.0 and self.u[j] > 0.0 > self._lower[j] else self._lower[j]
+
+    cdef double _room(self, Py_ssize_t j, double velocity) noexcept nogil:
+        if velocity == 0.0:
+            return INFINITY
+        return (self._boundary(j, velocity) - self.u[j]) / velocity
+
+    cdef Py_ssize_t _sweep(self) noexcept nogil:
+        """One round of coordinate descent; return how many coordinates changed their face."""
+        cdef Py_ssize_t j, changed = 0
+        cdef double old, new, diagonal
+        for j in range(self.size):
+            diagonal = self.gram[j, j]
+            old = self.u[j]
+            if not diagonal > 0.0:
+                continue
+            if old == 0.0 and fabs(self.c[j]) <= self._l1[j] * (1.0 + 1e-14):
+                continue
+            new = prox(self._penalty, j, self.c[j] + diagonal * old, diagonal)
+            if new != old:
+                axpy(old - new, &self.gram[j, 0], &self.c[0], self.size)
+                self.u[j] = new
+                changed += self._is_free(j) != (self.is_member[j] != Membership.OUTSIDE)
+        return changed
+
+    cdef void synchronise(self) noexcept nogil:
+        cdef Py_ssize_t k, j, work = 0
+        for k in range(self.factor.size - 1, -1, -1):
+            j = self.factor.member[k]
+            if not self._is_free(j):
+                self._expel(k)
+        for j in range(self.size):
+            if self.is_member[j] == Membership.DEPENDENT:
+                self.is_member[j] = Membership.OUTSIDE
+        for j in range(self.size):
+            if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
+                self._admit(j)
+                work += self.factor.size * self.factor.size
+                if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
+                    return
+
+    cdef void _expel(self, Py_ssize_t k) noexcept nogil:
+        self.is_member[self.factor.member[k]] = Membership.OUTSIDE
+        self.factor.delete(k)
+
+    cdef void _admit(self, Py_ssize_t j) noexcept nogil:
+        """Make a free coordinate a member, or move it until it need not be one."""
+        cdef Py_ssize_t k
+        cdef double level, diagonal = self.gram[j, j] + self._l2[j]
+        while self._is_free(j):
+            level = self._l1[j]
+            for k in range(self.factor.size):
+                self._step[k] = self.gram[j, self.factor.member[k]]
+            if self.factor.append(<int>j, &self._step[0], diagonal):
+                self.is_member[j] = Membership.MEMBER
+                self._excess[j] = 0.0
+                return
+            for k in range(self.factor.size):
+                level += fabs(self._step[k]) * self._l1[self.factor.member[k]]
+            if level == 0.0:  # nothing tells the coordinate from those that express it
+                self.is_member[j] = Membership.DEPENDENT
+                return
+            if not self._slide(j, &self._step[0], level):
+                self._excess[j] = self.factor.force(<int>j, diagonal)
+                self.is_member[j] = Membership.FORCED
+                return
+
+    cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil:
+        """Move along the null direction e_j - sum_k weight_k e_member(k) until a boundary.
+
+        Return whether a coordinate went to its boundary (a member then leaves the factor); without
+        a boundary within reach nothing moves. `level` is the size of the slopes along the way.
+        """
+        cdef Py_ssize_t k, i, blocking = -2
+        cdef double slope = self._slope(j), curvature = self.gram[j, j] + self._l2[j]
+        cdef double direction, room, length, reach, boundary
+        for k in range(self.factor.size):
+            i = self.factor.member[k]
+            slope -= weight[k] * self._slope(i)
+            curvature -= weight[k] * self.gram[j, i]
+        curvature = max(curvature, NEGLIGIBLE * (self.gram[j, j] + self._l2[j]))
+        if fabs(slope) <= 1e-10 * level:
+            direction = -1.0 if self.u[j] > 0.0 else 1.0
+            length = INFINITY
+        else:
+            direction = 1.0 if slope > 0.0 else -1.0
+            length = fabs(slope) / curvature
+        room = self._room(j, direction)
+        if room < length:
+            length = room
+            blocking = -1
+        for k in range(self.factor.size):
+            room = self._room(self.factor.member[k], -direction * weight[k])
+            if room < length:
+                length = room
+                blocking = k
+        reach = self.norm[j]
+        for k in range(self.factor.size):
+            reach = max(reach, fabs(weight[k]) * self.norm[self.factor.member[k]])
+        # So far the direction is null only up to rounding.
+        if blocking == -2 or not length * reach <= FAR * self._size():
+            return False
+        i = j if blocking == -1 else self.factor.member[blocking]
+        boundary = self._boundary(i, direction if i == j else -direction * weight[blocking])
+        self._move(j, direction * length)
+        for k in range(self.factor.size):
+            self._move(self.factor.member[k], -direction * length * weight[k])
+        self.u[i] = boundary
+        if blocking >= 0:
+            self._expel(blocking)
+        return True
+
+    cdef void _move(self, Py_ssize_t j, double distance) noexcept nogil:
+        if distance != 0.0:
+            self.u[j] += distance
+            axpy(-distance, &self.gram[j, 0], &self.c[0], self.size)
+
+    cdef void _newton(self) noexcept nogil:
+        """Go to the minimum over the free coordinates, leaving out those that meet a boundary."""
+        cdef Py_ssize_t k, blocking, rounds = 0, work = 0
+        cdef double length, room, size, boundary = 0.0
+        cdef double* d = &self._step[0]
+        self.synchronise()
+        while rounds < 2 and self.factor.size > 0 and work <= WORK_A_CHECK:
+            work += self.factor.size * (self.factor.size + self.size)
+            size = self._size() + sqrt(self._base_square)
+            for k in range(self.factor.size):
+                d[k] = self._slope(self.factor.member[k])
+                self._corrected[k] = self.u[self.factor.member[k]]
+            self.factor.solve(d)
+            length = 1.0
+            blocking = -1
+            for k in range(self.factor.size):
+                room = self._room(self.factor.member[k], d[k])
+                if room < length:
+                    length = room
+                    blocking = k
+            if blocking >= 0:
+                boundary = self._boundary(self.factor.member[blocking], d[blocking])
+            for k in range(self.factor.size):
+                self._move(self.factor.member[k], length * d[k])
+            if not self._size() <= TOO_FAR * size:  # rounding of an ill-conditioned factor
+                for k in range(self.factor.size):
+                    self.u[self.factor.member[k]] = self._corrected[k]
+                self._refresh()
+                return
+            if blocking < 0:
+                rounds += 1  # the second one refines the first against rounding
+                continue
+            self.u[self.factor.member[blocking]] = boundary
+            self._expel(blocking)
+
+    cdef double decrement(self) noexcept nogil:
+        cdef Py_ssize_t k, j
+        cdef double square = 0.0, slope
+        cdef double* d = &self._step[0]
+        for k in range(self.factor.size):
+            if not self._is_free(self.factor.member[k]):
+                return INFINITY
+            d[k] = self._slope(self.factor.member[k])
+        self.factor.solve_half(d)
+        for k in range(self.factor.size):
+            square += d[k] * d[k]
+        self.factor._solve_other_half(d)
+        for k in range(self.factor.size):
+            if self._room(self.factor.member[k], d[k]) <= 1.0:
+                return INFINITY
+        # What the step leaves behind in directions of negligible curvature.
+        for j in range(self.size):
+            if self.is_member[j] == Membership.DEPENDENT:
+                slope = self._slope(j)
+                for k in range(self.factor.size):
+                    slope -= d[k] * self.gram[j, self.factor.member[k]]
+                square += slope * slope / (NEGLIGIBLE * self.gram[j, j])
+        for k in range(self.factor.size):
+            j = self.factor.member[k]
+            if self.is_member[j] == Membership.FORCED:
+                slope = self._excess[j] * d[k]
+                square += slope * slope / (NEGLIGIBLE * self.gram[j, j])
+        return square
+
+    cdef double _restricted_gap(self) noexcept nogil:
+        cdef double square = self.residual_square(), extra, noise = self.noise(square)
+        cdef Py_ssize_t k
+        cdef Certificate plain, corrected
+        plain = certify(self._penalty, self.size, &self.u[0], &self.c[0], &self.norm[0], 0.0,
+                        noise, NULL, square)
+        extra = self.decrement()
+        if extra == INFINITY:
+            return plain.gap
+        for k in range(self.size):
+            self._corrected[k] = self.u[k]
+        for k in range(self.factor.size):
+            self._corrected[self.factor.member[k]] += self._step[k]
+        corrected = certify(self._penalty, self.size, &self._corrected[0], &self.c[0],
+                            &self.norm[0], sqrt(extra), noise, &self.is_member[0],
+                            square)
+        return min(plain.gap, corrected.gap + 0.5 * extra)
+
+    cdef bint minimise(
+        self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil:
+        cdef Py_ssize_t changed, looks = 0, since_check = 0
+        cdef double gap, best = INFINITY
+        self.n_sweeps = 0
+        while self.n_sweeps < max_sweeps:
+            changed = self._sweep()
+            self.n_sweeps += 1
+            since_check += self.size * self.size + 1
+            if since_check > WORK_A_CHECK:
+                since_check = 0
+                if check_interrupt(deadline):
+                    return True
+            if changed and self.n_sweeps % SWEEPS_A_LOOK:
+                continue
+            since_check += WORK_A_CHECK // 2
+            self._newton()
+            self._refresh()
+            gap = self._restricted_gap()
+            if gap <= target:
+                break
+            # Without progress over several looks only the true residual can help further.
+            looks = 0 if gap < 0.5 * best else looks + 1
+            best = min(best, gap)
+            if looks > PATIENCE and not changed:
+                break
+        return False
+
+
+cdef double[::1] _grown(double[::1] old, Py_ssize_t used, Py_ssize_t capacity):
+    new = np.zeros(capacity)
+    if used:
+        new[:used] = old[:used]
+    return new

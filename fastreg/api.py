@@ -1,0 +1,407 @@
+"""The functional interface: one fit, a path of fits, and the grid that a path runs over."""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastreg.engine import Engine, Point
+from fastreg.inputs import Array, as_alphas, as_float, as_strength
+from fastreg.problem import Problem, prepare
+from fastreg.result import PathResult, Result, Status
+from fastreg.settings import Settings, resolve_settings
+
+_RIDGE_GRID_RATIO = 1e-3  # l1_ratio that stands in for 0 when a grid of alphas is made
+
+
+def solve(
+    X: Any,
+    y: Any,
+    alpha: float = 1.0,
+    *,
+    l1_ratio: float = 1.0,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    offset: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    positive: bool = False,
+    standardize: bool = False,
+    warm_start: Any = None,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Result:
+    """Minimise 1/(2 S) sum_i s_i (y_i - b - x_i'w)^2 + alpha penalty(w), with a proof.
+
+    Precisely, over the coefficients w and the intercept b:
+
+        1/(2 S) sum_i s_i (y_i - offset_i - b - x_i'w)^2
+            + alpha sum_j f_j (l1_ratio |w_j| + (1 - l1_ratio)/2 w_j^2),   lower <= w <= upper
+
+    with s the sample weights, S their sum, and f the penalty factors.
+
+    Parameters
+    ----------
+    X : array, sparse matrix or data frame of shape (n_samples, n_features)
+        float64 and float32 in C or Fortran order (also as slices along rows or columns) and CSC
+        are read where they lie; anything else is converted to one of these.
+    y : array of shape (n_samples,) or (n_samples, n_responses)
+        Several responses are independent fits that share the work on X.
+    alpha : float, default 1.0
+        Strength of the penalty, >= 0. At 0 this is least squares; if the columns are linearly
+        dependent then, the solution with the smallest norm is returned and the status is
+        ``RANK_DEFICIENT``.
+    l1_ratio : float, default 1.0
+        1 is the lasso, 0 is ridge regression, between them is the elastic net.
+    fit_intercept : bool, default True
+        Whether to fit b; it is not penalised. Sparse X is centred implicitly.
+    sample_weight : array of shape (n_samples,), optional
+        Weights >= 0; a weight of k equals k copies of the row.
+    offset : array of shape (n_samples,) or that of y, optional
+        Known part of the prediction.
+    penalty_factor : array of shape (n_features,), optional
+        Multiplies the penalty of each feature: 0 leaves it free, inf excludes it.
+    lower, upper : float or array of shape (n_features,), optional
+        Bounds on the coefficients.
+    positive : bool, default False
+        Shorthand for ``lower=0``.
+    standardize : bool, default False
+        Penalise the coefficients of columns scaled to unit (weighted, population) standard
+        deviation; coefficients and bounds stay on the scale of X.
+    warm_start : array of the shape of coef, or Result, optional
+        Where to start.
+    settings : Settings, optional
+        Tolerance, limits and method.
+    **options
+        Fields of `Settings`, for instance ``tol=1e-10`` or ``method="gradient"``.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not acceptable; the message names it and says what is.
+
+    Notes
+    -----
+    Coordinate descent [1]_ on a growing working set finds the support; Newton steps on its
+    Cholesky factor finish; the duality gap [2]_ proves the answer, over all features.
+
+    References
+    ----------
+    .. [1] Friedman, Hastie, Tibshirani, "Regularization Paths for Generalized Linear Models via
+       Coordinate Descent", J. Stat. Softw. 33(1), 2010.
+    .. [2] Ndiaye, Fercoq, Gramfort, Salmon, "Gap Safe Screening Rules for Sparsity Enforcing
+       Penalties", JMLR 18, 2017.
+    """
+    started = monotonic()
+    chosen = resolve_settings(settings, options)
+    strength = as_strength("alpha", alpha)
+    ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+    problem = prepare(
+        X,
+        y,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+        offset=offset,
+        penalty_factor=penalty_factor,
+        lower=lower,
+        upper=upper,
+        positive=positive,
+        standardize=standardize,
+    )
+    start = _warm_start(warm_start, problem)
+    engine = Engine(problem, chosen, ratio, np.array([strength]), started)
+    points = [
+        engine.run(k, None if start is None else start[k])[0] for k in range(problem.n_responses)
+    ]
+
+    def gather(name: str) -> Any:
+        values = [getattr(point, name) for point in points]
+        return np.array(values) if problem.many else values[0]
+
+    return Result(
+        **{name: gather(name) for name in _POINT_FIELDS},
+        coef=gather("coef"),
+        alpha=strength,
+        l1_ratio=ratio,
+        status=Status(_worst([point.status for point in points])),
+        n_passes=engine.n_passes,
+        seconds=monotonic() - started,
+        method=engine.method,
+        n_features=problem.design.n_features,
+        feature_names=problem.feature_names,
+    )
+
+
+def solve_path(
+    X: Any,
+    y: Any,
+    *,
+    alphas: Any = None,
+    n_alphas: int = 100,
+    eps: float = 1e-3,
+    l1_ratio: float = 1.0,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    offset: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    positive: bool = False,
+    standardize: bool = False,
+    warm_start: Any = None,
+    sparse_coef: bool = False,
+    settings: Settings | None = None,
+    **options: Any,
+) -> PathResult:
+    """Minimise the objective of `solve` for every alpha of a decreasing grid.
+
+        w(alpha) = argmin 1/(2 S) sum_i s_i (y_i - offset_i - b - x_i'w)^2
+            + alpha sum_j f_j (l1_ratio |w_j| + (1 - l1_ratio)/2 w_j^2)
+
+    Each point starts from the one before it; working set, Gram matrix and factor are kept.
+
+    Parameters
+    ----------
+    X, y, l1_ratio, fit_intercept, sample_weight, offset, penalty_factor, lower, upper, positive, \
+standardize, warm_start, settings, **options
+        As in `solve`.
+    alphas : array of shape (n_alphas,), optional
+        The grid, in any order; sorted to decreasing. Default: `alpha_grid`.
+    n_alphas : int, default 100
+        Length of the default grid.
+    eps : float, default 1e-3
+        Smallest alpha of the default grid divided by the largest.
+    sparse_coef : bool, default False
+        Return the coefficients as scipy.sparse.csr_array.
+
+    Returns
+    -------
+    PathResult
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not acceptable; the message names it and says what is.
+    """
+    started = monotonic()
+    chosen = resolve_settings(settings, options)
+    ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+    if not isinstance(sparse_coef, (bool, np.bool_)):
+        raise TypeError(f"sparse_coef must be True or False, got {sparse_coef!r}")
+    grid = None if alphas is None else as_alphas(alphas)
+    _check_grid(n_alphas, eps)
+    problem = prepare(
+        X,
+        y,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+        offset=offset,
+        penalty_factor=penalty_factor,
+        lower=lower,
+        upper=upper,
+        positive=positive,
+        standardize=standardize,
+    )
+    start = _warm_start(warm_start, problem)
+    if grid is None:
+        grid = _grid(_largest(problem, ratio or _RIDGE_GRID_RATIO, chosen), n_alphas, eps)
+    engine = Engine(problem, chosen, ratio, grid, started)
+    paths = []
+    for k in range(problem.n_responses):
+        points = engine.run(k, None if start is None else start[k], sparse=bool(sparse_coef))
+        paths.append(points)
+
+    def gather(name: str) -> npt.NDArray[Any]:
+        columns = [[getattr(point, name) for point in points] for points in paths]
+        stacked = np.stack([np.array(column) for column in columns], axis=1)
+        return stacked if problem.many else stacked[:, 0]
+
+    coef: Any
+    if sparse_coef:
+        matrices = tuple(_stack_sparse(points, problem.design.n_features) for points in paths)
+        coef = matrices if problem.many else matrices[0]
+    else:
+        coef = gather("coef")
+    return PathResult(
+        **{name: gather(name) for name in _POINT_FIELDS},
+        coef=coef,
+        alphas=grid,
+        l1_ratio=ratio,
+        status=np.array(
+            [_worst([p.status for p in column]) for column in zip(*paths, strict=True)]
+        ),
+        n_passes=engine.n_passes,
+        seconds=monotonic() - started,
+        method=engine.method,
+        n_features=problem.design.n_features,
+        feature_names=problem.feature_names,
+    )
+
+
+def alpha_max(
+    X: Any, y: Any, *, l1_ratio: float = 1.0, **model: Any
+) -> float | npt.NDArray[np.float64]:
+    """Return the smallest alpha at which every penalised coefficient is zero.
+
+        alpha_max = max_j |sum_i s_i (x_ij - mean_j) r_i| / (S l1_ratio f_j)
+
+    with r the residual of the unpenalised part of the model (the intercept and the features with
+    factor 0). Where zero is out of bounds, "zero" means the bound nearest to it.
+
+    Parameters
+    ----------
+    X, y
+        As in `solve`.
+    l1_ratio : float, default 1.0
+        As in `solve`; at 0 the answer is inf.
+    **model
+        The model arguments of `solve`: fit_intercept, sample_weight, offset, penalty_factor,
+        lower, upper, positive, standardize.
+
+    Returns
+    -------
+    float, or ndarray of shape (n_responses,) for two-dimensional y
+        0 where nothing is penalised or nothing correlates.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not acceptable; the message names it and says what is.
+    """
+    ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+    problem = prepare(X, y, **_known(model))
+    largest = _largest(problem, ratio, Settings())
+    return largest if problem.many else float(largest[0])
+
+
+def alpha_grid(
+    X: Any,
+    y: Any,
+    *,
+    n_alphas: int = 100,
+    eps: float = 1e-3,
+    l1_ratio: float = 1.0,
+    **model: Any,
+) -> npt.NDArray[np.float64]:
+    """Return alpha_max * eps^(k / (n_alphas - 1)) for k = 0 .. n_alphas - 1.
+
+    Parameters
+    ----------
+    X, y, l1_ratio, **model
+        As in `alpha_max`. For l1_ratio = 0, where alpha_max is infinite, the grid of
+        l1_ratio = 0.001 is returned. For several responses the largest alpha_max begins the grid.
+    n_alphas : int, default 100
+        Number of alphas.
+    eps : float, default 1e-3
+        Smallest alpha divided by the largest, in (0, 1).
+
+    Returns
+    -------
+    ndarray of shape (n_alphas,)
+        Decreasing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not acceptable; the message names it and says what is.
+    """
+    ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+    _check_grid(n_alphas, eps)
+    problem = prepare(X, y, **_known(model))
+    return _grid(_largest(problem, ratio or _RIDGE_GRID_RATIO, Settings()), n_alphas, eps)
+
+
+_POINT_FIELDS = (
+    "intercept",
+    "objective",
+    "null_objective",
+    "duality_gap",
+    "tolerance",
+    "kkt_violation",
+    "certified_zero",
+    "prediction_error_bound",
+    "n_iter",
+    "n_sweeps",
+    "n_active",
+)
+
+_MODEL_ARGUMENTS = (
+    "fit_intercept",
+    "sample_weight",
+    "offset",
+    "penalty_factor",
+    "lower",
+    "upper",
+    "positive",
+    "standardize",
+)
+
+
+def _known(model: dict[str, Any]) -> dict[str, Any]:
+    for name in model:
+        if name not in _MODEL_ARGUMENTS:
+            raise TypeError(
+                f"unknown argument {name!r}; accepted ones are {', '.join(_MODEL_ARGUMENTS)}"
+            )
+    return model
+
+
+def _check_grid(n_alphas: Any, eps: Any) -> None:
+    if isinstance(n_alphas, (bool, np.bool_)) or not isinstance(n_alphas, (int, np.integer)):
+        raise TypeError(f"n_alphas must be an integer, got {n_alphas!r}")
+    if n_alphas < 1:
+        raise ValueError(f"n_alphas must be >= 1, got {n_alphas}")
+    if not 0 < as_strength("eps", eps, high=1.0) < 1:
+        raise ValueError(f"eps must be in (0, 1), got {eps!r}")
+
+
+def _grid(largest: Array, n_alphas: int, eps: float) -> Array:
+    top = float(largest.max())
+    if top == 0 or not math.isfinite(top):
+        # Nothing to select: any strength gives the same answer, so any scale will do.
+        top = 1.0
+    exponents = np.arange(n_alphas) / max(n_alphas - 1, 1)
+    return np.asarray(top * np.power(eps, exponents))
+
+
+def _largest(problem: Problem, ratio: float, settings: Settings) -> Array:
+    """Return alpha_max of every response."""
+    engine = Engine(problem, settings, ratio, np.array([0.0]), monotonic())
+    return np.array([engine.alpha_max(k) for k in range(problem.n_responses)])
+
+
+def _warm_start(given: Any, problem: Problem) -> Array | None:
+    if given is None:
+        return None
+    array = as_float("warm_start", getattr(given, "coef", given), ndim=(1, 2))
+    shape = (problem.n_responses, problem.design.n_features)
+    if array.shape != (shape if problem.many else shape[1:]):
+        raise ValueError(
+            f"warm_start must have the shape of coef, {shape if problem.many else shape[1:]}, "
+            f"got {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError("warm_start must be finite")
+    return array.reshape(shape)
+
+
+def _worst(statuses: list[Status]) -> int:
+    return min(statuses) if min(statuses) < 0 else max(statuses)
+
+
+def _stack_sparse(points: list[Point], n_features: int) -> Any:
+    from scipy import sparse
+
+    indices = np.concatenate([point.coef[0] for point in points])
+    values = np.concatenate([point.coef[1] for point in points])
+    starts = np.cumsum([0] + [len(point.coef[0]) for point in points])
+    return sparse.csr_array((values, indices, starts), shape=(len(points), n_features))

@@ -1,0 +1,38 @@
+"""The command line: ``fastreg fit`` and ``fastreg predict`` (see ``fastreg --help``)."""
+
+import importlib.util
+import io
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0: done; 2: bad input, told in one sentence on standard error; 130: interrupted.
+    """
+    for package in ("click", "rich", "polars"):
+        if importlib.util.find_spec(package) is None:
+            sys.stderr.write(
+                f"fastreg: the command line needs {package}:"
+                " install fastreg-solvers with its extra 'cli'\n"
+            )
+            return 2
+    from fastreg.cli.app import run
+
+    if argv is not None:
+        return run(list(argv))
+    for stream in (sys.stdout, sys.stderr):  # a name may have letters that a terminal lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    return run(sys.argv[1:])

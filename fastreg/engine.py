@@ -1,0 +1,296 @@
+"""Runs one response over a decreasing grid of strengths: picks the method, keeps what is shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastreg import ridge
+from fastreg._core.first_order import conjugate_gradient, proximal_gradient
+from fastreg._core.working_set import Outcome, WorkingSet
+from fastreg.inputs import Array
+from fastreg.problem import Problem
+from fastreg.result import Status
+from fastreg.ridge_grid import Spectrum, coefficients, decompose
+from fastreg.settings import Settings
+
+# Reads of X that a working set needs, for one strength and for a path: below 25 features for each
+# of them the Gram matrix of all features is cheaper.
+_PASSES_ONE, _PASSES_PATH, _FEATURES_PER_PASS = 6, 15, 25
+
+_LONG_GRID = 8  # strengths from which one eigendecomposition beats a factor for each
+_NOISE = 1e-14  # correlation, relative to both norms, that is rounding
+
+_QUADRATIC = ("cholesky", "svd", "krylov")  # methods for a smooth objective without bounds
+
+
+@dataclass(frozen=True)
+class Point:
+    """One response at one strength, in the user's units."""
+
+    coef: Any  # ndarray, or (indices, values) if sparse
+    intercept: float
+    status: Status
+    objective: float
+    null_objective: float
+    duality_gap: float
+    tolerance: float
+    kkt_violation: float
+    certified_zero: npt.NDArray[np.bool_]
+    prediction_error_bound: float
+    n_iter: int
+    n_sweeps: int
+    n_active: int
+
+
+@dataclass
+class Proof:
+    """What a method reports of the state that it leaves behind."""
+
+    status: int
+    gap: float
+    kappa: float = 1.0
+    radius: float = 0.0
+    n_iter: int = 0
+    n_sweeps: int = 0
+
+
+class Engine:
+    """Solves the responses of a problem, one after the other, over one grid."""
+
+    def __init__(
+        self, problem: Problem, settings: Settings, l1_ratio: float, alphas: Array, started: float
+    ) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.l1_ratio = l1_ratio
+        self.alphas = alphas
+        self.deadline = started + settings.time_limit
+        self.state = problem.least_squares()
+        self.extra_passes = 1  # the moments
+        self._working_set: WorkingSet | None = None
+        self._closed: dict[float, ridge.ClosedForm | None] = {}
+        self._spectrum: Spectrum | None = None
+        self._grid_coef: Array | None = None  # of the current response, from the spectrum
+        self.method = self._choose(float(alphas[0]))
+
+    @property
+    def n_passes(self) -> int:
+        """Reads of the whole of X so far."""
+        return int(self.state.n_passes) + self.extra_passes
+
+    def run(self, response: int, start: Array | None, sparse: bool = False) -> list[Point]:
+        """Return the points of one response."""
+        problem, state = self.problem, self.state
+        self._grid_coef = None
+        problem.begin(state, response)
+        null_w, _, null_square = state.state()
+        y_square = float(problem.weight @ problem.y[response] ** 2)
+        if start is not None:
+            state.start(problem.y[response], problem.inside(start, response))
+        points = []
+        for i, alpha in enumerate(self.alphas):
+            l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
+            null = 0.5 * null_square + problem.penalty_at(state, l1, l2, null_w)
+            proof = self._solve(response, i, self.settings.tol * null)
+            points.append(self._point(response, proof, null, y_square, sparse))
+        return points
+
+    def alpha_max(self, response: int) -> float:
+        """Return the smallest strength at which every penalised coefficient is zero."""
+        problem, state = self.problem, self.state
+        problem.begin(state, response)
+        l1, l2 = problem.factors(response)
+        lower, upper = problem.bounds(response)
+        penalised = (l1 > 0) & problem.movable
+        if not penalised.any():
+            return 0.0
+        if np.any(problem.movable & ~penalised):
+            held = np.clip(0.0, lower, upper)
+            state.set_penalty(
+                l1,
+                l2,
+                np.where(penalised, held, lower),
+                np.where(penalised, held, upper),
+            )
+            work = WorkingSet(state, self.settings.gram_memory)
+            self._run_working_set(work, 0.0, 0.0, 1e-14 * state.state()[2], False, False)
+        w, c, _ = state.state()
+        can_rise, can_fall = upper > 0, lower < 0
+        pull = np.where(can_rise, np.maximum(c, 0.0), 0.0)
+        pull = np.maximum(pull, np.where(can_fall, np.maximum(-c, 0.0), 0.0))
+        pull[pull <= _NOISE * problem.norm * np.sqrt(problem.weight @ problem.y[response] ** 2)] = 0
+        resist = self.l1_ratio * l1 + (1.0 - self.l1_ratio) * l2 * np.abs(w)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.where(penalised & (pull > 0), pull / resist, 0.0)
+        return float(needed.max()) * (1.0 + 1e-14)  # so that rounding leaves nothing above it
+
+    def _choose(self, alpha: float) -> str:
+        """Return the name of the method for the first strength."""
+        problem, method = self.problem, self.settings.method
+        p, n = problem.design.n_features, problem.design.n_samples
+        smooth = self._is_smooth(alpha)
+        if method in _QUADRATIC and not (smooth and self._is_smooth(float(self.alphas[-1]))):
+            raise ValueError(
+                f"method={method!r} needs an L2 penalty or none (l1_ratio=0 or alpha=0) and no "
+                "bounds; use 'auto', 'working_set', 'gram' or 'gradient'"
+            )
+        if method == "gram" and 12.0 * p * p > self.settings.gram_memory:
+            raise ValueError(
+                f"method='gram' needs {12.0 * p * p:.3g} bytes, more than gram_memory="
+                f"{self.settings.gram_memory:.3g}"
+            )
+        if method != "auto":
+            return method
+        if smooth:
+            fits = 12.0 * min(n, p) ** 2 <= self.settings.gram_memory
+            return "cholesky" if fits else "krylov"
+        passes = _PASSES_PATH if len(self.alphas) > 1 else _PASSES_ONE
+        small = p <= 64 or p <= _FEATURES_PER_PASS * passes
+        if n > p and small and 12.0 * p * p <= self.settings.gram_memory:
+            return "gram"
+        return "working_set"
+
+    def _is_smooth(self, alpha: float) -> bool:
+        no_l1 = self.l1_ratio == 0 or alpha == 0 or not self.problem.l1_unit.any()
+        return no_l1 and not self.problem.has_bounds
+
+    def _solve(self, response: int, index: int, tolerance: float) -> Proof:
+        alpha = float(self.alphas[index])
+        l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
+        method = self.settings.method
+        if self._is_smooth(alpha) and (method in _QUADRATIC or method == "auto"):
+            self.state.strengthen(l1, l2)
+            return self._solve_smooth(response, index, l2, tolerance)
+        if method == "gradient":
+            return self._solve_gradient(l1, l2, tolerance)
+        trust = index + 1 < len(self.alphas)
+        proof = self._run_working_set(self._shared(), l1, l2, tolerance, trust, index > 0)
+        if proof.status == Outcome.GRAM_LIMIT:
+            self.method = "working_set, then gradient"
+            return self._solve_gradient(l1, l2, tolerance)
+        return proof
+
+    def _shared(self) -> WorkingSet:
+        """Return the working set that all strengths and responses share."""
+        if self._working_set is None:
+            self._working_set = WorkingSet(self.state, self.settings.gram_memory)
+            if self.method == "gram":
+                self._working_set.include_all()
+        return self._working_set
+
+    def _run_working_set(
+        self, work: WorkingSet, l1: float, l2: float, tolerance: float, trust: bool, warm: bool
+    ) -> Proof:
+        status = work.solve(
+            l1,
+            l2,
+            tolerance,
+            trust_gram=trust,
+            warm=warm,
+            max_iter=self.settings.max_iter,
+            max_sweeps=self.settings.max_sweeps,
+            deadline=self.deadline,
+        )
+        return Proof(status, work.gap, work.kappa, work.radius, work.n_iter, work.n_sweeps)
+
+    def _solve_gradient(self, l1: float, l2: float, tolerance: float) -> Proof:
+        return Proof(
+            *proximal_gradient(
+                self.state,
+                l1,
+                l2,
+                tolerance,
+                self.settings.max_iter,
+                self.deadline,
+                self.settings.gram_memory,
+            )
+        )
+
+    def _solve_smooth(self, response: int, index: int, l2: float, tolerance: float) -> Proof:
+        alpha = float(self.alphas[index])
+        method = self.settings.method
+        if method == "auto":
+            method = self._choose(alpha)
+        if method != "krylov":
+            proof = self._from_spectrum(response, index, tolerance)
+            if proof is not None:
+                return proof
+            if alpha not in self._closed:
+                self._closed[alpha] = ridge.closed_form(self.problem, self.settings.method, l2)
+                self.extra_passes += 1
+            closed = self._closed[alpha]
+            if closed is not None:
+                self.method = closed.name
+                return Proof(*closed.solve(self.state, tolerance))
+        self.method = "krylov"
+        proof = self._iterate(tolerance, input_scale=True)
+        if proof.status == Status.STALLED and proof.gap > tolerance:
+            # Scales too far apart for it: any solution, then.
+            self.state.place(np.zeros(self.problem.design.n_features))
+            proof = self._iterate(tolerance, input_scale=False)
+        return proof
+
+    def _iterate(self, tolerance: float, *, input_scale: bool) -> Proof:
+        return Proof(
+            *conjugate_gradient(
+                self.state,
+                tolerance,
+                self.settings.max_iter,
+                self.deadline,
+                self.settings.gram_memory,
+                input_scale,
+            )
+        )
+
+    def _from_spectrum(self, response: int, index: int, tolerance: float) -> Proof | None:
+        """Use one decomposition for the whole grid; None where it does not apply or suffice."""
+        problem = self.problem
+        penalised = problem.factors(response)[1][problem.movable] > 0
+        if len(self.alphas) < _LONG_GRID or not penalised.all() or self.alphas[index] == 0:
+            return None
+        grid = (1.0 - self.l1_ratio) * self.alphas
+        if self._spectrum is None:
+            self._spectrum = decompose(problem, float(grid[grid > 0][-1]))
+            self.extra_passes += 1
+        if self._grid_coef is None:
+            self._grid_coef = coefficients(problem, self._spectrum, grid, response)
+        self.state.place(self._grid_coef[:, index])
+        gap, kappa = self.state.certify_plain()
+        self.method = self._spectrum.method
+        if gap > tolerance:
+            return None
+        return Proof(Status.CONVERGED, gap, kappa, n_iter=1)
+
+    def _point(
+        self, response: int, proof: Proof, null: float, y_square: float, sparse: bool
+    ) -> Point:
+        problem, state = self.problem, self.state
+        w, _, square = state.state()
+        unit = problem.y_scale[response] ** 2
+        coef, intercept = problem.outside(w, state.residual_mean, response)
+        active = np.flatnonzero(coef)
+        largest = state.violation()
+        gap = max(proof.gap, 0.0)
+        status = proof.status
+        if monotonic() > self.deadline and gap > self.settings.tol * null:
+            status = Status.TIME_LIMIT
+        return Point(
+            coef=(active, coef[active]) if sparse else coef,
+            intercept=intercept,
+            status=Status(status),
+            objective=(0.5 * square + state.penalty_value()) * unit,
+            null_objective=null * unit,
+            duality_gap=gap * unit,
+            tolerance=self.settings.tol * null * unit,
+            kkt_violation=largest / np.sqrt(y_square) if y_square > 0 else largest,
+            certified_zero=state.certified_zero(gap, proof.kappa, proof.radius),
+            prediction_error_bound=2.0 * problem.weight_sum * gap * unit,
+            n_iter=proof.n_iter,
+            n_sweeps=proof.n_sweeps,
+            n_active=len(active),
+        )

@@ -1,0 +1,21 @@
+"""scikit-learn's Lasso, ElasticNet, Ridge, lasso_path and enet_path, solved by fastreg.
+
+The classes and functions take scikit-learn's arguments, in scikit-learn's scaling, and have its
+attributes, shapes, dtypes and errors. They solve with :func:`fastreg.solve`, and keep its result,
+with the certificate, in ``result_``. This package is the only part of fastreg that imports
+scikit-learn, and the only one that warns: once for a fit that did not reach its tolerance.
+"""
+
+try:
+    import sklearn as _sklearn  # noqa: F401
+except ImportError as error:  # pragma: no cover - needs an environment without scikit-learn
+    raise ImportError(
+        "fastreg.estimators needs scikit-learn 1.6 or newer: "
+        "install fastreg-solvers with its extra 'sklearn'."
+    ) from error
+
+from fastreg.estimators._elastic_net import ElasticNet, Lasso
+from fastreg.estimators._path import enet_path, lasso_path
+from fastreg.estimators._ridge import Ridge
+
+__all__ = ["ElasticNet", "Lasso", "Ridge", "enet_path", "lasso_path"]

@@ -1,0 +1,258 @@
+"""Checks and conversions of single arguments: each returns a clean array or names what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+_NUMERIC = "numbers (integers, booleans or floats)"
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a scipy.sparse matrix or array, without importing scipy.sparse."""
+    return hasattr(X, "tocsc") and hasattr(X, "nnz")
+
+
+def as_float(name: str, value: Any, *, ndim: tuple[int, ...], like: str = "") -> Array:
+    """Return an array of float64 with one of the given numbers of dimensions."""
+    if is_sparse(value):
+        raise TypeError(f"{name} must be a dense array{like}, got a sparse one")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked entries; {_NUMERIC} are accepted")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a regular array of {_NUMERIC}: {error}") from None
+    if array.dtype.kind not in "biufO":
+        raise TypeError(f"{name} must hold {_NUMERIC}, got dtype {array.dtype}")
+    try:
+        array = array.astype(np.float64, copy=False)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must hold {_NUMERIC}, got {array.dtype} values") from None
+    if array.ndim not in ndim:
+        shapes = " or ".join(f"{d}-dimensional" for d in ndim)
+        raise ValueError(f"{name} must be {shapes}{like}, got shape {array.shape}")
+    return array
+
+
+def _require_finite(name: str, array: Array) -> None:
+    if not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
+        what = "NaN" if np.isnan(array).any() else "infinity"
+        raise ValueError(f"{name} contains {what} (first in row {row}); finite values are accepted")
+
+
+def name_bad_column(column: Array, j: int) -> ValueError:
+    """Return the error for a column of X with NaN or infinity."""
+    bad = ~np.isfinite(column)
+    what = "NaN" if np.isnan(column).any() else "infinity"
+    return ValueError(
+        f"X contains {what} in column {j} (first in row {int(np.flatnonzero(bad)[0])}); "
+        "finite values are accepted"
+    )
+
+
+def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
+    """Return X as a readable dense array or a canonical CSC array, and the names of its columns."""
+    if is_sparse(X):
+        return _as_csc(X), None
+    if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+        return _from_frame(X)
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(f"X has masked entries; {_NUMERIC} are accepted")
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X is not a regular array of {_NUMERIC}: {error}") from None
+    array = _as_real("X", array)
+    if array.ndim != 2:
+        hint = "; use X.reshape(-1, 1) for a single feature" if array.ndim == 1 else ""
+        raise ValueError(
+            f"X must be 2-dimensional (n_samples, n_features), got shape {array.shape}{hint}"
+        )
+    _require_size(array.shape)
+    return _with_unit_stride(array), None
+
+
+def _as_real(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return native float32 or float64 values; anything but those is converted."""
+    if array.dtype == np.float64 or array.dtype == np.float32:
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind not in "biufO":
+        raise TypeError(f"{name} must hold {_NUMERIC}, got dtype {array.dtype}")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must hold {_NUMERIC}, got {array.dtype} values") from None
+
+
+def _require_size(shape: tuple[int, ...]) -> None:
+    if shape[0] == 0 or shape[1] == 0:
+        raise ValueError(f"X must have at least one row and one column, got shape {shape}")
+    if max(shape) >= 2**31:
+        raise ValueError(f"X must have fewer than 2**31 rows and columns, got shape {shape}")
+
+
+def _with_unit_stride(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the array itself where rows or columns are contiguous, otherwise a copy by columns."""
+    size = array.itemsize
+    whole = all(stride % size == 0 for stride in array.strides) and array.flags.aligned
+    if whole and size in array.strides:
+        return array
+    return np.asfortranarray(array)
+
+
+def _as_csc(X: Any) -> Any:
+    from scipy import sparse
+
+    if X.ndim != 2:
+        raise ValueError(f"X must be 2-dimensional (n_samples, n_features), got shape {X.shape}")
+    _require_size(X.shape)
+    matrix = sparse.csc_array(X)
+    data = _as_real("X", matrix.data)
+    if not matrix.has_canonical_format:
+        matrix = sparse.csc_array((data, matrix.indices, matrix.indptr), shape=X.shape, copy=True)
+        matrix.sum_duplicates()
+    elif data is not matrix.data:
+        matrix = sparse.csc_array((data, matrix.indices, matrix.indptr), shape=X.shape)
+    return matrix
+
+
+def _from_frame(X: Any) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """Return the columns of a pandas or polars frame by columns, and their names."""
+    names = tuple(str(name) for name in X.columns)
+    _require_size((len(X), len(names)))
+    if hasattr(X, "get_columns"):
+        columns = X.get_columns()
+    else:
+        columns = [X.iloc[:, j] for j in range(len(names))]
+    arrays = []
+    for name, column in zip(names, columns, strict=True):
+        values = np.asarray(column.to_numpy())
+        if values.dtype.kind not in "biufO":
+            raise TypeError(f"X: column {name!r} has dtype {column.dtype}; {_NUMERIC} are accepted")
+        try:
+            values = values.astype(np.float32 if values.dtype == np.float32 else np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"X: column {name!r} does not hold {_NUMERIC} (or has missing values)"
+            ) from None
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise ValueError(
+                f"X: column {name!r} contains NaN or infinity (first in row {row}); "
+                "finite values are accepted"
+            )
+        arrays.append(values)
+    dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
+    matrix = np.empty((len(X), len(names)), dtype=dtype, order="F")
+    for j, values in enumerate(arrays):
+        matrix[:, j] = values
+    return matrix, names
+
+
+def as_response(y: Any, n: int) -> tuple[Array, bool]:
+    """Return y as (n, m) and whether it was two-dimensional."""
+    array = as_float("y", y, ndim=(1, 2))
+    if array.shape[0] != n:
+        raise ValueError(f"y has {array.shape[0]} rows, but X has {n}")
+    if array.ndim == 2 and array.shape[1] == 0:
+        raise ValueError(f"y must have at least one column, got shape {array.shape}")
+    _require_finite("y", array)
+    return array.reshape(n, -1), array.ndim == 2
+
+
+def as_weight(sample_weight: Any, n: int) -> tuple[Array, float]:
+    """Return weights that sum to one, and the sum of the given ones."""
+    if sample_weight is None:
+        return np.full(n, 1.0 / n), float(n)
+    array = as_float("sample_weight", sample_weight, ndim=(0, 1))
+    array = np.broadcast_to(array, (n,)) if array.ndim == 0 else array
+    if array.shape != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},) as X has rows, got {array.shape}")
+    _require_finite("sample_weight", array)
+    if array.min() < 0:
+        raise ValueError(f"sample_weight must be >= 0, got {array.min()}")
+    if array.max() == 0:
+        raise ValueError("sample_weight is zero everywhere; at least one must be > 0")
+    exponent = np.frexp(array.max())[1]
+    small = np.ldexp(array, -exponent)
+    return small / small.sum(), float(np.ldexp(small.sum(), exponent))
+
+
+def as_offset(offset: Any, responses: Array) -> Array:
+    """Return the responses minus the offset."""
+    if offset is None:
+        return responses
+    n = responses.shape[0]
+    array = as_float("offset", offset, ndim=(1, 2))
+    if array.shape not in ((n,), responses.shape):
+        raise ValueError(f"offset must have shape ({n},) or that of y, got {array.shape}")
+    _require_finite("offset", array)
+    return responses - array.reshape(n, -1)
+
+
+def as_factor(penalty_factor: Any, p: int) -> Array:
+    """Return the penalty factors, one a feature."""
+    if penalty_factor is None:
+        return np.ones(p)
+    array = as_float("penalty_factor", penalty_factor, ndim=(1,))
+    if array.shape != (p,):
+        raise ValueError(
+            f"penalty_factor must have shape ({p},) as X has columns, got {array.shape}"
+        )
+    if np.isnan(array).any() or array.min() < 0:
+        raise ValueError("penalty_factor must be >= 0 (0: unpenalised, inf: excluded), not NaN")
+    return array
+
+
+def as_bounds(lower: Any, upper: Any, positive: bool, p: int) -> tuple[Array, Array]:
+    """Return lower and upper bounds, one a feature."""
+    sides = []
+    for name, value, default in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
+        array = as_float(name, default if value is None else value, ndim=(0, 1))
+        if array.ndim == 1 and array.shape != (p,):
+            raise ValueError(
+                f"{name} must be a number or have shape ({p},) as X has columns, got {array.shape}"
+            )
+        array = np.array(np.broadcast_to(array, (p,)))
+        if np.isnan(array).any() or np.any(array == -default):
+            raise ValueError(f"{name} must not be NaN or {-default}; {default} means no bound")
+        sides.append(array)
+    if positive:
+        np.maximum(sides[0], 0.0, out=sides[0])
+    if np.any(sides[0] > sides[1]):
+        j = int(np.flatnonzero(sides[0] > sides[1])[0])
+        because = " (positive=True makes it at least 0)" if positive else ""
+        raise ValueError(
+            f"lower must be <= upper{because}, got {sides[0][j]} > {sides[1][j]} for feature {j}"
+        )
+    return sides[0], sides[1]
+
+
+def as_strength(name: str, value: Any, *, high: float = np.inf) -> float:
+    """Return a number in [0, high]."""
+    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not 0 <= number <= high or np.isinf(number):
+        accepted = ">= 0 and finite" if np.isinf(high) else f"in [0, {high:g}]"
+        raise ValueError(f"{name} must be {accepted}, got {value!r}")
+    return number
+
+
+def as_alphas(alphas: Any) -> Array:
+    """Return a grid of alphas in decreasing order."""
+    array = as_float("alphas", alphas, ndim=(1,))
+    if array.size == 0:
+        raise ValueError("alphas must hold at least one value")
+    if not np.isfinite(array).all() or array.min() < 0:
+        raise ValueError("alphas must be >= 0 and finite")
+    return np.sort(array)[::-1].copy()

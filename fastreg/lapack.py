@@ -1,0 +1,68 @@
+"""Dense decompositions, without checks of their input, that Ctrl-C can interrupt.
+
+Python handles signals in the main thread, between its own instructions. A decomposition that takes
+long is therefore handed to another thread; when the main one is interrupted, the work ends in the
+background and its answer is dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from fastreg.inputs import Array
+
+_LONG = 1 << 27  # multiplications from which a thread is worth starting
+
+
+def svd(matrix: Array) -> tuple[Array, Array, Array]:
+    """Return U, s, V' with matrix = U diag(s) V'."""
+    U, s, Vt = _call(linalg.svd, matrix, full_matrices=False, check_finite=False)
+    return _array(U), _array(s), _array(Vt)
+
+
+def qr(matrix: Array) -> tuple[Array, Array]:
+    """Return Q with orthonormal columns and upper triangular R with matrix = Q R."""
+    Q, R = _call(linalg.qr, matrix, mode="economic", check_finite=False)
+    return _array(Q), _array(R)
+
+
+def eigh(matrix: Array) -> tuple[Array, Array]:
+    """Return the eigenvalues (increasing) and eigenvectors of a symmetric matrix."""
+    values, vectors = _call(linalg.eigh, matrix, check_finite=False)
+    return _array(values), _array(vectors)
+
+
+def cholesky(matrix: Array) -> tuple[Array, float]:
+    """Return the lower Cholesky factor and the reciprocal condition number (0 if it fails)."""
+    norm = float(np.abs(matrix).sum(axis=0).max())
+    factor, info = _call(linalg.lapack.dpotrf, matrix, lower=1, clean=1)
+    if info != 0:
+        return _array(factor), 0.0
+    rcond, _ = linalg.lapack.dpocon(factor, norm, uplo="L")
+    return _array(factor), float(rcond)
+
+
+def _array(values: Any) -> Array:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _call(function: Callable[..., Any], matrix: Array, **options: Any) -> Any:
+    short = matrix.size * min(matrix.shape) < _LONG
+    if short or threading.current_thread() is not threading.main_thread():
+        return function(matrix, **options)
+    answer: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(function(matrix, **options))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return answer.result()

@@ -1,0 +1,396 @@
+"""Coefficients along a path."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from fastreg.plotting._drawing import (
+    FONT,
+    THEMES,
+    Floats,
+    Style,
+    aside,
+    draw_title,
+    drawable,
+    dress,
+    label_width,
+    png,
+    room_for,
+    save_figure,
+    shorten,
+    spread_asides,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    import fastreg
+
+#: At most this many of the unnamed paths are drawn: more cannot be told apart.
+MAX_GREY_PATHS = 2000
+
+
+class CoefficientPathDisplay:
+    """Coefficients against the strength of the penalty, with the features that matter named.
+
+    Make one with `from_result`.
+
+    Parameters
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Decreasing.
+    coef : ndarray of shape (n_alphas, n_features)
+    feature_names : sequence of str
+    validation_error : ndarray of shape (n_alphas,), optional
+    chosen : int, optional
+        The index of the alpha that was chosen.
+    n_kept : ndarray of shape (n_alphas,), optional
+        How many coefficients are not zero; counted in `coef` by default.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    ax_, error_ax_ : matplotlib.axes.Axes or None
+    lines_ : list of matplotlib.lines.Line2D
+        The named paths, the largest coefficient first.
+    rest_ : matplotlib.collections.LineCollection or None
+        All the others.
+    texts_ : list of matplotlib.text.Text
+        Their labels.
+
+    Examples
+    --------
+    >>> path = fastreg.solve_path(X, y)  # doctest: +SKIP
+    >>> CoefficientPathDisplay.from_result(path).save("path.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        alphas: Floats,
+        coef: Floats,
+        feature_names: Sequence[str],
+        validation_error: Floats | None = None,
+        chosen: int | None = None,
+        n_kept: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.alphas = alphas
+        self.coef = coef
+        self.feature_names = list(feature_names)
+        self.validation_error = validation_error
+        self.chosen = chosen
+        self.n_kept = np.count_nonzero(coef, axis=1) if n_kept is None else n_kept
+
+    @classmethod
+    def from_result(
+        cls,
+        path: "fastreg.PathResult",
+        *,
+        feature_names: Sequence[str] | None = None,
+        scale: ArrayLike | None = None,
+        validation_error: ArrayLike | None = None,
+        chosen: int | None = None,
+        **plot_options: Any,
+    ) -> Self:
+        """Draw a path.
+
+        Parameters
+        ----------
+        path, feature_names, scale, validation_error, chosen
+            See `prepare`.
+        **plot_options
+            See `plot`.
+        """
+        return cls.prepare(
+            path,
+            feature_names=feature_names,
+            scale=scale,
+            validation_error=validation_error,
+            chosen=chosen,
+        ).plot(**plot_options)
+
+    @classmethod
+    def prepare(
+        cls,
+        path: "fastreg.PathResult",
+        *,
+        feature_names: Sequence[str] | None = None,
+        scale: ArrayLike | None = None,
+        validation_error: ArrayLike | None = None,
+        chosen: int | None = None,
+    ) -> Self:
+        """Take what is to be drawn from a path of one response, without drawing it.
+
+        Parameters
+        ----------
+        path : fastreg.PathResult
+        feature_names : sequence of str, optional
+            ``x0``, ``x1``, ... by default.
+        scale : array_like of shape (n_features,), optional
+            Multiplies the coefficients: with the standard deviations of the columns the picture
+            shows effects that can be compared.
+        validation_error : array_like of shape (n_alphas,), optional
+            Drawn below the coefficients.
+        chosen : int, optional
+            The index of the chosen alpha; where `validation_error` is least by default.
+
+        Raises
+        ------
+        ValueError
+            If the path has several responses, or shapes do not fit.
+        """
+        alphas = np.asarray(path.alphas, dtype=np.float64)
+        stored: Any = path.coef
+        if isinstance(stored, tuple) or stored.ndim != 2:
+            raise ValueError("path must have one response; draw those of several one by one")
+        n_features = stored.shape[1]
+        names = [f"x{j}" for j in range(n_features)] if feature_names is None else feature_names
+        if len(names) != n_features:
+            raise ValueError(f"feature_names has {len(names)} names for {n_features} features")
+        factors = np.ones(n_features) if scale is None else np.asarray(scale, dtype=np.float64)
+        if factors.shape != (n_features,):
+            raise ValueError(f"scale has shape {factors.shape}; ({n_features},) is needed")
+        if hasattr(stored, "tocsc"):  # only the features that ever enter
+            stored = stored.tocsc()
+            entered = np.flatnonzero(np.diff(stored.indptr))
+            coef = stored[:, entered].toarray()
+            names, factors = [names[j] for j in entered.tolist()], factors[entered]
+        else:
+            coef = np.asarray(stored, dtype=np.float64)
+        errors = None if validation_error is None else np.asarray(validation_error, np.float64)
+        if errors is not None and errors.shape != alphas.shape:
+            raise ValueError(f"validation_error has shape {errors.shape}; {alphas.shape} is needed")
+        if chosen is None and errors is not None:
+            chosen = int(np.nanargmin(errors))
+        return cls(
+            alphas=alphas,
+            coef=coef * factors,
+            feature_names=names,
+            validation_error=errors,
+            chosen=chosen,
+            n_kept=np.count_nonzero(coef, axis=1),
+        )
+
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        error_ax: "Axes | None" = None,
+        style: Style = "light",
+        max_labels: int = 10,
+        features: Sequence[int] | None = None,
+        baselines: Mapping[str, float] | None = None,
+        title: str | None = None,
+        ylabel: str = "coefficient",
+        error_label: str = "validation error",
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax, error_ax : matplotlib.axes.Axes, optional
+            Where to; a figure of its own by default.
+        style : {"light", "dark"}
+        max_labels : int
+            How many features get a colour and a name.
+        features : sequence of int, optional
+            Which; see `ranking` for the default.
+        baselines : mapping of str to float, optional
+            Errors to compare with, drawn as lines.
+        title, ylabel, error_label : str
+        """
+        theme = THEMES[style]
+        own = ax is None
+        if ax is None:
+            figure = Figure(figsize=(9.0, 7.2 if self._has_errors else 5.4), facecolor=theme.paper)
+            if self._has_errors:
+                ax, error_ax = figure.subplots(
+                    2, 1, sharex=True, gridspec_kw={"height_ratios": (2.4, 1.0), "hspace": 0.08}
+                )
+            else:
+                ax = figure.subplots()
+            names = [
+                shorten(self.feature_names[j]) for j in self._features(ax, max_labels, features)
+            ]
+            if self._has_errors:
+                names.append("0.0000 at alpha = 0.0000")
+            right = 1.0 - (label_width(names) + 10.0) / (72.0 * 9.0)
+            above = (0.5 if title is None else 0.8) / float(figure.get_size_inches()[1])
+            figure.subplots_adjust(left=0.09, right=right, top=1.0 - above, bottom=0.1)
+        self.ax_, self.error_ax_ = ax, error_ax
+        self.figure_: Any = ax.figure
+        self._theme = theme
+        self._draw_paths(ax, self._features(ax, max_labels, features))
+        for axes in (ax, *((error_ax,) if error_ax is not None else ())):
+            dress(axes, theme)
+            self._set_alpha_axis(axes)
+        if ylabel:
+            ax.set_ylabel(drawable(ylabel), color=theme.ink, fontsize=FONT, parse_math=False)
+        if np.ptp(self.n_kept) > 0:  # L2 keeps all features all the way
+            self._count_on_top(ax)
+        if title is not None:
+            draw_title(ax, title, theme, y=1.075)
+        if error_ax is not None and self._has_errors:
+            self._draw_errors(error_ax, baselines or {}, error_label)
+            if own:
+                ax.tick_params(labelbottom=False)
+        lowest = ax if error_ax is None else error_ax
+        lowest.set_xlabel("alpha (a weaker penalty →)", color=theme.ink, fontsize=FONT)
+        self._label_lines(ax)
+        return self
+
+    @property
+    def _has_errors(self) -> bool:
+        return self.validation_error is not None
+
+    def ranking(self, n_features: int) -> list[int]:
+        """List the features with the largest coefficients up to the chosen (or else last) alpha.
+
+        What counts is the largest on the way and the one at the end, in equal parts.
+        """
+        end = len(self.alphas) - 1 if self.chosen is None else self.chosen
+        size = np.abs(self.coef[: end + 1])
+        weight = np.max(size, axis=0, initial=0.0) + size[-1]
+        order = np.argsort(-weight, kind="stable")[:n_features]
+        return [int(j) for j in order if weight[j] > 0.0]
+
+    def limits(self) -> tuple[float, float]:
+        """Find the smallest and the largest coefficient to draw."""
+        coef = self.coef[: self._last_shown() + 1]
+        return float(np.min(coef, initial=0.0)), float(np.max(coef, initial=0.0))
+
+    def _features(self, ax: "Axes", max_labels: int, features: Sequence[int] | None) -> list[int]:
+        room = room_for(ax)
+        return self.ranking(min(max_labels, room)) if features is None else list(features)[:room]
+
+    def _last_shown(self) -> int:
+        """Find the last alpha to draw: half a decade behind the chosen, at least half of all."""
+        last = len(self.alphas) - 1
+        if self.chosen is None:
+            return last
+        behind = np.flatnonzero(self.alphas >= self.alphas[self.chosen] * 10.0**-0.5)
+        return min(last, max(int(behind[-1]), self.chosen + 1, (last + 1) // 2))
+
+    def _draw_paths(self, ax: "Axes", features: list[int]) -> None:
+        theme = self._theme
+        stop = self._last_shown() + 1
+        x, coef = self.alphas[:stop], self.coef[:stop]
+        largest = np.max(np.abs(coef), axis=0, initial=0.0)
+        largest[features] = 0.0
+        others = np.argsort(-largest, kind="stable")[:MAX_GREY_PATHS]
+        others = others[largest[others] > 0.0]
+        self.rest_ = None
+        if others.size:
+            many = others.size > 200
+            segments = np.stack([np.broadcast_to(x, (others.size, stop)), coef[:, others].T], -1)
+            self.rest_ = LineCollection(
+                list(segments),
+                colors=theme.faint,
+                linewidths=0.5 if many else 0.8,
+                alpha=0.45 if many else 0.9,
+                rasterized=many,
+                zorder=1,
+            )
+            ax.add_collection(self.rest_)
+        ax.axhline(0.0, color=theme.muted, linewidth=0.8, zorder=1.5)
+        self.features_ = features
+        self.lines_ = []
+        for k, j in enumerate(features):
+            (line,) = ax.plot(
+                x,
+                coef[:, j],
+                color=theme.colors[k % len(theme.colors)],
+                linestyle="-" if k < len(theme.colors) else (0, (5.0, 1.2)),
+                linewidth=1.9,
+                marker="o" if stop == 1 else "",
+                zorder=3,
+            )
+            self.lines_.append(line)
+        if self.chosen is not None:
+            ax.axvline(
+                float(self.alphas[self.chosen]),
+                color=theme.ink,
+                linewidth=1.0,
+                linestyle=(0, (4, 3)),
+                zorder=2,
+            )
+        low, high = self.limits()
+        margin = 0.05 * (high - low) or 1.0
+        ax.set_ylim(low - margin, high + margin)
+
+    def _set_alpha_axis(self, axes: "Axes") -> None:
+        first, last = float(self.alphas[0]), float(self.alphas[self._last_shown()])
+        if last > 0.0:
+            axes.set_xscale("log")
+            if first == last:
+                first, last = first * 2.0, last / 2.0
+            if first < 20.0 * last:  # too short for powers of ten alone
+                axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            else:
+                axes.xaxis.set_major_locator(LogLocator(numticks=6))
+            axes.minorticks_off()
+        elif first == last:
+            first = 1.0
+        axes.set_xlim(first, last)
+
+    def _count_on_top(self, ax: "Axes") -> None:
+        """Write the number of features kept along the upper edge."""
+        theme = self._theme
+        last = self._last_shown()
+        at = np.unique(np.linspace(0, last, min(6, last + 1)).round().astype(int))
+        top = ax.secondary_xaxis("top")
+        top.set_xticks([float(self.alphas[i]) for i in at], [str(self.n_kept[i]) for i in at])
+        top.tick_params(which="both", length=0, pad=2, labelsize=FONT - 1.5, labelcolor=theme.muted)
+        top.minorticks_off()
+        top.spines["top"].set_visible(False)
+        top.set_xlabel("features kept", fontsize=FONT - 1.5, color=theme.muted, labelpad=2)
+        self.top_ax_ = top
+
+    def _draw_errors(self, ax: "Axes", baselines: Mapping[str, float], label: str) -> None:
+        theme = self._theme
+        stop = self._last_shown() + 1
+        errors: Any = self.validation_error
+        ax.plot(self.alphas[:stop], errors[:stop], color=theme.ink, linewidth=1.7)
+        ax.set_ylabel(drawable(label), color=theme.ink, fontsize=FONT, parse_math=False)
+        low, high = float(np.nanmin(errors[:stop])), float(np.nanmax(errors[:stop]))
+        room = 0.12 * (high - low) or abs(high) or 1.0
+        ax.set_ylim(low - 1.6 * room, high + room)
+        if self.chosen is not None:
+            x, y = float(self.alphas[self.chosen]), float(errors[self.chosen])
+            ax.axvline(x, color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)))
+            ax.plot([x], [y], "o", color=theme.colors[1], markersize=6.5, zorder=4)
+            aside(ax, f"{y:.4g} at alpha = {x:.3g}", y, theme.colors[1])
+        for name, value in baselines.items():
+            inside = low - 1.6 * room < value < high + room
+            if inside:
+                ax.axhline(value, color=theme.muted, linewidth=1.0, linestyle=":")
+            aside(ax, f"{name} {value:.4g}{'' if inside else ' ↑'}", value, theme.muted)
+        spread_asides(ax)
+
+    def _label_lines(self, ax: "Axes") -> None:
+        self.texts_ = []
+        for line, j in zip(self.lines_, self.features_, strict=True):
+            end = float(np.asarray(line.get_ydata())[-1])
+            name = shorten(self.feature_names[j])
+            self.texts_.append(aside(ax, name, end, str(line.get_color()), self._theme.ink))
+        spread_asides(ax)
+
+    def set_ylim(self, low: float, high: float) -> None:
+        """Set the limits of the coefficients, and put the labels right."""
+        self.ax_.set_ylim(low, high)
+        spread_asides(self.ax_)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture; see `save_figure`."""
+        save_figure(self.figure_, path)
+
+    def _repr_png_(self) -> bytes:
+        """Show the picture in a notebook."""
+        return png(self.figure_)

@@ -1,0 +1,254 @@
+"""Where users' arrays are checked and brought into the units of the solvers.
+
+Inside, every column and every response has unit size: columns are shifted by their mean (with an
+intercept) and columns and responses are scaled by powers of two. Such a scaling is exact, so it
+costs no digit, and squares of 1e150 cannot overflow. The sample weights sum to one, which makes the
+objective of the solvers the user's objective divided by the square of the response's scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastreg._core.design import CSCDesign, DenseDesign, Design
+from fastreg._core.objective import LeastSquares
+from fastreg.inputs import (
+    Array,
+    as_bounds,
+    as_factor,
+    as_matrix,
+    as_offset,
+    as_response,
+    as_weight,
+    is_sparse,
+    name_bad_column,
+)
+
+# A column whose deviation is below the rounding of its mean is constant.
+_CONSTANT = 8 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Penalised least squares in standardised units; see `prepare`."""
+
+    # what the user gave
+    X: Any
+    n_responses: int
+    many: bool  # y was two-dimensional
+    fit_intercept: bool
+    feature_names: tuple[str, ...] | None
+
+    # columns: z_j = (x_j - shift_j) * scale_j, norm_j = sqrt(sum_i weight_i z_ij^2)
+    design: Design
+    mean: Array
+    deviation: Array
+    norm: Array
+
+    # rows
+    weight: Array  # sums to one
+    weight_sum: float
+
+    # responses, one a row: centred, divided by y_scale
+    y: Array
+    y_mean: Array
+    y_scale: Array
+
+    # penalty on the input scale: alpha (l1_ratio l1_unit |w| + (1 - l1_ratio) l2_unit w^2 / 2)
+    l1_unit: Array
+    l2_unit: Array
+    lower: Array
+    upper: Array
+    excluded: npt.NDArray[np.bool_]
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether any feature that may move has a finite bound."""
+        free = (np.isneginf(self.lower) & np.isposinf(self.upper)) | self.excluded
+        return not bool(free.all())
+
+    @property
+    def movable(self) -> npt.NDArray[np.bool_]:
+        """Features that are neither fixed nor excluded nor constant."""
+        return np.asarray((self.lower < self.upper) & ~self.excluded & (self.norm > 0))
+
+    def factors(self, response: int) -> tuple[Array, Array]:
+        """Return what multiplies alpha * l1_ratio and alpha * (1 - l1_ratio) inside."""
+        scale = self.design.scale
+        with np.errstate(over="ignore"):
+            l1 = self.l1_unit * scale / self.y_scale[response]
+            l2 = self.l2_unit * scale * scale
+        return l1, l2
+
+    def bounds(self, response: int) -> tuple[Array, Array]:
+        """Return the bounds in standardised units; excluded features are fixed at zero."""
+        with np.errstate(over="ignore"):
+            unit = self.design.scale * self.y_scale[response]
+            lower, upper = self.lower / unit, self.upper / unit
+        l1, l2 = self.factors(response)
+        fixed = self.excluded | np.isinf(l1) | np.isinf(l2)
+        return np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
+
+    def least_squares(self) -> LeastSquares:
+        """Return a new solver state; `begin` gives it a response."""
+        return LeastSquares(self.design, self.weight, self.fit_intercept, self.norm)
+
+    def begin(self, state: LeastSquares, response: int, coef: Array | None = None) -> None:
+        """Load a response and a first point (on the input scale; default nearest to zero)."""
+        l1, l2 = self.factors(response)
+        lower, upper = self.bounds(response)
+        finite = np.isfinite(l1) & np.isfinite(l2)
+        state.set_penalty(np.where(finite, l1, 0.0), np.where(finite, l2, 0.0), lower, upper)
+        start = np.zeros(self.design.n_features) if coef is None else self.inside(coef, response)
+        state.start(self.y[response], start)
+
+    def inside(self, coef: Array, response: int) -> Array:
+        """Return coefficients on the input scale in standardised units."""
+        with np.errstate(over="ignore"):
+            w = coef / self.design.scale / self.y_scale[response]
+        return np.where(self.norm > 0, np.clip(w, -1e300, 1e300), 0.0)
+
+    @staticmethod
+    def penalty_at(state: LeastSquares, l1: float, l2: float, w: Array) -> float:
+        """Return the penalty of a point at some strengths, in standardised units."""
+        if not w.any():
+            return 0.0
+        return float(state.penalty_of(w, l1, l2))
+
+    def outside(self, w: Array, residual_mean: float, response: int) -> tuple[Array, float]:
+        """Return coefficients and intercept on the input scale."""
+        coef = w * self.design.scale * self.y_scale[response]
+        if not self.fit_intercept:
+            return coef, 0.0
+        intercept = self.y_mean[response] + residual_mean * self.y_scale[response]
+        support = np.flatnonzero(coef)
+        # Extended precision where there is one: large means and coefficients cancel here.
+        means = self.mean[support].astype(np.longdouble)
+        return coef, float(intercept - means @ coef[support].astype(np.longdouble))
+
+
+def prepare(
+    X: Any,
+    y: Any,
+    *,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    offset: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    positive: bool = False,
+    standardize: bool = False,
+) -> Problem:
+    """Check everything that a user passed and return the problem in standardised units.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was wrong and what is accepted.
+    """
+    for name, flag in (
+        ("fit_intercept", fit_intercept),
+        ("positive", positive),
+        ("standardize", standardize),
+    ):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, got {flag!r}")
+    matrix, names = as_matrix(X)
+    n, p = matrix.shape
+    responses, many = as_response(y, n)
+    weight, weight_sum = as_weight(sample_weight, n)
+    responses = as_offset(offset, responses)
+    factor = as_factor(penalty_factor, p)
+    low, high = as_bounds(lower, upper, positive, p)
+    excluded = np.isposinf(factor)
+    if np.any(excluded & ((low > 0) | (high < 0))):
+        raise ValueError(
+            "penalty_factor is inf (coefficient 0) for a feature whose lower and upper bounds "
+            "leave out 0"
+        )
+    design: Design = CSCDesign(matrix) if is_sparse(matrix) else DenseDesign(matrix)
+    mean, deviation = _column_moments(matrix, design, weight)
+    scale_of_column = deviation if fit_intercept else np.hypot(deviation, mean)
+    exponent = np.frexp(np.where(scale_of_column > 0, scale_of_column, 1.0))[1]
+    scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
+    design.set_units(mean if fit_intercept else np.zeros(p), scale)
+
+    scaled, y_mean, y_scale = _standardise_responses(responses, weight, bool(fit_intercept))
+    unit = deviation if standardize else np.ones(p)
+    factor = np.where(excluded, 0.0, factor)
+    with np.errstate(over="ignore"):
+        l1_unit, l2_unit = factor * unit, factor * unit * unit
+    return Problem(
+        X=matrix,
+        n_responses=scaled.shape[0],
+        many=many,
+        fit_intercept=bool(fit_intercept),
+        feature_names=names,
+        design=design,
+        mean=mean,
+        deviation=deviation,
+        norm=scale_of_column * scale,
+        weight=weight,
+        weight_sum=weight_sum,
+        y=scaled,
+        y_mean=y_mean,
+        y_scale=y_scale,
+        l1_unit=l1_unit,
+        l2_unit=l2_unit,
+        lower=low,
+        upper=high,
+        excluded=excluded,
+    )
+
+
+def _column_moments(matrix: Any, design: Design, weight: Array) -> tuple[Array, Array]:
+    """Return weighted means and standard deviations; refuse columns that are not finite.
+
+    Columns whose squares overflow or underflow are done again, scaled by a power of two.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        mean, variance = design.moments(weight)
+    suspect = ~(np.isfinite(mean) & np.isfinite(variance) & (variance > 1e-280))
+    if is_sparse(matrix):
+        suspect &= np.diff(matrix.indptr) > 0
+    deviation = np.sqrt(variance)
+    for j in np.flatnonzero(suspect):
+        column = np.asarray(matrix[:, [j]].toarray() if is_sparse(matrix) else matrix[:, j])
+        column = column.astype(np.float64).ravel()
+        if not np.isfinite(column).all():
+            raise name_bad_column(column, int(j))
+        exponent = int(np.frexp(np.abs(column).max())[1])
+        small = np.ldexp(column, -exponent)
+        center = small[0] + weight @ (small - small[0])
+        square = weight @ (small - center) ** 2 - (weight @ (small - center)) ** 2
+        mean[j] = np.ldexp(center, exponent)
+        deviation[j] = np.ldexp(np.sqrt(max(square, 0.0)), exponent)
+    deviation[deviation <= _CONSTANT * np.abs(mean)] = 0.0
+    return mean, deviation
+
+
+def _standardise_responses(
+    responses: Array, weight: Array, centre: bool
+) -> tuple[Array, Array, Array]:
+    """Return the responses as rows, centred and divided by a power of two, and both numbers."""
+    rows = np.ascontiguousarray(responses.T)
+    largest = np.abs(rows).max(axis=1)
+    first = np.where(largest > 0, np.frexp(largest)[1], 0)
+    rows = np.ldexp(rows, -first[:, None])
+    mean = np.zeros(len(rows))
+    if centre:
+        for _ in range(2):  # the second round removes the rounding of the first
+            shift = rows @ weight
+            rows -= shift[:, None]
+            mean += shift
+    size = np.sqrt((rows * rows) @ weight)
+    size[size <= _CONSTANT * np.abs(mean)] = 0.0
+    rows[size == 0] = 0.0
+    second = np.where(size > 0, np.frexp(size)[1], 0)
+    rows = np.ldexp(rows, -second[:, None])
+    return rows, np.ldexp(mean, first), np.ldexp(1.0, first + second)

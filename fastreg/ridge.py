@@ -1,0 +1,279 @@
+"""Closed forms for an L2 penalty (or none): Cholesky on the smaller Gram matrix, or an SVD.
+
+The Gram matrix squares the condition number. A Cholesky factor is therefore used only where its
+condition estimate leaves half of the digits, and then corrected against the true residual; anything
+worse goes to a singular value decomposition of X itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from fastreg import lapack
+from fastreg._core.objective import LeastSquares
+from fastreg.inputs import Array, is_sparse
+from fastreg.problem import Problem
+
+ProofFields = tuple[int, float, float, float, int, int]
+
+_CONVERGED, _RANK_DEFICIENT, _STALLED = 1, 2, -3
+POOR = 1e-8  # reciprocal condition number below which a Gram matrix is not used
+_SMALL = 100_000  # entries up to which least squares always takes the most accurate way
+_BLOCK = 1 << 20  # entries of X standardised at a time
+_REFINEMENTS = 5
+
+
+class ClosedForm(ABC):
+    """Solves  min 1/2 |y - Zw|^2 + 1/2 sum_j l2_j w_j^2  for any response of a problem."""
+
+    name: str
+
+    @abstractmethod
+    def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
+        """Leave the solution in the state; return the fields of its proof."""
+
+
+class _Primal(ClosedForm):
+    """Cholesky factor of the p x p matrix Z'Z + diag(l2)."""
+
+    name = "cholesky"
+
+    def __init__(self, problem: Problem, columns: npt.NDArray[np.int32], l2: Array) -> None:
+        gram = problem.design.gram_matrix(columns, problem.weight)
+        gram[np.diag_indices_from(gram)] += l2[columns]
+        self.columns, self.l2 = columns, l2
+        self.factor, self.rcond = lapack.cholesky(gram)
+
+    def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
+        """Newton steps on the true gradient: the first solves, the others refine."""
+        gap = np.inf
+        for step in range(_REFINEMENTS + 1):
+            w, c, _ = state.state()
+            gradient = (c - self.l2 * w)[self.columns]
+            change = linalg.cho_solve((self.factor, True), gradient, check_finite=False)
+            previous, gap = gap, 0.5 * float(gradient @ change) * (1.0 + 1e-3)
+            enough = gap <= tolerance and (self.rcond > 1e-3 or gap >= 0.01 * previous)
+            if enough or step == _REFINEMENTS:
+                break
+            w[self.columns] += change
+            state.place(w)
+        return (_CONVERGED if gap <= tolerance else _STALLED, gap, 1.0, 0.0, step, 0)
+
+
+class _Dual(ClosedForm):
+    """Cholesky factor of the n x n matrix Z diag(1/l2) Z' + I."""
+
+    name = "cholesky"
+
+    def __init__(self, problem: Problem, columns: npt.NDArray[np.int32], l2: Array) -> None:
+        self.inverse = np.zeros(len(l2))
+        self.inverse[columns] = 1.0 / l2[columns]
+        self.root = np.sqrt(problem.weight)
+        kernel = row_gram(problem, self.inverse)
+        kernel[np.diag_indices_from(kernel)] += 1.0
+        self.factor, self.rcond = lapack.cholesky(kernel)
+
+    def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
+        """Solve for the residual theta, w = diag(1/l2) Z'theta, and refine theta."""
+        theta = np.zeros(len(self.root))
+        gap = np.inf
+        state.place(np.zeros(len(self.inverse)))
+        for _ in range(_REFINEMENTS + 1):
+            error = self.root * state.residual_array() - theta
+            theta = theta + linalg.cho_solve((self.factor, True), error, check_finite=False)
+            state.place(self.inverse * state.design.correlation(self.root * theta))
+            previous, gap = gap, state.certify_plain()[0]
+            if gap <= tolerance or gap >= 0.5 * previous:
+                break
+        return (_CONVERGED if gap <= tolerance else _STALLED, gap, 1.0, 0.0, 1, 0)
+
+
+class _Singular(ClosedForm):
+    """Singular value decomposition of Z, or of Z over diag(sqrt(l2)) if only some are penalised."""
+
+    name = "svd"
+
+    def __init__(self, problem: Problem, columns: npt.NDArray[np.int32], l2: Array) -> None:
+        self.problem, self.columns = problem, columns
+        penalised = l2[columns] > 0
+        self.uniform = bool(penalised.all())
+        self.unit = np.sqrt(l2[columns]) if self.uniform else np.ones(len(columns))
+        matrix = standardised(problem, columns)
+        if self.uniform:
+            self.matrix = matrix / self.unit
+        else:
+            self.matrix = np.vstack([matrix, np.diag(np.sqrt(l2[columns]))[penalised]])
+        self.U, self.s, self.Vt = lapack.svd(self.matrix)
+        limit = max(self.matrix.shape) * np.finfo(np.float64).eps * self.s[0]
+        self.rank = len(self.s) if self.uniform else int(np.sum(self.s > limit))
+
+    def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
+        """Leave the solution with the smallest norm in the state."""
+        w = np.zeros(self.problem.design.n_features)
+        target = np.sqrt(self.problem.weight) * state.response_array()
+        if self.uniform:
+            v = self.Vt.T @ (self.s / (self.s**2 + 1.0) * (self.U.T @ target))
+            w[self.columns] = v / self.unit
+            state.place(w)
+            gap = min(state.certify_plain()[0], self._remainder(state))
+            return (_CONVERGED if gap <= tolerance else _STALLED, gap, 1.0, 0.0, 1, 0)
+        target = np.concatenate([target, np.zeros(len(self.matrix) - len(target))])
+        deficient = self.rank < len(self.columns)
+        w[self.columns] = self._smallest(target) if deficient else self._refined(target)
+        state.place(w)
+        error = target - self.matrix @ w[self.columns]
+        gap = 0.5 * float(np.sum((self.U[:, : self.rank].T @ error) ** 2)) * (1.0 + 1e-3)
+        status = _RANK_DEFICIENT if deficient else _CONVERGED
+        return (status if gap <= tolerance else _STALLED, gap, 1.0, 0.0, 1, 0)
+
+    def _remainder(self, state: LeastSquares) -> float:
+        """Return objective - minimum = 1/2 g'H^-1 g, with H from the decomposition."""
+        w, c, _ = state.state()
+        slope = c[self.columns] / self.unit - self.unit * w[self.columns]
+        inside = self.Vt @ slope
+        outside = max(float(slope @ slope - inside @ inside), 0.0)
+        return 0.5 * (float(np.sum(inside**2 / (self.s**2 + 1.0))) + outside) * (1.0 + 1e-3)
+
+    def _smallest(self, target: Array) -> Array:
+        """Smallest norm on the input scale, where w = scale * (standardised w).
+
+        Where the scales of the columns differ so much that this loses the fit, the smallest norm
+        of the standardised coefficients.
+        """
+        k = self.rank
+        right = self.U[:, :k].T @ target
+        plain = self.Vt[:k].T @ (right / self.s[:k])
+        scale = self.problem.design.scale[self.columns]
+        scale = scale / scale.max()
+        rows = (self.s[:k, None] * self.Vt[:k]) / scale
+        if not np.isfinite(rows).all():
+            return np.asarray(plain)
+        Q, R = lapack.qr(rows.T)
+        if np.abs(np.diag(R)).min() == 0.0:
+            return np.asarray(plain)
+        w = Q @ linalg.solve_triangular(R, right, trans="T", check_finite=False) / scale
+        lost = [float(np.linalg.norm(target - self.matrix @ v)) for v in (w, plain)]
+        return np.asarray(w if lost[0] <= lost[1] + 1e-10 * np.linalg.norm(target) else plain)
+
+    def _refined(self, target: Array) -> Array:
+        """Least squares, refined in extended precision together with its residual.
+
+        A. Bjorck, "Iterative refinement of linear least squares solutions I", BIT 7, 1967.
+        """
+        U, s, Vt = self.U, self.s, self.Vt
+        w = Vt.T @ ((U.T @ target) / s)
+        if self.matrix.size > _SMALL:
+            return np.asarray(w)
+        matrix = exact_matrix(self.problem, self.columns, self.matrix)
+        wide, exact_target = w.astype(np.longdouble), target.astype(np.longdouble)
+        residual = exact_target - matrix @ wide
+        for _ in range(_REFINEMENTS):
+            error = (exact_target - residual - matrix @ wide).astype(np.float64)
+            slope = -(matrix.T @ residual).astype(np.float64)
+            half = (Vt @ slope) / s
+            seen = U.T @ error
+            residual = residual + (error - U @ (seen - half))
+            wide = wide + Vt.T @ ((seen - half) / s)
+        return wide.astype(np.float64)
+
+
+def closed_form(problem: Problem, method: str, l2: float) -> ClosedForm | None:
+    """Return the decomposition for one strength, or None where only iteration is left."""
+    units = l2 * problem.factors(0)[1]
+    columns = np.flatnonzero(problem.movable).astype(np.int32)
+    n, p = problem.design.n_samples, len(columns)
+    dense = not is_sparse(problem.X)
+    if method == "svd" and not dense:
+        raise ValueError("method='svd' needs a dense X; use 'auto', 'cholesky' or 'krylov'")
+    if p == 0:
+        return _Nothing(method)
+    penalised = bool((units[columns] > 0).all())
+    small = not units.any() and n * p <= _SMALL
+    if method == "auto" and dense and small:
+        return _Singular(problem, columns, units)
+    if method != "svd":
+        form: _Primal | _Dual | None = None
+        if penalised and n < p:
+            form = _Dual(problem, columns, units)
+        elif p <= n or penalised:
+            form = _Primal(problem, columns, units)
+        if form is not None and form.rcond > POOR:
+            return form
+    return _Singular(problem, columns, units) if dense else None
+
+
+class _Nothing(ClosedForm):
+    """No feature can move."""
+
+    def __init__(self, method: str) -> None:
+        self.name = "cholesky" if method == "auto" else method
+
+    def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
+        """Leave everything as it is."""
+        return (_CONVERGED, 0.0, 1.0, 0.0, 0, 0)
+
+
+def standardised(problem: Problem, columns: npt.NDArray[Any]) -> Array:
+    """Return sqrt(weight_i) z_ij of the given columns, dense."""
+    design = problem.design
+    block = problem.X[:, columns]
+    block = np.asarray(block.toarray() if is_sparse(block) else block, dtype=np.float64)
+    block = (block - design.shift[columns]) * design.scale[columns]
+    return np.asarray(block * np.sqrt(problem.weight)[:, None])
+
+
+def exact_matrix(
+    problem: Problem, columns: npt.NDArray[np.int32], matrix: Array
+) -> npt.NDArray[np.longdouble]:
+    """Return what `matrix` was rounded from, in extended precision."""
+    design = problem.design
+    weight = problem.weight.astype(np.longdouble)
+    block = problem.X[:, columns].astype(np.longdouble)
+    if problem.fit_intercept:
+        block = block - design.shift[columns]
+        block = block - (weight @ block) / weight.sum()
+    wide = matrix.astype(np.longdouble)
+    wide[: len(weight)] = block * design.scale[columns] * np.sqrt(weight)[:, None]
+    return wide
+
+
+def column_blocks(problem: Problem) -> Iterator[slice]:
+    """Yield slices of columns of a bounded number of entries."""
+    step = max(1, _BLOCK // problem.design.n_samples)
+    for first in range(0, problem.design.n_features, step):
+        yield slice(first, min(first + step, problem.design.n_features))
+
+
+def row_gram(problem: Problem, factor: Array) -> Array:
+    """Return the n x n matrix  sum_j factor_j z_ij z_kj  (times the roots of the weights)."""
+    n = problem.design.n_samples
+    root = np.sqrt(problem.weight)
+    design = problem.design
+    if not is_sparse(problem.X):
+        kernel = np.zeros((n, n))
+        for columns in column_blocks(problem):
+            block = np.asarray(problem.X[:, columns], dtype=np.float64) - design.shift[columns]
+            block *= design.scale[columns] * np.sqrt(factor[columns])
+            block *= root[:, None]
+            kernel += block @ block.T
+        return kernel
+    unit = design.scale * np.sqrt(factor)
+    # A column without a zero may have a large mean, which must be taken off entry by entry.
+    full = np.diff(problem.X.indptr) == n
+    scaled = problem.X.copy()
+    scaled.data = scaled.data * np.repeat(np.where(full, 0.0, unit), np.diff(scaled.indptr))
+    center = np.where(full, 0.0, design.shift * unit)
+    cross = np.asarray(scaled @ center)
+    kernel = np.asarray((scaled @ scaled.T).toarray())
+    kernel += float(center @ center) - cross[:, None] - cross[None, :]
+    for first in range(0, int(full.sum()), max(1, _BLOCK // n)):
+        part = np.flatnonzero(full)[first : first + max(1, _BLOCK // n)]
+        block = (problem.X[:, part].toarray() - design.shift[part]) * unit[part]
+        kernel += block @ block.T
+    return np.asarray(kernel * root[:, None] * root[None, :])

@@ -1,0 +1,81 @@
+"""How hard to try: tolerances, limits and the choice of method."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+_NUMBER = (float, int, np.floating, np.integer)
+METHODS = ("auto", "working_set", "gram", "cholesky", "svd", "krylov", "gradient")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Options of a solver; every field can also be given to `solve` as a keyword.
+
+    Parameters
+    ----------
+    tol : float, default 1e-8
+        Stop when duality gap <= tol * null objective (scale-free).
+    max_iter : int, default 100000
+        Most outer iterations of the working set, or steps of a gradient method, per strength.
+    max_sweeps : int, default 100000
+        Most coordinate-descent sweeps within one outer iteration.
+    time_limit : float, default inf
+        Seconds for the whole call; what was reached by then is returned.
+    gram_memory : float, default 2**30
+        Bytes that the Gram matrix of a working set (and its factor) may take.
+    method : str, default "auto"
+        "working_set": coordinate descent and Newton steps on a growing set of features.
+        "gram": the same on all features at once, after one pass over X.
+        "cholesky", "svd": closed forms, for an L2 penalty or none, without bounds.
+        "krylov": preconditioned conjugate gradients, for the same problems.
+        "gradient": accelerated proximal gradient, the textbook method, for every problem.
+        "auto": chosen by penalty, shape and memory; the result tells which one it was.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field has the wrong type or lies outside its range.
+    """
+
+    tol: float = 1e-8
+    max_iter: int = 100_000
+    max_sweeps: int = 100_000
+    time_limit: float = math.inf
+    gram_memory: float = 2.0**30
+    method: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("tol", "time_limit", "gram_memory"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, _NUMBER):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+            if not value > 0:
+                raise ValueError(f"{name} must be > 0, got {value!r}")
+        if not math.isfinite(self.tol):
+            raise ValueError(f"tol must be finite, got {self.tol!r}")
+        for name in ("max_iter", "max_sweeps"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise TypeError(f"{name} must be an integer, got {value!r}")
+            if value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value!r}")
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+
+
+def resolve_settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
+    """Return the settings with the given fields replaced."""
+    if settings is None:
+        settings = Settings()
+    elif not isinstance(settings, Settings):
+        raise TypeError(f"settings must be a fastreg.Settings, got {type(settings).__name__}")
+    known = [field.name for field in fields(Settings)]
+    for name in options:
+        if name not in known:
+            raise TypeError(f"unknown option {name!r}; accepted options are {', '.join(known)}")
+    return replace(settings, **options) if options else settings

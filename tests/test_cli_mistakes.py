@@ -1,0 +1,136 @@
+"""Every mistake is answered with one sentence, and with no traceback."""
+
+import sys
+
+import pytest
+
+pytest.importorskip("polars")
+pytest.importorskip("click")
+pytest.importorskip("rich")
+
+from commandline import PLAIN, fails, run, write_csv
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    return write_csv(tmp_path / "data.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-t", "Y"], "has no column 'Y' (did you mean 'y'?)"),
+        (["-t", "price"], "(there are 'a', 'b', 'c', 'd', 'y')"),
+        ([], "which column of"),
+        (["-t", "y", "--drop", "aa"], "--drop: "),
+        (["-t", "y", "--weights", "ww"], "--weights: "),
+        (["-t", "y", "--weights", "a"], "weights below zero"),
+        (["-t", "y", "--alpha", "-1"], "-1.0 is not in the range"),
+        (["-t", "y", "--alpha", "x"], "'x' is not a valid number"),
+        (["-t", "y", "--penalty", "l3"], "'l3' is not one of"),
+        (["-t", "y", "--degree", "0"], "0 is not in the range"),
+        (["-t", "y", "--nope"], "no such option"),
+        (["-t", "y", "extra"], "unexpected extra argument"),
+        (["-t", "y", "--plot", "p.gif"], "must end with .png, .svg or .pdf"),
+        (["-t", "y", "--plot", "nowhere/p.png"], "there is no folder nowhere"),
+        (["-t", "y", "--plot", "p.png", "--alpha", "1"], "--plot draws a path"),
+        (["-t", "y", "--coef", "c.txt"], "must end with .csv or .json"),
+        (["-t", "y", "--validation-size", "0"], "--alpha"),
+        (["-t", "y", "--test-size", "0.9"], "leave no rows to train on"),
+        (
+            ["-t", "y", *["--drop", "a"], *["--drop", "b"], *["--drop", "c"], *["--drop", "d"]],
+            "no column is left",
+        ),
+        (["-t", "y", "--format", "mtx"], "is not a Matrix Market file"),
+    ],
+)
+def test_mistakes(csv_file, words, message):
+    assert message in fails("fit", csv_file, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,y\n1,x\n2,y\n3,z\n", "--target y: numbers are needed, and the column holds 'x'"),
+        ("a,y\n1,1\n2,\n3,3\n", "the value is missing in 1 row"),
+        ("a,y\n1,\n2,\n3,\n", "--target y: the column is empty"),
+        ("a,y\n1,1\n2,inf\n3,3\n", "infinite"),
+        ("a,y\ninf,1\n2,2\n3,3\n4,4\n5,4\n6,1\n", "column 'a' holds infinite values"),
+        ("a,b,y\n1,,1\n2,,2\n3,,3\n4,,4\n", "column 'b' is empty"),
+        ("a,y\n1,5\n2,5\n3,5\n4,5\n5,5\n", "--target y: all values are 5"),
+        ("a,y\n1,5\n2,6\n", "too few are left to train on"),
+    ],
+)
+def test_data_that_cannot_be_fitted(tmp_path, text, message):
+    (tmp_path / "d.csv").write_text(text)
+    assert message in fails("fit", tmp_path / "d.csv", "-t", "y")
+
+
+def test_other_mistakes(csv_file, tmp_path):
+    assert "no such command 'fti'" in fails("fti")
+    assert "missing argument 'DATA'" in fails("fit")
+    assert "did you mean 'bikes'" in fails("fit", "@bike")
+    assert "there are 'bikes'" in fails("fit", "@cars")
+    assert "needs the name" in fails("data", "--out", tmp_path / "x.csv")
+    assert "cannot write" in fails("data", "bikes", "--out", tmp_path / "no" / "x.csv")
+
+
+def test_files_that_cannot_be_written(csv_file, tmp_path):
+    for words in (["--coef", tmp_path / "no" / "c.csv"], ["--model", tmp_path / "no" / "m.frm"]):
+        assert "there is no folder" in fails("fit", csv_file, "-t", "y", *PLAIN, *words)
+    (tmp_path / "folder.csv").mkdir()
+    for words in (["--coef", tmp_path / "folder.csv"], ["--model", tmp_path / "folder.csv"]):
+        status, _, err = run("fit", csv_file, "-t", "y", *PLAIN, *words)
+        assert status == 2
+        assert err.startswith("fastreg: cannot write")
+        assert err.count("\n") == 1
+
+
+def test_missing_packages_are_named(monkeypatch, csv_file, tmp_path):
+    (tmp_path / "d.svm").write_text("1 1:2\n2 1:3\n")
+    for name in ("sklearn.datasets", "matplotlib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    error = fails("fit", tmp_path / "d.svm")
+    assert error.endswith("needs scikit-learn: install fastreg-solvers with its extra 'sklearn'")
+    error = fails("fit", csv_file, "-t", "y", "--plot", tmp_path / "p.png")
+    assert error == "--plot needs matplotlib: install fastreg-solvers with its extra 'cli'"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "polars" else 1)
+    error = fails("fit", csv_file)
+    assert error == "the command line needs polars: install fastreg-solvers with its extra 'cli'"
+
+
+def test_lack_of_memory_and_interruption(monkeypatch, csv_file):
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastreg.cli.work.read_table", exhausted)
+    assert fails("fit", csv_file) == "there is not enough memory for this"
+    monkeypatch.setattr("fastreg.cli.work.read_table", interrupted)
+    status, out, err = run("fit", csv_file)
+    assert (status, out, err.strip()) == (130, "", "fastreg: interrupted")
+
+
+@pytest.mark.parametrize("option", ["--test-size", "--validation-size", "--alpha", "--l1-ratio"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_numbers_are_finite(csv_file, option, value):
+    error = fails("fit", csv_file, "-t", "y", option, value)
+    assert f"invalid value for '{option}'" in error or f"/ '{option}'" in error
+    assert "is not a finite number" in error or "is not in the range" in error
+    if value == "nan":
+        assert "'nan' is not a finite number" in error
+
+
+def test_one_row(tmp_path):
+    (tmp_path / "one.csv").write_text("a,y\n1,2\n")
+    error = fails("fit", tmp_path / "one.csv", "-t", "y", *PLAIN)
+    assert error == "1 row of data cannot be split into parts: too few are left to train on"
+
+
+def test_a_folder_is_refused_before_the_fit(monkeypatch, csv_file, tmp_path):
+    monkeypatch.setattr("fastreg.cli.work.read_table", None)
+    for option in ("--model", "--coef"):
+        (tmp_path / "f.csv").mkdir(exist_ok=True)
+        assert fails("fit", csv_file, "-t", "y", option, tmp_path / "f.csv").endswith("is a folder")

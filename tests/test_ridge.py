@@ -1,0 +1,191 @@
+"""Ridge: closed forms against exact solutions, leave-one-out errors against leaving rows out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import nist
+import numpy as np
+import oracle
+import pytest
+import scipy.sparse
+from problems import regression, row_weights
+from reference_solution import solution
+
+import fastreg
+
+ALPHAS = np.array([100.0, 1.0, 0.03, 1e-4])
+MODELS = {
+    "plain": {},
+    "no intercept": {"fit_intercept": False},
+    "weights": {"sample_weight": row_weights(14) + 0.25},
+    "zero weights": {"sample_weight": row_weights(14)},
+    "offset": {"offset": np.linspace(-3, 3, 14)},
+    "factors": {"penalty_factor": [1.0, 2.0, 0.5, np.inf, 1.0]},
+    "unpenalised": {"penalty_factor": [0.0, 2.0, 0.5, 1.0, 1.0]},
+    "standardize": {"standardize": True},
+    "everything": {
+        "sample_weight": row_weights(14) + 0.25,
+        "offset": np.linspace(-3, 3, 14),
+        "penalty_factor": [0.0, 2.0, 0.5, np.inf, 1.0],
+        "standardize": True,
+    },
+}
+STORAGES = [np.ascontiguousarray, np.asfortranarray, scipy.sparse.csc_array, scipy.sparse.csr_array]
+
+
+def without_row(X, y, i, alpha, model):
+    """The prediction error of row i by the fit without it, the total penalty kept."""
+    weight = np.array(model.get("sample_weight", np.ones(len(y))), float)
+    total = weight.sum()
+    factor = np.array(model.get("penalty_factor", np.ones(X.shape[1])), float)
+    if model.get("standardize"):
+        mean = np.average(X, axis=0, weights=weight)
+        factor = factor * np.average((X - mean) ** 2, axis=0, weights=weight)
+    weight[i] = 0
+    rest = {k: v for k, v in model.items() if k != "standardize"}
+    problem = oracle.make_problem(
+        X,
+        y,
+        alpha * total / weight.sum(),
+        l1_ratio=0.0,
+        **{**rest, "sample_weight": weight, "penalty_factor": factor},
+    )
+    coef, intercept = solution(problem)
+    offset = model.get("offset", np.zeros(len(y)))[i]
+    return float(y[i] - offset - intercept - X[i] @ coef)
+
+
+@pytest.mark.parametrize("storage", STORAGES, ids=["C", "F", "CSC", "CSR"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_path_is_the_exact_solution(model, storage):
+    X, y = regression(14, 5, seed=1)
+    path = fastreg.ridge_path(storage(X), y, ALPHAS, **model)
+    np.testing.assert_array_equal(np.sort(path.alphas), np.sort(ALPHAS))
+    assert path.coef.shape == (4, 5)
+    assert path.intercept.shape == (4,)
+    for k, alpha in enumerate(path.alphas):
+        problem = oracle.make_problem(X, y, alpha, l1_ratio=0.0, **model)
+        coef, intercept = solution(problem)
+        np.testing.assert_allclose(path.coef[k], coef.astype(float), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(path.intercept[k], float(intercept), rtol=1e-9, atol=1e-12)
+        single = fastreg.solve(storage(X), y, alpha=alpha, l1_ratio=0.0, **model)
+        oracle.check(single, X, y, alpha=alpha, l1_ratio=0.0, **model)
+
+
+@pytest.mark.parametrize("storage", STORAGES, ids=["C", "F", "CSC", "CSR"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_leave_one_out_is_leaving_one_out(model, storage):
+    X, y = regression(14, 5, seed=2)
+    path = fastreg.ridge_path(storage(X), y, ALPHAS[:3], **model)
+    assert path.loo_errors.shape == (3, 14)
+    for k, alpha in enumerate(path.alphas):
+        expected = [without_row(X, y, i, alpha, model) for i in range(14)]
+        np.testing.assert_allclose(path.loo_errors[k], expected, rtol=1e-8, atol=1e-10)
+    weight = model.get("sample_weight", np.ones(14))
+    score = (path.loo_errors**2 @ weight) / weight.sum()
+    np.testing.assert_allclose(path.loo_score, score, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(6, 12), (9, 9), (12, 3)])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_shapes(shape, fit_intercept):
+    """More features than rows: the smaller Gram matrix gives the same."""
+    X, y = regression(*shape, seed=3)
+    path = fastreg.ridge_path(X, y, [1.0, 0.01], fit_intercept=fit_intercept)
+    model = {"fit_intercept": fit_intercept}
+    for k, alpha in enumerate(path.alphas):
+        coef, _ = solution(oracle.make_problem(X, y, alpha, l1_ratio=0.0, **model))
+        np.testing.assert_allclose(path.coef[k], coef.astype(float), rtol=1e-8, atol=1e-11)
+        expected = [without_row(X, y, i, alpha, model) for i in range(len(y))]
+        np.testing.assert_allclose(path.loo_errors[k], expected, rtol=1e-7, atol=1e-9)
+
+
+def hat_matrix(X, alpha, *, fit_intercept):
+    n = len(X)
+    centred = X - X.mean(axis=0) if fit_intercept else X
+    hat = centred @ np.linalg.solve(centred.T @ centred + n * alpha * np.eye(X.shape[1]), centred.T)
+    return hat + (1 / n if fit_intercept else 0)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("shape", [(14, 5), (8, 12)])
+def test_degrees_of_freedom_and_gcv(shape, fit_intercept):
+    X, y = regression(*shape, seed=4)
+    path = fastreg.ridge_path(X, y, ALPHAS[:3], fit_intercept=fit_intercept)
+    for k, alpha in enumerate(path.alphas):
+        hat = hat_matrix(X, alpha, fit_intercept=fit_intercept)
+        df = np.trace(hat)
+        residual = y - hat @ y
+        assert path.df[k] == pytest.approx(df, rel=1e-9)
+        assert path.gcv[k] == pytest.approx(np.mean(residual**2) / (1 - df / len(y)) ** 2, rel=1e-8)
+        np.testing.assert_allclose(path.loo_errors[k], residual / (1 - np.diag(hat)), rtol=1e-7)
+
+
+def test_degrees_of_freedom_have_their_limits():
+    X, y = regression(14, 5, seed=5)
+    path = fastreg.ridge_path(X, y, [1e12, 1e-12])
+    assert path.df[np.argmax(path.alphas)] == pytest.approx(1.0)
+    assert path.df[np.argmin(path.alphas)] == pytest.approx(6.0)
+
+
+def test_several_responses():
+    X, y = regression(14, 5, seed=6)
+    Y = np.column_stack([y, y**2, np.ones(14)])
+    path = fastreg.ridge_path(X, Y, ALPHAS)
+    assert path.coef.shape == (4, 3, 5)
+    assert path.intercept.shape == path.loo_score.shape == path.gcv.shape == (4, 3)
+    assert path.loo_errors.shape == (4, 14, 3)
+    assert path.df.shape == (4,)
+    for m in range(3):
+        alone = fastreg.ridge_path(X, Y[:, m], ALPHAS)
+        np.testing.assert_allclose(path.coef[:, m], alone.coef, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(path.loo_errors[:, :, m], alone.loo_errors, atol=1e-10)
+        np.testing.assert_allclose(path.gcv[:, m], alone.gcv, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["auto", "cholesky", "svd", "krylov", "gram", "working_set"])
+@pytest.mark.parametrize("shape", [(200, 12), (12, 200), (50, 50)])
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "CSC"])
+def test_methods_agree(method, shape, sparse):
+    rng = np.random.default_rng(7)
+    X = rng.standard_normal(shape) * (rng.random(shape) < 0.4)
+    y = rng.standard_normal(shape[0])
+    given = scipy.sparse.csc_array(X) if sparse else X
+    if sparse and method == "svd":
+        with pytest.raises(ValueError, match="method"):  # it would be dense
+            fastreg.solve(given, y, l1_ratio=0.0, method=method)
+        return
+    for alpha in (1.0, 1e-3):
+        result = fastreg.solve(given, y, alpha=alpha, l1_ratio=0.0, method=method, tol=1e-12)
+        assert result.converged
+        centred = X - X.mean(axis=0)
+        truth = np.linalg.solve(
+            centred.T @ centred + len(y) * alpha * np.eye(shape[1]), centred.T @ y
+        )
+        np.testing.assert_allclose(result.coef, truth, atol=1e-5)
+        oracle.check(result, X, y, alpha=alpha, l1_ratio=0.0, converged=False)
+
+
+@pytest.mark.parametrize("decades", [3, 6, 9])
+def test_the_condition_number_is_not_squared(decades):
+    """Against the exact solution of a design with singular values from 1 to 10^-decades."""
+    rng = np.random.default_rng(8)
+    U, _ = np.linalg.qr(rng.standard_normal((30, 6)))
+    V, _ = np.linalg.qr(rng.standard_normal((6, 6)))
+    X = U * np.logspace(0, -decades, 6) @ V.T
+    y = X @ np.ones(6) + 1e-3 * rng.standard_normal(30)
+    root = Fraction(1, 10**decades)  # alpha = root^2 / 30, about the smallest eigenvalue
+    columns = [
+        tuple(Fraction(v) for v in column) + tuple(root * (i == j) for i in range(6))
+        for j, column in enumerate(X.T)
+    ]
+    exact, _ = nist.least_squares(columns, tuple(Fraction(v) for v in y) + (0,) * 6, False)
+    truth = np.array([float(v) for v in exact])
+    alpha = float(root**2 / 30)
+    for fitted in (
+        fastreg.solve(X, y, alpha=alpha, l1_ratio=0.0, fit_intercept=False).coef,
+        fastreg.ridge_path(X, y, [alpha], fit_intercept=False).coef[0],
+    ):
+        error = np.linalg.norm(fitted - truth) / np.linalg.norm(truth)
+        assert error <= 100 * np.finfo(float).eps * 10.0**decades
