@@ -1,3 +1,7 @@
+from typing import final
+
+from typing_extensions import disjoint_base
+
 from fastreg._core.objective import LeastSquares
 
 CONVERGED: int
@@ -5,6 +9,18 @@ RANK_DEFICIENT: int
 MAX_ITER: int
 TIME_LIMIT: int
 STALLED: int
+
+@disjoint_base
+class FirstOrder:
+    def __init__(self, problem: LeastSquares, gram_memory: float) -> None: ...
+
+@final
+class ProximalGradient(FirstOrder):
+    def __init__(self, problem: LeastSquares, gram_memory: float) -> None: ...
+
+@final
+class ConjugateGradient(FirstOrder):
+    def __init__(self, problem: LeastSquares, gram_memory: float, input_scale: bool) -> None: ...
 
 # Both return (status, gap, kappa, radius, iterations, sweeps).
 def conjugate_gradient(
