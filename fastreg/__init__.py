@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastreg.api import alpha_grid, alpha_max, solve, solve_path
-    from fastreg.estimators import ElasticNet, Lasso, Ridge, enet_path, lasso_path
+    from fastreg.estimators import ElasticNet as ElasticNet
+    from fastreg.estimators import Lasso as Lasso
+    from fastreg.estimators import Ridge as Ridge
+    from fastreg.estimators import enet_path as enet_path
+    from fastreg.estimators import lasso_path as lasso_path
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
 
+# What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
-    "ElasticNet",
-    "Lasso",
     "PathResult",
     "Result",
-    "Ridge",
     "RidgePathResult",
     "Settings",
     "Status",
     "__version__",
     "alpha_grid",
     "alpha_max",
-    "enet_path",
-    "lasso_path",
     "ridge_path",
     "solve",
     "solve_path",
@@ -69,4 +69,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the public names."""
-    return sorted(__all__)
+    return sorted({*__all__, *_HOME})

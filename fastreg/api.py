@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -213,7 +214,8 @@ standardize, warm_start, settings, **options
     )
     start = _warm_start(warm_start, problem)
     if grid is None:
-        grid = _grid(_largest(problem, ratio or _RIDGE_GRID_RATIO, chosen), n_alphas, eps)
+        largest = _largest(problem, ratio or _RIDGE_GRID_RATIO, chosen, started)
+        grid = _grid(largest, n_alphas, eps)
     engine = Engine(problem, chosen, ratio, grid, started)
     paths = []
     for k in range(problem.n_responses):
@@ -279,7 +281,7 @@ def alpha_max(
     """
     ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
     problem = prepare(X, y, **_known(model))
-    largest = _largest(problem, ratio, Settings())
+    largest = _largest(problem, ratio, Settings(), monotonic())
     return largest if problem.many else float(largest[0])
 
 
@@ -317,7 +319,8 @@ def alpha_grid(
     ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
     _check_grid(n_alphas, eps)
     problem = prepare(X, y, **_known(model))
-    return _grid(_largest(problem, ratio or _RIDGE_GRID_RATIO, Settings()), n_alphas, eps)
+    largest = _largest(problem, ratio or _RIDGE_GRID_RATIO, Settings(), monotonic())
+    return _grid(largest, n_alphas, eps)
 
 
 _POINT_FIELDS = (
@@ -373,9 +376,9 @@ def _grid(largest: Array, n_alphas: int, eps: float) -> Array:
     return np.asarray(top * np.power(eps, exponents))
 
 
-def _largest(problem: Problem, ratio: float, settings: Settings) -> Array:
+def _largest(problem: Problem, ratio: float, settings: Settings, started: float) -> Array:
     """Return alpha_max of every response."""
-    engine = Engine(problem, settings, ratio, np.array([0.0]), monotonic())
+    engine = Engine(problem, replace(settings, method="auto"), ratio, np.array([0.0]), started)
     return np.array([engine.alpha_max(k) for k in range(problem.n_responses)])
 
 

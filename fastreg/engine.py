@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from fastreg import ridge
 from fastreg._core.first_order import conjugate_gradient, proximal_gradient
-from fastreg._core.working_set import Outcome, WorkingSet
+from fastreg._core.objective import Outcome
+from fastreg._core.working_set import WorkingSet
 from fastreg.inputs import Array
 from fastreg.problem import Problem
 from fastreg.result import Status
-from fastreg.ridge_grid import Spectrum, coefficients, decompose
 from fastreg.settings import Settings
+from fastreg.spectrum import Spectrum, coefficients, decompose
 
 # Reads of X that a working set needs, for one strength and for a path: below 25 features for each
 # of them the Gram matrix of all features is cheaper.
@@ -24,6 +25,7 @@ _PASSES_ONE, _PASSES_PATH, _FEATURES_PER_PASS = 6, 15, 25
 
 _LONG_GRID = 8  # strengths from which one eigendecomposition beats a factor for each
 _NOISE = 1e-14  # correlation, relative to both norms, that is rounding
+_FAR = 1e6  # residual square of a useless start; that of a response is about one
 
 _QUADRATIC = ("cholesky", "svd", "krylov")  # methods for a smooth objective without bounds
 
@@ -90,14 +92,22 @@ class Engine:
         problem.begin(state, response)
         null_w, _, null_square = state.state()
         y_square = float(problem.weight @ problem.y[response] ** 2)
-        if start is not None:
-            state.start(problem.y[response], problem.inside(start, response))
         points = []
-        for i, alpha in enumerate(self.alphas):
-            l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
-            null = 0.5 * null_square + problem.penalty_at(state, l1, l2, null_w)
-            proof = self._solve(response, i, self.settings.tol * null)
-            points.append(self._point(response, proof, null, y_square, sparse))
+        # What overflows is seen in the proof.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if start is not None:
+                state.start(problem.y[response], problem.inside(start, response))
+                if not state.state()[2] <= _FAR:
+                    problem.begin(state, response)
+            for i, alpha in enumerate(self.alphas):
+                l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
+                null = 0.5 * null_square + problem.penalty_at(state, l1, l2, null_w)
+                tolerance = self.settings.tol * null
+                if i > 0 and monotonic() > self.deadline:
+                    proof = self._give_up(l1, l2, tolerance)
+                else:
+                    proof = self._solve(response, i, tolerance)
+                points.append(self._point(response, proof, null, y_square, sparse))
         return points
 
     def alpha_max(self, response: int) -> float:
@@ -118,7 +128,12 @@ class Engine:
                 np.where(penalised, held, upper),
             )
             work = WorkingSet(state, self.settings.gram_memory)
-            self._run_working_set(work, 0.0, 0.0, 1e-14 * state.state()[2], False, False)
+            tolerance = _NOISE * state.state()[2]
+            proof = self._run_working_set(work, 0.0, 0.0, tolerance, False, False)
+            if proof.status == Outcome.GRAM_LIMIT and problem.has_bounds:
+                self._solve_gradient(0.0, 0.0, tolerance)
+            elif proof.status == Outcome.GRAM_LIMIT:
+                self._iterate(tolerance, input_scale=False)
         w, c, _ = state.state()
         can_rise, can_fall = upper > 0, lower < 0
         pull = np.where(can_rise, np.maximum(c, 0.0), 0.0)
@@ -150,8 +165,7 @@ class Engine:
             fits = 12.0 * min(n, p) ** 2 <= self.settings.gram_memory
             return "cholesky" if fits else "krylov"
         passes = _PASSES_PATH if len(self.alphas) > 1 else _PASSES_ONE
-        small = p <= 64 or p <= _FEATURES_PER_PASS * passes
-        if n > p and small and 12.0 * p * p <= self.settings.gram_memory:
+        if n > p and p <= _FEATURES_PER_PASS * passes and 12.0 * p * p <= self.settings.gram_memory:
             return "gram"
         return "working_set"
 
@@ -174,6 +188,12 @@ class Engine:
             self.method = "working_set, then gradient"
             return self._solve_gradient(l1, l2, tolerance)
         return proof
+
+    def _give_up(self, l1: float, l2: float, tolerance: float) -> Proof:
+        """Prove the point at hand, for want of time for a better one."""
+        self.state.strengthen(l1, l2)
+        gap, kappa = self.state.certify_soundly()
+        return Proof(Outcome.CONVERGED if gap <= tolerance else Outcome.TIME_LIMIT, gap, kappa)
 
     def _shared(self) -> WorkingSet:
         """Return the working set that all strengths and responses share."""
@@ -212,8 +232,7 @@ class Engine:
         )
 
     def _solve_smooth(self, response: int, index: int, l2: float, tolerance: float) -> Proof:
-        alpha = float(self.alphas[index])
-        method = self.settings.method
+        problem, alpha, method = self.problem, float(self.alphas[index]), self.settings.method
         if method == "auto":
             method = self._choose(alpha)
         if method != "krylov":
@@ -221,12 +240,16 @@ class Engine:
             if proof is not None:
                 return proof
             if alpha not in self._closed:
-                self._closed[alpha] = ridge.closed_form(self.problem, self.settings.method, l2)
+                if problem.n_responses == 1:
+                    self._closed.clear()  # nobody will ask for the others again
+                self._closed[alpha] = ridge.closed_form(problem, self.settings.method, l2)
                 self.extra_passes += 1
             closed = self._closed[alpha]
             if closed is not None:
                 self.method = closed.name
-                return Proof(*closed.solve(self.state, tolerance))
+                proof = Proof(*closed.solve(self.state, tolerance))
+                if proof.gap <= tolerance or l2 == 0 or method != "auto":
+                    return proof
         self.method = "krylov"
         proof = self._iterate(tolerance, input_scale=True)
         if proof.status == Status.STALLED and proof.gap > tolerance:
@@ -255,10 +278,12 @@ class Engine:
             return None
         grid = (1.0 - self.l1_ratio) * self.alphas
         if self._spectrum is None:
+            # All columns are penalised, so there is one.
             self._spectrum = decompose(problem, float(grid[grid > 0][-1]))
             self.extra_passes += 1
+        assert self._spectrum is not None
         if self._grid_coef is None:
-            self._grid_coef = coefficients(problem, self._spectrum, grid, response)
+            self._grid_coef = coefficients(problem, self._spectrum, grid, problem.y[response])
         self.state.place(self._grid_coef[:, index])
         gap, kappa = self.state.certify_plain()
         self.method = self._spectrum.method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[np.float64]
 
 _NUMERIC = "numbers (integers, booleans or floats)"
+_LARGEST = 1e153  # the square of a larger response is no double
 
 
 def is_sparse(X: Any) -> bool:
@@ -31,7 +33,7 @@ def as_float(name: str, value: Any, *, ndim: tuple[int, ...], like: str = "") ->
         raise TypeError(f"{name} must hold {_NUMERIC}, got dtype {array.dtype}")
     try:
         array = array.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must hold {_NUMERIC}, got {array.dtype} values") from None
     if array.ndim not in ndim:
         shapes = " or ".join(f"{d}-dimensional" for d in ndim)
@@ -44,6 +46,16 @@ def _require_finite(name: str, array: Array) -> None:
         row = int(np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))[0])
         what = "NaN" if np.isnan(array).any() else "infinity"
         raise ValueError(f"{name} contains {what} (first in row {row}); finite values are accepted")
+
+
+def _require_square(name: str, array: Array) -> None:
+    _require_finite(name, array)
+    largest = float(np.abs(array).max())
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name} must lie within +-{_LARGEST:g}, so that its square is a number; "
+            f"got {largest:g}; rescale it"
+        )
 
 
 def name_bad_column(column: Array, j: int) -> ValueError:
@@ -86,7 +98,7 @@ def _as_real(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise TypeError(f"{name} must hold {_NUMERIC}, got dtype {array.dtype}")
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must hold {_NUMERIC}, got {array.dtype} values") from None
 
 
@@ -112,14 +124,42 @@ def _as_csc(X: Any) -> Any:
     if X.ndim != 2:
         raise ValueError(f"X must be 2-dimensional (n_samples, n_features), got shape {X.shape}")
     _require_size(X.shape)
+    _require_indices(X)
     matrix = sparse.csc_array(X)
-    data = _as_real("X", matrix.data)
+    parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
+    # Made anew, because what the user's matrix says of its format may be out of date.
+    matrix = sparse.csc_array(parts, shape=X.shape)
     if not matrix.has_canonical_format:
-        matrix = sparse.csc_array((data, matrix.indices, matrix.indptr), shape=X.shape, copy=True)
+        matrix = sparse.csc_array(parts, shape=X.shape, copy=True)
         matrix.sum_duplicates()
-    elif data is not matrix.data:
-        matrix = sparse.csc_array((data, matrix.indices, matrix.indptr), shape=X.shape)
     return matrix
+
+
+def _require_indices(X: Any) -> None:
+    """Refuse indices that point outside of the matrix: compiled loops trust them."""
+    if X.format in ("csc", "csr"):
+        major, minor = X.shape if X.format == "csr" else X.shape[::-1]
+        starts, used = X.indptr, X.indices[: X.indptr[-1]]
+        whole = (
+            len(starts) == major + 1
+            and starts[0] == 0
+            and bool((np.diff(starts) >= 0).all())
+            and len(used) == starts[-1] <= len(X.data)
+        )
+        inside = _within(used, minor)
+    elif X.format == "coo":
+        whole = len(X.row) == len(X.col) == len(X.data)
+        inside = _within(X.row, X.shape[0]) and _within(X.col, X.shape[1])
+    else:
+        return
+    if not (whole and inside):
+        raise ValueError(
+            f"X is a damaged sparse matrix: its indices do not fit its shape {X.shape}"
+        )
+
+
+def _within(indices: npt.NDArray[Any], size: int) -> bool:
+    return len(indices) == 0 or bool(indices.min() >= 0 and indices.max() < size)
 
 
 def _from_frame(X: Any) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
@@ -137,7 +177,7 @@ def _from_frame(X: Any) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
             raise TypeError(f"X: column {name!r} has dtype {column.dtype}; {_NUMERIC} are accepted")
         try:
             values = values.astype(np.float32 if values.dtype == np.float32 else np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TypeError(
                 f"X: column {name!r} does not hold {_NUMERIC} (or has missing values)"
             ) from None
@@ -162,7 +202,7 @@ def as_response(y: Any, n: int) -> tuple[Array, bool]:
         raise ValueError(f"y has {array.shape[0]} rows, but X has {n}")
     if array.ndim == 2 and array.shape[1] == 0:
         raise ValueError(f"y must have at least one column, got shape {array.shape}")
-    _require_finite("y", array)
+    _require_square("y", array)
     return array.reshape(n, -1), array.ndim == 2
 
 
@@ -192,7 +232,7 @@ def as_offset(offset: Any, responses: Array) -> Array:
     array = as_float("offset", offset, ndim=(1, 2))
     if array.shape not in ((n,), responses.shape):
         raise ValueError(f"offset must have shape ({n},) or that of y, got {array.shape}")
-    _require_finite("offset", array)
+    _require_square("offset", array)
     return responses - array.reshape(n, -1)
 
 
@@ -242,6 +282,8 @@ def as_strength(name: str, value: Any, *, high: float = np.inf) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
+    except OverflowError:
+        number = math.inf
     if not 0 <= number <= high or np.isinf(number):
         accepted = ">= 0 and finite" if np.isinf(high) else f"in [0, {high:g}]"
         raise ValueError(f"{name} must be {accepted}, got {value!r}")

@@ -30,6 +30,8 @@ from fastreg.inputs import (
 
 # A column whose deviation is below the rounding of its mean is constant.
 _CONSTANT = 8 * np.finfo(np.float64).eps
+_FAR = 1e130  # of a response without weight, in units of the largest one with weight
+_BLOCK = 1 << 20  # entries of X that are copied at a time
 
 
 @dataclass(frozen=True)
@@ -216,20 +218,32 @@ def _column_moments(matrix: Any, design: Design, weight: Array) -> tuple[Array, 
     suspect = ~(np.isfinite(mean) & np.isfinite(variance) & (variance > 1e-280))
     if is_sparse(matrix):
         suspect &= np.diff(matrix.indptr) > 0
+    elif suspect.any():
+        candidates = np.flatnonzero(suspect)
+        suspect[candidates] = ~_is_constant(matrix, candidates)
     deviation = np.sqrt(variance)
+    used = weight > 0
     for j in np.flatnonzero(suspect):
         column = np.asarray(matrix[:, [j]].toarray() if is_sparse(matrix) else matrix[:, j])
         column = column.astype(np.float64).ravel()
         if not np.isfinite(column).all():
             raise name_bad_column(column, int(j))
+        column = column[used]
         exponent = int(np.frexp(np.abs(column).max())[1])
         small = np.ldexp(column, -exponent)
-        center = small[0] + weight @ (small - small[0])
-        square = weight @ (small - center) ** 2 - (weight @ (small - center)) ** 2
+        center = small[0] + weight[used] @ (small - small[0])
+        square = weight[used] @ (small - center) ** 2 - (weight[used] @ (small - center)) ** 2
         mean[j] = np.ldexp(center, exponent)
         deviation[j] = np.ldexp(np.sqrt(max(square, 0.0)), exponent)
     deviation[deviation <= _CONSTANT * np.abs(mean)] = 0.0
     return mean, deviation
+
+
+def _is_constant(matrix: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Return which of the columns hold one finite value only, a bounded number at a time."""
+    step = max(1, _BLOCK // len(matrix))
+    blocks = [matrix[:, columns[k : k + step]] for k in range(0, len(columns), step)]
+    return np.concatenate([np.isfinite(b[0]) & (b == b[0]).all(axis=0) for b in blocks])
 
 
 def _standardise_responses(
@@ -237,9 +251,11 @@ def _standardise_responses(
 ) -> tuple[Array, Array, Array]:
     """Return the responses as rows, centred and divided by a power of two, and both numbers."""
     rows = np.ascontiguousarray(responses.T)
-    largest = np.abs(rows).max(axis=1)
+    largest = np.abs(rows[:, weight > 0]).max(axis=1)
     first = np.where(largest > 0, np.frexp(largest)[1], 0)
-    rows = np.ldexp(rows, -first[:, None])
+    # Rows without weight may be far larger; their squares must stay numbers.
+    with np.errstate(over="ignore"):
+        rows = np.clip(np.ldexp(rows, -first[:, None]), -_FAR, _FAR)
     mean = np.zeros(len(rows))
     if centre:
         for _ in range(2):  # the second round removes the rounding of the first

@@ -32,8 +32,9 @@ class Status(IntEnum):
 _MESSAGES = {
     Status.CONVERGED: "Converged: the duality gap is within the tolerance.",
     Status.RANK_DEFICIENT: (
-        "Converged: the columns are linearly dependent and nothing is penalised, so the solution "
-        "is not unique; this is the one with the smallest norm."
+        "Converged to one of many optima: columns without a penalty are linearly dependent. It is "
+        "the one with the smallest norm, unless there are bounds or other penalties, or method is "
+        "'working_set' or 'gram'."
     ),
     Status.MAX_ITER: "Stopped at the iteration limit; raise max_iter, or tol.",
     Status.TIME_LIMIT: "Stopped at the time limit; raise time_limit, or tol.",

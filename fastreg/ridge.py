@@ -8,24 +8,21 @@ worse goes to a singular value decomposition of X itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
 from fastreg import lapack
-from fastreg._core.objective import LeastSquares
+from fastreg._core.objective import LeastSquares, Outcome
+from fastreg.blocks import exact_matrix, row_gram, standardised
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
+from fastreg.spectrum import POOR, Spectrum, coefficients, decompose, gaps
 
 ProofFields = tuple[int, float, float, float, int, int]
 
-_CONVERGED, _RANK_DEFICIENT, _STALLED = 1, 2, -3
-POOR = 1e-8  # reciprocal condition number below which a Gram matrix is not used
 _SMALL = 100_000  # entries up to which least squares always takes the most accurate way
-_BLOCK = 1 << 20  # entries of X standardised at a time
 _REFINEMENTS = 5
 
 
@@ -63,7 +60,7 @@ class _Primal(ClosedForm):
                 break
             w[self.columns] += change
             state.place(w)
-        return (_CONVERGED if gap <= tolerance else _STALLED, gap, 1.0, 0.0, step, 0)
+        return (Outcome.CONVERGED if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, step, 0)
 
 
 class _Dual(ClosedForm):
@@ -91,7 +88,7 @@ class _Dual(ClosedForm):
             previous, gap = gap, state.certify_plain()[0]
             if gap <= tolerance or gap >= 0.5 * previous:
                 break
-        return (_CONVERGED if gap <= tolerance else _STALLED, gap, 1.0, 0.0, 1, 0)
+        return (Outcome.CONVERGED if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, 1, 0)
 
 
 class _Singular(ClosedForm):
@@ -108,7 +105,9 @@ class _Singular(ClosedForm):
         if self.uniform:
             self.matrix = matrix / self.unit
         else:
-            self.matrix = np.vstack([matrix, np.diag(np.sqrt(l2[columns]))[penalised]])
+            rows = np.zeros((np.count_nonzero(penalised), len(columns)))
+            rows[np.arange(len(rows)), np.flatnonzero(penalised)] = np.sqrt(l2[columns][penalised])
+            self.matrix = np.vstack([matrix, rows])
         self.U, self.s, self.Vt = lapack.svd(self.matrix)
         limit = max(self.matrix.shape) * np.finfo(np.float64).eps * self.s[0]
         self.rank = len(self.s) if self.uniform else int(np.sum(self.s > limit))
@@ -122,15 +121,15 @@ class _Singular(ClosedForm):
             w[self.columns] = v / self.unit
             state.place(w)
             gap = min(state.certify_plain()[0], self._remainder(state))
-            return (_CONVERGED if gap <= tolerance else _STALLED, gap, 1.0, 0.0, 1, 0)
+            return (Outcome.CONVERGED if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, 1, 0)
         target = np.concatenate([target, np.zeros(len(self.matrix) - len(target))])
         deficient = self.rank < len(self.columns)
         w[self.columns] = self._smallest(target) if deficient else self._refined(target)
         state.place(w)
         error = target - self.matrix @ w[self.columns]
         gap = 0.5 * float(np.sum((self.U[:, : self.rank].T @ error) ** 2)) * (1.0 + 1e-3)
-        status = _RANK_DEFICIENT if deficient else _CONVERGED
-        return (status if gap <= tolerance else _STALLED, gap, 1.0, 0.0, 1, 0)
+        status = Outcome.RANK_DEFICIENT if deficient else Outcome.CONVERGED
+        return (status if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, 1, 0)
 
     def _remainder(self, state: LeastSquares) -> float:
         """Return objective - minimum = 1/2 g'H^-1 g, with H from the decomposition."""
@@ -183,6 +182,22 @@ class _Singular(ClosedForm):
         return wide.astype(np.float64)
 
 
+class _Projected(ClosedForm):
+    """The dual form after the columns without a penalty were projected out of the others."""
+
+    def __init__(self, problem: Problem, spectrum: Spectrum, l2: float) -> None:
+        self.name = "svd" if spectrum.method == "svd" else "cholesky"
+        self.problem, self.spectrum, self.grid = problem, spectrum, np.array([l2])
+
+    def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
+        """Leave the solution in the state."""
+        W = coefficients(self.problem, self.spectrum, self.grid, state.response_array())
+        state.place(W[:, 0])
+        residual = np.sqrt(self.problem.weight) * state.residual_array()
+        gap = float(gaps(self.problem, self.spectrum, self.grid, W, residual[:, None])[0])
+        return (Outcome.CONVERGED if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, 1, 0)
+
+
 def closed_form(problem: Problem, method: str, l2: float) -> ClosedForm | None:
     """Return the decomposition for one strength, or None where only iteration is left."""
     units = l2 * problem.factors(0)[1]
@@ -194,6 +209,10 @@ def closed_form(problem: Problem, method: str, l2: float) -> ClosedForm | None:
     if p == 0:
         return _Nothing(method)
     penalised = bool((units[columns] > 0).all())
+    if p > n and not penalised and units.any():
+        # A square matrix of all columns would be far larger than X.
+        spectrum = decompose(problem, l2, svd=method == "svd")
+        return None if spectrum is None else _Projected(problem, spectrum, l2)
     small = not units.any() and n * p <= _SMALL
     if method == "auto" and dense and small:
         return _Singular(problem, columns, units)
@@ -216,64 +235,4 @@ class _Nothing(ClosedForm):
 
     def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
         """Leave everything as it is."""
-        return (_CONVERGED, 0.0, 1.0, 0.0, 0, 0)
-
-
-def standardised(problem: Problem, columns: npt.NDArray[Any]) -> Array:
-    """Return sqrt(weight_i) z_ij of the given columns, dense."""
-    design = problem.design
-    block = problem.X[:, columns]
-    block = np.asarray(block.toarray() if is_sparse(block) else block, dtype=np.float64)
-    block = (block - design.shift[columns]) * design.scale[columns]
-    return np.asarray(block * np.sqrt(problem.weight)[:, None])
-
-
-def exact_matrix(
-    problem: Problem, columns: npt.NDArray[np.int32], matrix: Array
-) -> npt.NDArray[np.longdouble]:
-    """Return what `matrix` was rounded from, in extended precision."""
-    design = problem.design
-    weight = problem.weight.astype(np.longdouble)
-    block = problem.X[:, columns].astype(np.longdouble)
-    if problem.fit_intercept:
-        block = block - design.shift[columns]
-        block = block - (weight @ block) / weight.sum()
-    wide = matrix.astype(np.longdouble)
-    wide[: len(weight)] = block * design.scale[columns] * np.sqrt(weight)[:, None]
-    return wide
-
-
-def column_blocks(problem: Problem) -> Iterator[slice]:
-    """Yield slices of columns of a bounded number of entries."""
-    step = max(1, _BLOCK // problem.design.n_samples)
-    for first in range(0, problem.design.n_features, step):
-        yield slice(first, min(first + step, problem.design.n_features))
-
-
-def row_gram(problem: Problem, factor: Array) -> Array:
-    """Return the n x n matrix  sum_j factor_j z_ij z_kj  (times the roots of the weights)."""
-    n = problem.design.n_samples
-    root = np.sqrt(problem.weight)
-    design = problem.design
-    if not is_sparse(problem.X):
-        kernel = np.zeros((n, n))
-        for columns in column_blocks(problem):
-            block = np.asarray(problem.X[:, columns], dtype=np.float64) - design.shift[columns]
-            block *= design.scale[columns] * np.sqrt(factor[columns])
-            block *= root[:, None]
-            kernel += block @ block.T
-        return kernel
-    unit = design.scale * np.sqrt(factor)
-    # A column without a zero may have a large mean, which must be taken off entry by entry.
-    full = np.diff(problem.X.indptr) == n
-    scaled = problem.X.copy()
-    scaled.data = scaled.data * np.repeat(np.where(full, 0.0, unit), np.diff(scaled.indptr))
-    center = np.where(full, 0.0, design.shift * unit)
-    cross = np.asarray(scaled @ center)
-    kernel = np.asarray((scaled @ scaled.T).toarray())
-    kernel += float(center @ center) - cross[:, None] - cross[None, :]
-    for first in range(0, int(full.sum()), max(1, _BLOCK // n)):
-        part = np.flatnonzero(full)[first : first + max(1, _BLOCK // n)]
-        block = (problem.X[:, part].toarray() - design.shift[part]) * unit[part]
-        kernel += block @ block.T
-    return np.asarray(kernel * root[:, None] * root[None, :])
+        return (Outcome.CONVERGED, 0.0, 1.0, 0.0, 0, 0)

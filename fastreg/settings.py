@@ -54,16 +54,16 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, _NUMBER):
                 raise TypeError(f"{name} must be a number, got {value!r}")
-            if not value > 0:
+            if not 0 < value <= math.inf or (isinstance(value, int) and value > 2**62):
                 raise ValueError(f"{name} must be > 0, got {value!r}")
-        if not math.isfinite(self.tol):
+        if not self.tol < math.inf:
             raise ValueError(f"tol must be finite, got {self.tol!r}")
         for name in ("max_iter", "max_sweeps"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
                 raise TypeError(f"{name} must be an integer, got {value!r}")
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value!r}")
+            if not 1 <= value < 2**62:
+                raise ValueError(f"{name} must be >= 1 and < 2**62, got {value!r}")
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
 

@@ -2,7 +2,7 @@
 # largest multiple of the residual at which every conjugate is finite, and the multiple at which
 # |c_j| <= l1_j holds for every feature; a ridge part makes the first finite but not always better.
 
-from libc.math cimport fabs
+from libc.math cimport fabs, sqrt
 
 from fastreg._core.penalty cimport Penalty, feasible_scale, fenchel_gap, violation
 
@@ -40,7 +40,8 @@ cdef inline double excused(Point* at, Py_ssize_t j) noexcept nogil:
 
 
 cdef double gap_at(Point* at, double kappa) noexcept nogil:
-    cdef double gap = 0.5 * (1.0 - kappa) * (1.0 - kappa) * at.residual_square
+    cdef double missing = (1.0 - kappa) * (sqrt(at.residual_square) + at.radius)
+    cdef double gap = 0.5 * missing * missing
     cdef double slack, low, high, excess
     cdef Py_ssize_t j
     for j in range(at.p):

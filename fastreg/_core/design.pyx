@@ -123,12 +123,14 @@ cdef class DenseDesign(Design):
     def moments(self, const double[::1] weight):
         first = np.empty(self.n_features)
         second = np.empty(self.n_features)
+        # A row that counts: one without weight may hold anything.
+        cdef Py_ssize_t row = np.argmax(weight)
         if self._is_narrow:
-            origin = np.array(self._narrow[0], dtype=np.float64)
+            origin = np.array(self._narrow[row], dtype=np.float64)
         else:
-            origin = np.array(self._wide[0], dtype=np.float64)
+            origin = np.array(self._wide[row], dtype=np.float64)
         self._moments(weight, origin, first, second)
-        # Where the first row lies far from the mean, its square would swallow the variance.
+        # Where that row lies far from the mean, its square would swallow the variance.
         poor = ~(first * first < 0.99 * second) & (second > 0)
         if poor.any():
             origin[poor] += first[poor]
@@ -283,9 +285,9 @@ cdef class CSCDesign(Design):
         self._is_narrow = X.dtype == np.float32
         # A memoryview needs one element to point at, even where nothing is stored.
         if self._is_narrow:
-            self._narrow = X.data if X.nnz else np.zeros(1, dtype=np.float32)
+            self._narrow = np.ascontiguousarray(X.data) if X.nnz else np.zeros(1, dtype=np.float32)
         else:
-            self._wide = X.data if X.nnz else np.zeros(1)
+            self._wide = np.ascontiguousarray(X.data) if X.nnz else np.zeros(1)
         if not X.nnz:
             self._rows = np.zeros(1, dtype=np.int32)
 

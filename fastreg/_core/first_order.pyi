@@ -4,12 +4,6 @@ from typing_extensions import disjoint_base
 
 from fastreg._core.objective import LeastSquares
 
-CONVERGED: int
-RANK_DEFICIENT: int
-MAX_ITER: int
-TIME_LIMIT: int
-STALLED: int
-
 @disjoint_base
 class FirstOrder:
     def __init__(self, problem: LeastSquares, gram_memory: float) -> None: ...

@@ -10,7 +10,7 @@ from libc.math cimport INFINITY, sqrt
 
 from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.objective cimport LeastSquares
+from fastreg._core.objective cimport LeastSquares, Outcome
 from fastreg._core.penalty cimport prox
 from fastreg._core.quadratic cimport Quadratic
 
@@ -23,8 +23,6 @@ cdef enum:
 cdef double SMALLER = 1e-8
 cdef double VANISHING = 1e-12  # penalty, relative to the curvature, that only breaks ties
 
-CONVERGED, RANK_DEFICIENT, MAX_ITER, TIME_LIMIT, STALLED = 1, 2, -1, -2, -3
-
 
 cdef class FirstOrder:
     """The loop around the steps of a method."""
@@ -36,7 +34,7 @@ cdef class FirstOrder:
     cdef Py_ssize_t certify_every
     cdef Py_ssize_t renew_every    # steps after which the true residual replaces the updated one
     cdef double[::1] metric        # curvature of each feature in the steps
-    cdef bint smallest_norm        # is that the metric that leads to the smallest norm?
+    cdef bint smallest_norm        # does that metric lead to the smallest norm?
 
     def __init__(self, LeastSquares problem, double gram_memory):
         self.problem = problem
@@ -59,15 +57,15 @@ cdef class FirstOrder:
         """Return (status, gap, kappa, radius, iterations, sweeps)."""
         cdef Py_ssize_t n_steps = 0, stale = 0
         cdef double best
-        cdef int status = STALLED
+        cdef int status = Outcome.STALLED
         cdef double[::1] best_w = np.array(self.problem.w)
         best = self.proof.gap
         while self.proof.gap > target and stale <= PATIENCE:
             if n_steps >= max_iter:
-                status = MAX_ITER
+                status = Outcome.MAX_ITER
                 break
             if check_interrupt(deadline):
-                status = TIME_LIMIT
+                status = Outcome.TIME_LIMIT
                 break
             if not self.step():
                 break
@@ -85,17 +83,20 @@ cdef class FirstOrder:
             self.problem.w[:] = best_w
         self._prove(target, True)
         if self.proof.gap <= tolerance:
-            status = RANK_DEFICIENT if self._is_deficient() else CONVERGED
+            many = self.flat is not None and self.flat.n_dependent() > 0
+            status = Outcome.RANK_DEFICIENT if many else Outcome.CONVERGED
         else:
             self.proof = self.problem.certify_strictly()
             self.radius = 0.0
         return status, self.proof.gap, self.proof.kappa, self.radius, n_steps, 0
 
-    cdef bint _is_deficient(self):
-        """Is this the solution with the smallest norm among many?"""
-        return (
-            self.smallest_norm and self.flat is not None
-            and self.flat.factor.size < self.flat.size and not np.any(self.problem.l2))
+    cdef _start(self, double target):
+        """Certify the first point; where many are optimal, only zero leads to the smallest one."""
+        cdef Py_ssize_t j
+        for j in range(self.problem.design.n_features):
+            if self.smallest_norm and self.problem.is_movable(j):
+                self.problem.w[j] = 0.0
+        self._prove(target, True)
 
 
 @final
@@ -109,6 +110,7 @@ cdef class ProximalGradient(FirstOrder):
     cdef double[::1] old_residual
     cdef double[::1] scratch
     cdef double lipschitz
+    cdef double steepest
     cdef double momentum
 
     def __init__(self, LeastSquares problem, double gram_memory):
@@ -119,10 +121,16 @@ cdef class ProximalGradient(FirstOrder):
         self.smallest_norm = self.metric is not None
         if not self.smallest_norm:
             self.metric = np.asarray(problem.norm) ** 2
+        # The largest eigenvalue is at most the trace: no step needs more.
+        self.steepest = 0.0
+        for j in range(problem.design.n_features):
+            if problem.is_movable(j):
+                self.steepest += problem.norm[j] * problem.norm[j] / self.metric[j]
         self.lipschitz = 1.0
         self.momentum = 1.0
 
-    cdef start(self):
+    cdef begin(self, double target):
+        self._start(target)
         self.point = np.array(self.problem.w)
         self.point_residual = np.array(self.problem.residual)
         self.correlation = np.array(self.problem.c)
@@ -144,7 +152,7 @@ cdef class ProximalGradient(FirstOrder):
         """Backtrack to a curvature at which the quadratic model lies above the loss."""
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t i, j
-        cdef double length, curve, difference, curvature
+        cdef double length, curve, difference, curvature, noise = problem.noise()
         while True:
             length = 0.0
             for j in range(problem.design.n_features):
@@ -159,9 +167,12 @@ cdef class ProximalGradient(FirstOrder):
             for i in range(problem.design.n_samples):
                 self.scratch[i] = problem.residual[i] - self.point_residual[i]
             curve = weighted_square(problem, self.scratch)
-            if not curve > self.lipschitz * length * (1.0 + 1e-10) + 1e-30:
+            # A difference of residuals within their rounding says nothing about the curvature.
+            if not sqrt(curve) > sqrt(self.lipschitz * length) * (1.0 + 1e-10) + noise:
                 return
-            self.lipschitz = max(2.0 * self.lipschitz, curve / length)
+            if self.lipschitz >= self.steepest:
+                return
+            self.lipschitz = min(max(2.0 * self.lipschitz, curve / length), self.steepest)
 
     cdef _extrapolate(self):
         """Add momentum, or begin anew where it points uphill (O'Donoghue and Candes, 2015)."""
@@ -253,8 +264,7 @@ def proximal_gradient(LeastSquares problem, double l1, double l2, double toleran
     """
     problem.set_strength(l1, l2)
     cdef ProximalGradient method = ProximalGradient(problem, gram_memory)
-    method._prove(tolerance, True)
-    method.start()
+    method.begin(tolerance)
     return method.run(tolerance, tolerance, max_iter, deadline)
 
 
@@ -270,7 +280,7 @@ def conjugate_gradient(LeastSquares problem, double tolerance, Py_ssize_t max_it
     if method.smallest_norm and not np.any(problem.l2):
         # Without a penalty the gap says little about the coefficients.
         target = SMALLER * tolerance
-    method._prove(target, True)
+    method._start(target)
     return method.run(target, tolerance, max_iter, deadline)
 
 

@@ -10,6 +10,15 @@ from fastreg._core.design cimport Design
 from fastreg._core.penalty cimport Penalty
 from fastreg._core.quadratic cimport Quadratic
 
+cpdef enum Outcome:
+    CONVERGED = 1
+    RANK_DEFICIENT = 2
+    MAX_ITER = -1
+    TIME_LIMIT = -2
+    STALLED = -3
+    NUMERICAL_ERROR = -4
+    GRAM_LIMIT = -100  # the working set outgrew its memory: another method takes over
+
 
 @final
 cdef class LeastSquares:

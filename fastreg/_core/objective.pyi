@@ -1,9 +1,19 @@
+from enum import IntFlag
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
 from fastreg._core.design import Design
+
+class Outcome(IntFlag):
+    CONVERGED = 1
+    RANK_DEFICIENT = 2
+    MAX_ITER = -1
+    TIME_LIMIT = -2
+    STALLED = -3
+    NUMERICAL_ERROR = -4
+    GRAM_LIMIT = -100
 
 @final
 class LeastSquares:
@@ -17,6 +27,7 @@ class LeastSquares:
     def residual_mean(self) -> float: ...
     def certified_zero(self, gap: float, kappa: float, radius: float) -> npt.NDArray[np.bool_]: ...
     def certify_plain(self) -> tuple[float, float]: ...
+    def certify_soundly(self) -> tuple[float, float]: ...
     def penalty_of(self, w: npt.NDArray[np.float64], l1: float, l2: float) -> float: ...
     def penalty_value(self) -> float: ...
     def place(self, w: npt.ArrayLike) -> None: ...

@@ -51,6 +51,8 @@ cdef class Quadratic:
     cdef double noise(self, double square) noexcept nogil
     # move the free coordinates into the factor without a step (those that depend on it may slide)
     cdef void synchronise(self) noexcept nogil
+    # unpenalised coordinates that depend on members, up to rounding: their values are a choice
+    cdef Py_ssize_t n_dependent(self) noexcept nogil
     # solve to the target gap (restricted to the working set); writes n_sweeps of this call;
     # returns whether the deadline stopped it
     cdef bint minimise(

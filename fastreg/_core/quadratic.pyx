@@ -199,6 +199,13 @@ cdef class Quadratic:
                 if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
                     return
 
+    cdef Py_ssize_t n_dependent(self) noexcept nogil:
+        cdef Py_ssize_t j, count = 0
+        for j in range(self.size):
+            count += self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED) and (
+                self._l1[j] == 0.0 and self._l2[j] == 0.0)
+        return count
+
     cdef void _expel(self, Py_ssize_t k) noexcept nogil:
         self.is_member[self.factor.member[k]] = Membership.OUTSIDE
         self.factor.delete(k)

@@ -1,16 +1,7 @@
-from enum import IntFlag
 from typing import final
 
-from fastreg._core.objective import LeastSquares
+from fastreg._core.objective import LeastSquares, Outcome
 from fastreg._core.quadratic import Quadratic
-
-class Outcome(IntFlag):
-    CONVERGED = 1
-    MAX_ITER = -1
-    TIME_LIMIT = -2
-    STALLED = -3
-    NUMERICAL_ERROR = -4
-    GRAM_LIMIT = -100
 
 @final
 class WorkingSet:

@@ -5,21 +5,13 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, sqrt
 
 from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.objective cimport LeastSquares
+from fastreg._core.objective cimport LeastSquares, Outcome
 from fastreg._core.penalty cimport violation
 from fastreg._core.quadratic cimport Quadratic
-
-cpdef enum Outcome:
-    CONVERGED = 1
-    MAX_ITER = -1
-    TIME_LIMIT = -2
-    STALLED = -3
-    NUMERICAL_ERROR = -4
-    GRAM_LIMIT = -100  # the working set outgrew its memory: another method takes over
 
 cdef enum:
     FIRST_BATCH = 64    # features that enter a cold working set
@@ -54,7 +46,8 @@ cdef class WorkingSet:
         cdef Py_ssize_t p = problem.design.n_features
         self.problem = problem
         self.quadratic = Quadratic()
-        self._limit = int((gram_memory / 12.0) ** 0.5)  # G and the packed factor, 8 bytes each
+        # G and the packed factor: 12 bytes for each pair of features
+        self._limit = <Py_ssize_t>min(sqrt(gram_memory / 12.0), <double>p)
         self._inside = np.zeros(p, dtype=np.int8)
         self._score = np.empty(p)
         self._old_l1 = np.full(p, np.inf)
@@ -192,7 +185,7 @@ cdef class WorkingSet:
             if from_gram:
                 self.gap += rounding
             if self.gap <= tolerance:
-                return Outcome.CONVERGED
+                return Outcome.RANK_DEFICIENT if quadratic.n_dependent() else Outcome.CONVERGED
             if not self.gap < INFINITY:
                 return Outcome.NUMERICAL_ERROR
             self._keep_best()

@@ -1,0 +1,162 @@
+"""Ridge regression by the eigenvalues of the smaller Gram matrix: one for any number of strengths.
+
+Columns without a penalty are projected out first. Where the Gram matrix would lose half of the
+digits, singular values of X itself take its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from fastreg import lapack
+from fastreg.blocks import row_gram, standardised, times, times_transposed
+from fastreg.inputs import Array, is_sparse
+from fastreg.problem import Problem
+
+POOR = 1e-8  # reciprocal condition number below which a Gram matrix is not used
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """B = T V', with B the weighted columns divided by the roots of their penalties.
+
+    The unpenalised columns are projected out of B by the orthonormal Q.
+    """
+
+    method: str
+    penalised: npt.NDArray[np.intp]
+    free: npt.NDArray[np.intp]
+    unit: Array  # root of the penalty of each penalised column
+    Q: Array  # n x free
+    R: Array  # free x free
+    T: Array  # n x k
+    square: Array  # squared singular values, the column norms of T
+    V: Array | None  # penalised x k; None in the dual form
+
+    def shrink(self, alpha: float) -> Array:
+        """Return 1 / (square + alpha), and 0 where both vanish."""
+        total = self.square + alpha
+        limit = self.square.max(initial=0.0) * 1e-14 if alpha == 0 else 0.0
+        return np.where(total > limit, 1.0 / np.where(total > limit, total, 1.0), 0.0)
+
+    def leverage(self, problem: Problem, grid: Array) -> Array:
+        """Return the diagonals of the hat matrices, (n_alphas, n)."""
+        base = (self.Q * self.Q).sum(axis=1)
+        if problem.fit_intercept:
+            base = base + problem.weight
+        squares = self.T * self.T
+        factors = np.stack([self.shrink(alpha) for alpha in grid])
+        return np.asarray(base + factors @ squares.T)
+
+    def degrees_of_freedom(self, problem: Problem, grid: Array) -> Array:
+        """Return the traces of the hat matrices."""
+        base = len(self.free) + int(problem.fit_intercept)
+        return np.array([base + float(self.square @ self.shrink(alpha)) for alpha in grid])
+
+
+def decompose(problem: Problem, smallest: float, *, svd: bool = False) -> Spectrum | None:
+    """Return the decomposition that serves every strength from the smallest one up.
+
+    `svd` asks for singular values of X whatever its condition. None where the columns without a
+    penalty are linearly dependent.
+    """
+    l2 = problem.factors(0)[1]
+    columns = np.flatnonzero(problem.movable)
+    penalised, free = columns[l2[columns] > 0], columns[l2[columns] == 0]
+    unit = np.sqrt(l2[penalised])
+    n = problem.design.n_samples
+    Q, R = np.zeros((n, 0)), np.zeros((0, 0))
+    if len(free) > n:
+        return None
+    if len(free):
+        Q, R = lapack.qr(standardised(problem, free))
+        size = np.abs(np.diag(R))
+        if len(size) < len(free) or size.min() <= 1e-13 * size.max():
+            return None
+    common = {"penalised": penalised, "free": free, "unit": unit, "Q": Q, "R": R}
+    wide = len(penalised) > n
+    if wide:
+        factor = np.zeros(problem.design.n_features)
+        factor[penalised] = 1.0 / l2[penalised]
+        kernel = row_gram(problem, factor)
+    else:
+        kernel = problem.design.gram_matrix(penalised.astype(np.int32), problem.weight)
+        kernel /= unit[:, None] * unit[None, :]
+    if len(free):
+        kernel = _projected(problem, kernel, Q, penalised, unit, wide)
+    square, vectors = lapack.eigh(kernel)
+    square = np.maximum(square, 0.0)
+    top = square.max(initial=0.0)
+    poor = len(square) > 0 and square[0] + smallest < POOR * (top + smallest)
+    if (poor or svd) and not is_sparse(problem.X):
+        matrix = standardised(problem, penalised) / unit
+        matrix -= Q @ (Q.T @ matrix)
+        U, s, Vt = lapack.svd(matrix)
+        return Spectrum(method="svd", T=U * s, square=s * s, V=Vt.T, **common)
+    if wide:
+        return Spectrum(method="dual", T=vectors * np.sqrt(square), square=square, V=None, **common)
+    T = times(problem, penalised, vectors / unit[:, None])
+    T -= Q @ (Q.T @ T)
+    return Spectrum(method="primal", T=T, square=square, V=vectors, **common)
+
+
+def _projected(
+    problem: Problem,
+    kernel: Array,
+    Q: Array,
+    penalised: npt.NDArray[np.intp],
+    unit: Array,
+    wide: bool,
+) -> Array:
+    """Return the Gram matrix without what the unpenalised columns explain."""
+    if wide:
+        kernel = kernel - Q @ (Q.T @ kernel)
+        return np.asarray(kernel - (kernel @ Q) @ Q.T)
+    cross = times_transposed(problem, penalised, Q) / unit[:, None]
+    return np.asarray(kernel - cross @ cross.T)
+
+
+def coefficients(problem: Problem, spectrum: Spectrum, grid: Array, y: Array) -> Array:
+    """Return the standardised coefficients of a standardised response, (n_features, n_alphas)."""
+    target = np.sqrt(problem.weight) * y
+    penalised, free = spectrum.penalised, spectrum.free
+    projected = target - spectrum.Q @ (spectrum.Q.T @ target)
+    inner = spectrum.T.T @ projected
+    shrunk = np.stack([spectrum.shrink(alpha) * inner for alpha in grid], axis=1)
+    W = np.zeros((problem.design.n_features, len(grid)))
+    if spectrum.V is not None:
+        W[penalised] = (spectrum.V @ shrunk) / spectrum.unit[:, None]
+    elif len(penalised):
+        root = np.sqrt(spectrum.square)[:, None]
+        inverse = np.where(root > 0, 1.0 / np.where(root > 0, root, 1.0), 0.0)
+        theta = (spectrum.T * inverse.T) @ (shrunk * inverse)
+        theta -= spectrum.Q @ (spectrum.Q.T @ theta)
+        W[penalised] = times_transposed(problem, penalised, theta) / spectrum.unit[:, None] ** 2
+    if len(free):
+        left = spectrum.Q.T @ (target[:, None] - times(problem, penalised, W[penalised]))
+        W[free] = linalg.solve_triangular(spectrum.R, left)
+    return W
+
+
+def gaps(problem: Problem, spectrum: Spectrum, grid: Array, W: Array, residual: Array) -> Array:
+    """Return the duality gaps in standardised units, from weighted residuals (n, n_alphas).
+
+    The unpenalised coefficients are corrected by a virtual least-squares step of length `radius`;
+    it changes the correlation of column j by at most norm_j * radius.
+    """
+    penalised = spectrum.penalised
+    radius = np.sqrt(np.sum((spectrum.Q.T @ residual) ** 2, axis=0))
+    slope = times_transposed(problem, penalised, residual)
+    l2 = grid[None, :] * spectrum.unit[:, None] ** 2
+    slope = np.abs(slope - l2 * W[penalised]) + problem.norm[penalised][:, None] * radius
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = 0.5 * np.sum(slope * slope / l2, axis=0)
+    least = grid == 0
+    if least.any():  # what of the residual lies in the column space
+        seen = spectrum.T.T @ residual[:, least]
+        gap[least] = 0.5 * spectrum.shrink(0.0) @ (seen * seen)
+    return np.asarray(gap + 0.5 * radius * radius)
