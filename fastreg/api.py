@@ -54,9 +54,11 @@ def solve(
     y : array of shape (n_samples,) or (n_samples, n_responses)
         Several responses are independent fits that share the work on X.
     alpha : float, default 1.0
-        Strength of the penalty, >= 0. At 0 this is least squares; if the columns are linearly
-        dependent then, the solution with the smallest norm is returned and the status is
-        ``RANK_DEFICIENT``.
+        Strength of the penalty, >= 0. At 0 this is least squares. Where columns without a
+        penalty are linearly dependent (in an SVD up to rounding, else up to 1e-7 of their
+        length) the optimum is not unique and the status is ``RANK_DEFICIENT``; without bounds
+        and other penalties the solution with the smallest norm is returned then, except by the
+        methods "working_set" and "gram".
     l1_ratio : float, default 1.0
         1 is the lasso, 0 is ridge regression, between them is the elastic net.
     fit_intercept : bool, default True

@@ -30,13 +30,20 @@ cdef struct Point:
     double residual_square
 
 
+cdef inline double slack_of(Point* at, Py_ssize_t j) noexcept nogil:
+    return at.norm[j] * at.radius if at.radius > 0.0 else 0.0
+
+
 cdef inline double excused(Point* at, Py_ssize_t j) noexcept nogil:
-    """The violation of coordinate j where it is within rounding; zero otherwise."""
+    """The largest possible violation of coordinate j where it is within rounding; else zero."""
     cdef double excess
     if at.noise == 0.0 or at.h.l2[j] > 0.0:
         return 0.0
     excess = violation(at.h, j, at.w[j], at.c[j])
-    return excess if 0.0 < excess <= at.noise * at.norm[j] else 0.0
+    if not excess > 0.0:
+        return 0.0
+    excess += slack_of(at, j)
+    return excess if excess <= at.noise * at.norm[j] else 0.0
 
 
 cdef double gap_at(Point* at, double kappa) noexcept nogil:
@@ -55,7 +62,7 @@ cdef double gap_at(Point* at, double kappa) noexcept nogil:
             gap += 0.5 * excess * excess / (NEGLIGIBLE * at.norm[j] * at.norm[j])
             gap += (1.0 - kappa) * at.h.l1[j] * fabs(at.w[j])
             continue
-        slack = at.norm[j] * at.radius if at.radius > 0.0 else 0.0
+        slack = slack_of(at, j)
         low = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] - slack))
         high = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] + slack)) if slack > 0.0 else low
         gap += max(low, high)
@@ -72,7 +79,7 @@ cdef Certificate certify(
     for j in range(p):
         if exact != NULL and exact[j] or h.lower[j] == h.upper[j]:
             continue
-        slack = norm[j] * radius if radius > 0.0 else 0.0
+        slack = slack_of(&at, j)
         size = fabs(c[j]) + slack
         if size <= h.l1[j] or excused(&at, j) > 0.0:
             continue

@@ -17,6 +17,8 @@ cdef class Factor:
     # append a row; `column` is the new column of the matrix against the members in order.
     # False: the coordinate depends on the members; then `column` holds the weights that express it
     cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil
+    # pivot of the row that `append` has just tried
+    cdef double pivot(self, double diagonal) noexcept nogil
     # append the row that `append` has just refused, its pivot raised to the smallest accepted one;
     # returns by how much
     cdef double force(self, int coordinate, double diagonal) noexcept nogil

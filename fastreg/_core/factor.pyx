@@ -46,7 +46,7 @@ cdef class Factor:
         for i in range(a):
             row[i] = column[i]
         self.solve_half(row)
-        pivot = diagonal - dot(row, row, a)
+        pivot = self.pivot(diagonal)
         if pivot > DEPENDENT * diagonal:
             self._push(coordinate, pivot)
             return True
@@ -55,8 +55,11 @@ cdef class Factor:
         self._solve_other_half(column)
         return False
 
+    cdef double pivot(self, double diagonal) noexcept nogil:
+        return diagonal - dot(&self._row[0], &self._row[0], self.size)
+
     cdef double force(self, int coordinate, double diagonal) noexcept nogil:
-        cdef double pivot = diagonal - dot(&self._row[0], &self._row[0], self.size)
+        cdef double pivot = self.pivot(diagonal)
         self._push(coordinate, DEPENDENT * diagonal)
         return DEPENDENT * diagonal - pivot
 

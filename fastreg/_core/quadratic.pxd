@@ -25,6 +25,7 @@ cdef class Quadratic:
     cdef double[::1] c             # q - G u: correlations of the residual
     cdef double[::1] norm          # sqrt of the diagonal of G
     cdef char[::1] is_member       # a Membership: its place in the factor
+    cdef double[::1] _pivot        # that of a dependent or forced coordinate
     cdef double[::1] _excess       # by how much the pivot of a forced member was raised
     cdef Factor factor
     cdef double[::1] _base_u       # where c was last known exactly

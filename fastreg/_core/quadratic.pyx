@@ -53,7 +53,8 @@ cdef class Quadratic:
         self._lower = _grown(self._lower, m, capacity)
         self._upper = _grown(self._upper, m, capacity)
         self._step = np.empty(capacity)
-        self._excess = np.zeros(capacity)
+        self._excess = _grown(self._excess, m, capacity)
+        self._pivot = _grown(self._pivot, m, capacity)
         self._corrected = np.empty(capacity)
         is_member = np.zeros(capacity, dtype=np.int8)
         if m:
@@ -202,8 +203,9 @@ cdef class Quadratic:
     cdef Py_ssize_t n_dependent(self) noexcept nogil:
         cdef Py_ssize_t j, count = 0
         for j in range(self.size):
-            count += self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED) and (
-                self._l1[j] == 0.0 and self._l2[j] == 0.0)
+            if self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED):
+                count += self._l1[j] == 0.0 and self._l2[j] == 0.0 and (
+                    self._pivot[j] <= NEGLIGIBLE * self.gram[j, j])
         return count
 
     cdef void _expel(self, Py_ssize_t k) noexcept nogil:
@@ -224,6 +226,7 @@ cdef class Quadratic:
                 return
             for k in range(self.factor.size):
                 level += fabs(self._step[k]) * self._l1[self.factor.member[k]]
+            self._pivot[j] = self.factor.pivot(diagonal)
             if level == 0.0:  # nothing tells the coordinate from those that express it
                 self.is_member[j] = Membership.DEPENDENT
                 return
