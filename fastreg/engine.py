@@ -274,9 +274,9 @@ class Engine:
         """Use one decomposition for the whole grid; None where it does not apply or suffice."""
         problem = self.problem
         penalised = problem.factors(response)[1][problem.movable] > 0
-        if len(self.alphas) < _LONG_GRID or not penalised.all() or self.alphas[index] == 0:
-            return None
         grid = (1.0 - self.l1_ratio) * self.alphas
+        if len(grid) < _LONG_GRID or grid[index] == 0 or not penalised.all():
+            return None
         if self._spectrum is None:
             # All columns are penalised, so there is one.
             self._spectrum = decompose(problem, float(grid[grid > 0][-1]))

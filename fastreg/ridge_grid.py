@@ -118,17 +118,14 @@ def ridge_path(
             "penalty_factor is 0 for linearly dependent columns; ridge_path needs independent ones"
         )
     outcomes = [_one_response(problem, spectrum, grid, k) for k in range(problem.n_responses)]
-    leverage = spectrum.leverage(problem, grid)
     df = spectrum.degrees_of_freedom(problem, grid)
-
-    rest = 1.0 - leverage
-    determined = rest > 8 * np.finfo(np.float64).eps * max(problem.design.n_features, 1)
+    rest = spectrum.freedom(problem, grid)
+    determined = rest > 0
     loo = [
         np.where(determined, residual / np.where(determined, rest, 1.0), np.inf)
         for _, _, residual, _ in outcomes
     ]
-    used = int(np.count_nonzero(problem.weight))
-    room = np.maximum(1.0 - df / used, 0.0)
+    room = rest[:, problem.weight > 0].mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         gcv = [(r * r) @ problem.weight / room**2 for _, _, r, _ in outcomes]
         score = [_weighted_mean_square(e, problem.weight) for e in loo]
@@ -167,6 +164,7 @@ def _one_response(
     mean = problem.weight @ residual if problem.fit_intercept else np.zeros(k)
     residual -= mean
     gap = gaps(problem, spectrum, grid, W, np.sqrt(problem.weight)[:, None] * residual)
+    residual = spectrum.residuals(problem, grid, problem.y[response], residual)
     unit = problem.y_scale[response]
     parts = [problem.outside(W[:, i], float(mean[i]), response) for i in range(k)]
     coef = np.stack([part[0] for part in parts])

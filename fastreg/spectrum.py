@@ -17,6 +17,7 @@ from fastreg.blocks import row_gram, standardised, times, times_transposed
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 
+EPSILON = float(np.finfo(np.float64).eps)
 POOR = 1e-8  # reciprocal condition number below which a Gram matrix is not used
 
 
@@ -43,14 +44,42 @@ class Spectrum:
         limit = self.square.max(initial=0.0) * 1e-14 if alpha == 0 else 0.0
         return np.where(total > limit, 1.0 / np.where(total > limit, total, 1.0), 0.0)
 
-    def leverage(self, problem: Problem, grid: Array) -> Array:
-        """Return the diagonals of the hat matrices, (n_alphas, n)."""
+    def freedom(self, problem: Problem, grid: Array) -> Array:
+        """Return one minus the diagonals of the hat matrices, (n_alphas, n)."""
+        factors = np.stack([self.shrink(alpha) for alpha in grid])
+        basis, kept = self._whole_basis(problem)
+        if basis is not None:
+            rest = (grid[:, None] * factors[:, kept]) @ (basis * basis).T
+            return np.where(problem.weight > 0, rest, 1.0)
         base = (self.Q * self.Q).sum(axis=1)
         if problem.fit_intercept:
             base = base + problem.weight
-        squares = self.T * self.T
-        factors = np.stack([self.shrink(alpha) for alpha in grid])
-        return np.asarray(base + factors @ squares.T)
+        rest = 1.0 - (base + factors @ (self.T * self.T).T)
+        # What is left of one within its rounding is nothing.
+        return np.where(rest > 8 * EPSILON * problem.design.n_features, rest, 0.0)
+
+    def residuals(self, problem: Problem, grid: Array, y: Array, computed: Array) -> Array:
+        """Return the residuals (n, n_alphas) without the cancellation of the computed ones."""
+        basis, kept = self._whole_basis(problem)
+        if basis is None:
+            return computed
+        root = np.sqrt(problem.weight)[:, None]
+        shares = grid[:, None] * np.stack([self.shrink(alpha)[kept] for alpha in grid])
+        exact = basis @ (shares * (basis.T @ (root[:, 0] * y))).T
+        return np.where(root > 0, exact / np.where(root > 0, root, 1.0), computed)
+
+    def _whole_basis(self, problem: Problem) -> tuple[Array | None, npt.NDArray[np.bool_]]:
+        """Return the singular vectors if nothing can remain beside them, and which ones they are.
+
+        With as many of them as there are rows, a fit of small alpha interpolates; the residuals
+        and what remains of the diagonal are then sums of small terms, not differences of large.
+        """
+        room = np.count_nonzero(problem.weight) - len(self.free) - int(problem.fit_intercept)
+        top = self.square.max(initial=0.0)
+        kept = self.square > 4 * EPSILON * len(self.square) * top
+        if room == 0 or np.count_nonzero(kept) != room:
+            return None, kept
+        return self.T[:, kept] / np.sqrt(self.square[kept]), kept
 
     def degrees_of_freedom(self, problem: Problem, grid: Array) -> Array:
         """Return the traces of the hat matrices."""

@@ -101,6 +101,26 @@ def test_shapes(shape, fit_intercept):
         np.testing.assert_allclose(path.loo_errors[k], expected, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [1e-4, 1e-9, 1e-13])
+@pytest.mark.parametrize("model", ["plain", "no intercept", "zero weights", "unpenalised"])
+def test_leave_one_out_where_the_fit_interpolates(model, alpha):
+    """Residuals and what remains of the hat matrix vanish together; their ratio does not."""
+    X, y = regression(14, 40, seed=7)
+    model = dict(MODELS[model])
+    if "penalty_factor" in model:
+        model["penalty_factor"] = np.r_[model["penalty_factor"], np.ones(35)]
+    path = fastreg.ridge_path(X, y, [alpha], **model)
+    weight = model.get("sample_weight", np.ones(14))
+    penalty = np.diag(np.sqrt(alpha * weight.sum() * model.get("penalty_factor", np.ones(40))))
+    columns = np.column_stack([np.ones(14), X]) if model.get("fit_intercept", True) else X
+    penalty = np.pad(penalty, ((0, 0), (columns.shape[1] - 40, 0)))
+    for i in range(14):
+        root = np.sqrt(np.where(np.arange(14) == i, 0, weight))
+        stacked = np.vstack([root[:, None] * columns, penalty])
+        coef = np.linalg.lstsq(stacked, np.r_[root * y, np.zeros(40)], rcond=1e-15)[0]
+        assert path.loo_errors[0, i] == pytest.approx(y[i] - columns[i] @ coef, rel=1e-6, abs=1e-6)
+
+
 def hat_matrix(X, alpha, *, fit_intercept):
     n = len(X)
     centred = X - X.mean(axis=0) if fit_intercept else X
