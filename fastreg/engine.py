@@ -248,7 +248,7 @@ class Engine:
             if closed is not None:
                 self.method = closed.name
                 proof = Proof(*closed.solve(self.state, tolerance))
-                if proof.gap <= tolerance or l2 == 0 or self.settings.method != "auto":
+                if proof.gap <= tolerance or l2 == 0:
                     return proof
         self.method = "krylov"
         proof = self._iterate(tolerance, input_scale=True)
