@@ -35,15 +35,20 @@ cdef inline double slack_of(Point* at, Py_ssize_t j) noexcept nogil:
 
 
 cdef inline double excused(Point* at, Py_ssize_t j) noexcept nogil:
-    """The largest possible violation of coordinate j where it is within rounding; else zero."""
-    cdef double excess
+    """The largest possible violation of coordinate j where it may be excused; else zero.
+
+    Without an L1 strength no smaller residual would repair what the slack leaves open.
+    """
+    cdef double excess, slack = slack_of(at, j), most = at.noise * at.norm[j]
     if at.noise == 0.0 or at.h.l2[j] > 0.0:
         return 0.0
     excess = violation(at.h, j, at.w[j], at.c[j])
-    if not excess > 0.0:
+    if at.h.l1[j] > 0.0:
+        return excess + slack if 0.0 < excess and excess + slack <= most else 0.0
+    if excess > most:
         return 0.0
-    excess += slack_of(at, j)
-    return excess if excess <= at.noise * at.norm[j] else 0.0
+    return max(violation(at.h, j, at.w[j], at.c[j] + slack),
+               violation(at.h, j, at.w[j], at.c[j] - slack))
 
 
 cdef double gap_at(Point* at, double kappa) noexcept nogil:
