@@ -344,6 +344,10 @@ def test_other_invalid_arrays(name, data, weight):
             call()
     with pytest.raises(ValueError, match="y has masked entries"):
         model.fit(X, np.ma.array(y, mask=y > 1))
+    with pytest.raises(ValueError, match="sample_weight has masked entries"):
+        model.fit(X, y, sample_weight=np.ma.array(weight, mask=weight > 1))
+    with pytest.raises(TypeError, match="sample_weight must hold numbers"):
+        model.fit(X, y, sample_weight="balanced")
     np.testing.assert_array_equal(model.fit(np.ma.array(X), y).coef_, model.fit(X, y).coef_)
 
 

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastreg.estimators._compat import skips_parameter_validation
+from fastreg.estimators._compat import check_sample_weight, skips_parameter_validation
 from fastreg.inputs import as_float, is_sparse
 from fastreg.result import Status
 
@@ -196,6 +196,14 @@ def single_response(y: Any) -> Any:
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
+def check_weight(sample_weight: Any, X: Any) -> Any:
+    """Return one weight a sample, or None for None; the solver refuses NaN and what is negative."""
+    if sample_weight is None:
+        return None
+    weight = as_float("sample_weight", sample_weight, ndim=(0, 1, 2))[()]
+    return check_sample_weight(weight, X, dtype=np.float64)
+
+
 def check_gram(gram: Any, X: Any, fit_intercept: bool, sample_weight: Any = None) -> None:
     """Compare three entries of a Gram matrix that the user computed with those of X.
 
@@ -272,10 +280,9 @@ def warn_unless_converged(
     worst = status.min()
     if worst > 0:
         return
-    gaps, tolerances, nulls = map(
-        np.ravel, (result.duality_gap, result.tolerance, result.null_objective)
+    gaps, tolerances, relative = map(
+        np.ravel, (result.duality_gap, result.tolerance, result.relative_gap)
     )
-    relative = gaps / np.maximum(nulls, np.finfo(float).tiny)
     k = np.argmax(relative)
     worst = Status(int(worst))
     remedy = _REMEDIES[worst].format(max_iter=max_iter, tol=1.1 * tol_for(float(relative[k])))

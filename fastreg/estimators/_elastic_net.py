@@ -12,6 +12,7 @@ from fastreg.api import solve
 from fastreg.estimators._base import (
     LinearRegressor,
     check_gram,
+    check_weight,
     is_floating,
     options_for,
     single_response,
@@ -22,7 +23,6 @@ from fastreg.estimators._compat import (
     Interval,
     StrOptions,
     as_sparse_output,
-    check_sample_weight,
 )
 from fastreg.estimators._path import enet_path
 
@@ -198,8 +198,7 @@ class ElasticNet(LinearRegressor):
         self._check_parameters()
         if check_input or not is_floating(X, y):
             X, y = self._check_arrays(X, y)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+        sample_weight = check_weight(sample_weight, X)
         if not isinstance(self.precompute, (bool, np.bool_)):
             check_gram(self.precompute, X, self.fit_intercept, sample_weight)
         result = solve(

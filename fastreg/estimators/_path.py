@@ -10,6 +10,7 @@ from fastreg.api import alpha_grid, solve_path
 from fastreg.estimators._base import (
     FLOATS,
     check_gram,
+    check_weight,
     in_precision_of,
     is_floating,
     options_for,
@@ -21,7 +22,6 @@ from fastreg.estimators._base import (
 from fastreg.estimators._compat import (
     Interval,
     StrOptions,
-    check_sample_weight,
     skips_parameter_validation,
     validate_parameter_constraints,
 )
@@ -323,9 +323,7 @@ def _fit_path(arguments: dict[str, Any], l1_ratio: float) -> tuple[Any, ...]:
     n_features, targets = X.shape[1:], target.shape[1:]
     _check_shape("Xy", options["Xy"], n_features + targets, n_features + y.shape[1:])
     start = _check_shape("coef_init", options["coef_init"], targets + n_features)
-    sample_weight = options["sample_weight"]
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    sample_weight = check_weight(options["sample_weight"], X)
     if not isinstance(options["precompute"], (str, bool, np.bool_)):
         check_gram(options["precompute"], X, False, sample_weight)
     model = {

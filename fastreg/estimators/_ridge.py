@@ -9,8 +9,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from fastreg.api import solve
-from fastreg.estimators._base import LinearRegressor, single_response, warn_unless_converged
-from fastreg.estimators._compat import Interval, StrOptions, check_sample_weight
+from fastreg.estimators._base import (
+    LinearRegressor,
+    check_weight,
+    single_response,
+    warn_unless_converged,
+)
+from fastreg.estimators._compat import Interval, StrOptions
 from fastreg.inputs import as_float, is_sparse
 
 __all__ = ["Ridge"]
@@ -183,10 +188,8 @@ class Ridge(LinearRegressor):
         self._check_parameters()
         X, y = self._check_arrays(X, y)
         self._check_solver(X)
-        total = float(X.shape[0])
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-            total = float(sample_weight.sum())
+        sample_weight = check_weight(sample_weight, X)
+        total = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         target = single_response(y)
         results = [
             (
