@@ -9,6 +9,7 @@ import inspect
 import pickle
 import re
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -249,6 +250,18 @@ def test_one_warning_with_gap_tolerance_and_remedy(estimator, subject, columns, 
         model.set_params(tol=tol).fit(X, y)  # the remedy helps
 
 
+def test_the_remedy_is_for_all_penalties(hard):
+    X = hard[0]
+    model = ours.Ridge(alpha=[1e-3, 1.0], solver="lsqr", max_iter=1, tol=1e-9)
+    Y = np.column_stack([X.sum(axis=1), X[:, 0] - X[:, 1]])  # the first is easy, but has not ended
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.fit(X, Y)
+    tol = re.search("raise tol to ([^,]*),", str(caught[0].message))[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(tol=float(tol)).fit(X, Y)
+
+
 def test_path_warns_once(hard):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -297,6 +310,23 @@ def test_invalid_parameters(name, params, word, data):
             model.fit(*data)
     else:
         model.fit(*data)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_subclass_may_have_more_parameters(name, data):
+    base = getattr(ours, name)
+
+    class Named(base):
+        _parameter_constraints: ClassVar = {**base._parameter_constraints, "label": [str]}
+
+        def __init__(self, alpha=0.5, label=""):
+            super().__init__(alpha=alpha)
+            self.label = label
+
+    expected = base(alpha=0.5).fit(*data).coef_
+    np.testing.assert_array_equal(clone(Named()).fit(*data).coef_, expected)
+    with pytest.raises(ValueError, match="'label' parameter of Named"):
+        Named(label=3).fit(*data)
 
 
 @pytest.mark.parametrize("name", CLASSES)

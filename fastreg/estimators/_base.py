@@ -22,6 +22,7 @@ from fastreg.result import Status
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
+_NEVER_PLAIN: tuple[Any, Any, Any] = (None, None, None)
 _SMALL = 100_000  # entries up to which checks cost more than their arithmetic
 
 _REMEDIES = {
@@ -82,7 +83,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         """Raise scikit-learn's InvalidParameterError for a parameter that is out of its domain."""
         parameters = self.__dict__
-        for name, (kind, low, high) in self._plain.items():
+        for name in self._parameter_constraints:  # a subclass may have more
+            kind, low, high = self._plain.get(name, _NEVER_PLAIN)
             value = parameters.get(name, self)
             if type(value) is not kind or (value is not None and not low <= value <= high):
                 break

@@ -266,7 +266,10 @@ class Ridge(LinearRegressor):
             self.n_iter_ = np.empty(1 if target.ndim == 1 else target.shape[1], dtype=np.int32)
             for result, responses in results:
                 self.n_iter_[slice(None) if responses is None else responses] = result.n_iter
-        worst = min((result for result, _ in results), key=lambda result: result.status)
+        worst = max(
+            (result for result, _ in results),
+            key=lambda result: (not result.converged, np.max(result.relative_gap)),
+        )
         warn_unless_converged(
             worst,
             f"The {self.solver_} solver",
