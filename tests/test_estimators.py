@@ -381,6 +381,22 @@ def test_other_invalid_arrays(name, data, weight):
     np.testing.assert_array_equal(model.fit(np.ma.array(X), y).coef_, model.fit(X, y).coef_)
 
 
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("name", CLASSES)
+def test_damaged_sparse_matrices_are_refused(name, form, data):
+    X, y = data
+    model = getattr(ours, name)().fit(X, y)
+    damaged = scipy.sparse.coo_array(X).asformat(form, copy=True)
+    (damaged.col if form == "coo" else damaged.indices)[3] = 10**8
+    for call in (
+        lambda: model.predict(damaged),
+        lambda: ours.lasso_path(damaged, y),
+        lambda: model.fit(damaged, y),
+    ):
+        with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
+            call()
+
+
 @pytest.mark.parametrize(
     "X", [np.eye(5, 2, dtype=int), np.eye(5, 2, dtype=bool), np.eye(5, 2).tolist()], ids=type
 )

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastreg.estimators._compat import check_sample_weight, skips_parameter_validation
-from fastreg.inputs import as_float, is_sparse
+from fastreg.inputs import _require_indices, as_float, is_sparse
 from fastreg.result import Status
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
@@ -76,7 +76,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             and np.isfinite(X).all()
         ):
             check_is_fitted(self)
-            refuse_masked(X=X)
+            refuse_unreadable(X=X)
             X = validate_data(self, X, accept_sparse=("csr", "csc", "coo"), reset=False)
         return X @ self.coef_.T + self.intercept_
 
@@ -100,7 +100,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
             return X, y
-        refuse_masked(X=X, y=y)
+        refuse_unreadable(X=X, y=y)
         checked: tuple[Any, Any] = validate_data(
             self,
             X,
@@ -157,11 +157,16 @@ def is_floating(*arrays: Any) -> bool:
     )
 
 
-def refuse_masked(**arrays: Any) -> None:
-    """Raise ValueError for an array with masked entries: the numbers under a mask mean nothing."""
+def refuse_unreadable(**arrays: Any) -> None:
+    """Raise ValueError for what scikit-learn's checks let pass although no number can be read.
+
+    These are masked entries, and sparse matrices whose indices point outside.
+    """
     for name, array in arrays.items():
         if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
             raise ValueError(f"{name} has masked entries: fill them in or leave them out.")
+        if is_sparse(array) and array.ndim == 2:
+            _require_indices(array)
 
 
 def in_precision_of(X: Any, values: Any) -> Any:

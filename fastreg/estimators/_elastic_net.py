@@ -187,7 +187,7 @@ class ElasticNet(LinearRegressor):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a parameter or an array is not valid, or the coefficients are not finite.
 
         Warns

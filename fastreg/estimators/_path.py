@@ -14,7 +14,7 @@ from fastreg.estimators._base import (
     in_precision_of,
     is_floating,
     options_for,
-    refuse_masked,
+    refuse_unreadable,
     single_response,
     tol_for,
     warn_unless_converged,
@@ -137,7 +137,7 @@ def enet_path(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not valid. Also if `y` has several columns and `l1_ratio` is not 0:
         scikit-learn's function ties the targets by the L2 norm of each feature's coefficients
         there, which is another model; :func:`fastreg.solve_path` fits them independently.
@@ -232,7 +232,7 @@ def lasso_path(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not valid, or `y` has several columns, see :func:`enet_path`.
 
     Warns
@@ -314,7 +314,7 @@ def _fit_path(arguments: dict[str, Any], l1_ratio: float) -> tuple[Any, ...]:
         validate_parameter_constraints(_CONSTRAINTS, checked, caller_name=name)
     X, y = arguments["X"], arguments["y"]
     if options["check_input"] or not is_floating(X, y):
-        refuse_masked(X=X, y=y)
+        refuse_unreadable(X=X, y=y)
         X = check_array(X, accept_sparse=("csc", "csr"), dtype=FLOATS, input_name="X")
         y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y")
         check_consistent_length(X, y)

@@ -177,7 +177,7 @@ class Ridge(LinearRegressor):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a parameter or an array is not valid, or parameters contradict each other.
 
         Warns
