@@ -9,6 +9,7 @@ import inspect
 import pickle
 import re
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -188,6 +189,9 @@ def test_a_scalar_weight_is_scikit_learns(data):
         model.fit(*data, sample_weight=2.5)
         reference.fit(*data, sample_weight=2.5)
         np.testing.assert_allclose(model.coef_, reference.coef_, rtol=1e-6, atol=1e-8)
+        for bad in (np.nan, -1.0):
+            with pytest.raises(ValueError, match="sample_weight"):
+                model.fit(*data, sample_weight=bad)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -237,10 +241,25 @@ def test_one_warning_with_gap_tolerance_and_remedy(estimator, subject, columns, 
     text = str(caught[0].message)
     assert text.startswith(f"{subject} did not converge")
     assert "max_iter (now 1)" in text
-    gap, tolerance = (float(number) for number in re.findall(r"\d\.\d+e[-+]\d+", text))
+    gap, tolerance, tol = (float(number) for number in re.findall(r"\d\.\d+e[-+]\d+", text))
     assert gap == pytest.approx(np.max(model.result_.duality_gap), rel=1e-3)
     assert tolerance == pytest.approx(np.max(model.result_.tolerance), rel=1e-3)
     assert not model.result_.converged
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(tol=tol).fit(X, y)  # the remedy helps
+
+
+def test_the_remedy_is_for_all_penalties(hard):
+    X = hard[0]
+    model = ours.Ridge(alpha=[1e-3, 1.0], solver="lsqr", max_iter=1, tol=1e-9)
+    Y = np.column_stack([X.sum(axis=1), X[:, 0] - X[:, 1]])  # the first is easy, but has not ended
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.fit(X, Y)
+    tol = re.search("raise tol to ([^,]*),", str(caught[0].message))[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(tol=float(tol)).fit(X, Y)
 
 
 def test_path_warns_once(hard):
@@ -294,6 +313,23 @@ def test_invalid_parameters(name, params, word, data):
 
 
 @pytest.mark.parametrize("name", CLASSES)
+def test_a_subclass_may_have_more_parameters(name, data):
+    base = getattr(ours, name)
+
+    class Named(base):
+        _parameter_constraints: ClassVar = {**base._parameter_constraints, "label": [str]}
+
+        def __init__(self, alpha=0.5, label=""):
+            super().__init__(alpha=alpha)
+            self.label = label
+
+    expected = base(alpha=0.5).fit(*data).coef_
+    np.testing.assert_array_equal(clone(Named()).fit(*data).coef_, expected)
+    with pytest.raises(ValueError, match="'label' parameter of Named"):
+        Named(label=3).fit(*data)
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_validation_of_parameters_can_be_switched_off(name, data):
     with sklearn.config_context(skip_parameter_validation=True):
         getattr(ours, name)(copy_X="no").fit(*data)
@@ -328,6 +364,51 @@ def test_other_invalid_arrays(name, data, weight):
         getattr(ours, name)().predict(X)
     with pytest.raises(ValueError, match="7 features"):
         model.fit(X, y).predict(X[:, :5])
+    hidden = np.ma.array(X, mask=X > 1)
+    for call in (
+        lambda: model.fit(hidden, y),
+        lambda: model.fit(X, y).predict(hidden),
+        lambda: ours.lasso_path(hidden, y),
+    ):
+        with pytest.raises(ValueError, match="X has masked entries"):
+            call()
+    with pytest.raises(ValueError, match="y has masked entries"):
+        model.fit(X, np.ma.array(y, mask=y > 1))
+    with pytest.raises(ValueError, match="sample_weight has masked entries"):
+        model.fit(X, y, sample_weight=np.ma.array(weight, mask=weight > 1))
+    with pytest.raises(TypeError, match="sample_weight must hold numbers"):
+        model.fit(X, y, sample_weight="balanced")
+    np.testing.assert_array_equal(model.fit(np.ma.array(X), y).coef_, model.fit(X, y).coef_)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("name", CLASSES)
+def test_damaged_sparse_matrices_are_refused(name, form, data):
+    X, y = data
+    model = getattr(ours, name)().fit(X, y)
+    damaged = scipy.sparse.coo_array(X).asformat(form, copy=True)
+    (damaged.col if form == "coo" else damaged.indices)[3] = 10**8
+    for call in (
+        lambda: model.predict(damaged),
+        lambda: ours.lasso_path(damaged, y),
+        lambda: model.fit(damaged, y),
+    ):
+        with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "X", [np.eye(5, 2, dtype=int), np.eye(5, 2, dtype=bool), np.eye(5, 2).tolist()], ids=type
+)
+def test_check_input_false_does_not_truncate(X):
+    y = [1.5, 0.5, 0.0, 0.0, 0.0]
+    expected = ours.Lasso(alpha=0.01).fit(np.asarray(X, dtype=float), np.array(y))
+    model = ours.Lasso(alpha=0.01).fit(X, y, check_input=False)
+    assert model.coef_.dtype == np.float64
+    np.testing.assert_array_equal(model.coef_, expected.coef_)
+    coefs = ours.lasso_path(X, y, alphas=[0.01], check_input=False)[1]
+    assert coefs.dtype == np.float64
+    assert coefs[0, 0] > 1
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -479,6 +560,10 @@ def test_a_given_gram_matrix_is_checked(data, weight):
         ours.Lasso(alpha=0.1, precompute=2 * centred.T @ centred).fit(centred, y)
     with pytest.raises(ValueError, match=r"precompute.*shape"):
         ours.Lasso(alpha=0.1, precompute=np.eye(3)).fit(centred, y)
+    with pytest.raises(ValueError, match=r"precompute.*validation"):
+        ours.Lasso(alpha=0.1, precompute=np.full((7, 7), np.nan)).fit(centred, y)
+    with pytest.raises(ValueError, match="precompute is not a regular array"):
+        ours.Lasso(alpha=0.1, precompute=[[1.0], [1.0, 2.0]]).fit(centred, y)
     with pytest.warns(UserWarning, match="not centred"):
         ours.Lasso(alpha=0.1, precompute=X.T @ X).fit(X, y)
     centred = X - np.average(X, axis=0, weights=weight)
@@ -519,6 +604,14 @@ def test_tol_of_ridge_is_a_relative_error_of_the_coefficients(solver, data):
     assert np.linalg.norm(model.coef_ - exact) <= 1e-4 * np.linalg.norm(exact)
 
 
+@pytest.mark.parametrize("solver", ["auto", "svd", "cholesky"])
+def test_tol_does_not_spoil_a_direct_method(solver, data):
+    exact = ours.Ridge(0.7, solver="svd").fit(*data).coef_
+    for tol in (0, 1.0, 1e300):
+        model = ours.Ridge(0.7, solver=solver, tol=tol).fit(*data)
+        np.testing.assert_allclose(model.coef_, exact, rtol=1e-7)
+
+
 def test_ridge_solver_combinations(data):
     X, y = data
     with pytest.raises(ValueError, match="positive"):
@@ -545,8 +638,10 @@ def test_ridge_with_a_penalty_for_each_target(positive, data):
     assert ours.Ridge(alpha=np.array([1.0])).fit(X, y).coef_.shape == (7,)
     with pytest.raises(ValueError, match=r"2 penalties.*3 targets"):
         ours.Ridge(alpha=[1.0, 2.0]).fit(X, Y)
-    with pytest.raises(ValueError, match="alpha"):
+    with pytest.raises(ValueError, match=r"alpha must be >= 0.*-2\.0"):
         ours.Ridge(alpha=[1.0, -2.0, 1.0]).fit(X, Y)
+    with pytest.raises(TypeError, match="alpha must hold numbers"):
+        ours.Ridge(alpha=["a", "b", "c"]).fit(X, Y)
     iterative = ours.Ridge(alpha=alphas, solver="lsqr").fit(X, Y)
     assert iterative.n_iter_.shape == (3,)
 
@@ -613,18 +708,38 @@ def test_path_arguments(name, data, weight):
     [
         ({"fit_intercept": True}, "Unexpected parameters in params.*fit_intercept"),
         ({"eps": 0.0}, "eps"),
+        ({"eps": 1.0}, "eps"),
         ({"alphas": 0}, "alphas"),
         ({"alphas": [0.1, -0.1]}, "alpha"),
         ({"tol": -1.0}, "tol"),
         ({"selection": "none"}, "selection"),
         ({"precompute": "yes"}, "precompute"),
         ({"precompute": np.eye(7)}, "validation"),
-        ({"coef_init": np.zeros(3)}, "warm_start|coef"),
+        ({"coef_init": np.zeros(3)}, r"coef_init has shape \(3,\), but \(7,\)"),
+        ({"coef_init": np.full(7, np.nan)}, "coef_init contains NaN"),
+        ({"Xy": np.zeros(3)}, r"Xy has shape \(3,\), but \(7,\)"),
+        ({"sample_weight": np.nan}, "sample_weight"),
     ],
 )
 def test_invalid_path_arguments(name, arguments, word, data):
     with pytest.raises(ValueError, match=word):
         getattr(ours, name)(*data, **arguments)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_names_what_is_wrong(name, data):
+    X, y = data
+    path = getattr(ours, name)
+    with pytest.raises(ValueError, match="X contains NaN"):
+        path(np.where(X > 1, np.nan, X), y)
+    with pytest.raises(ValueError, match="y contains NaN"):
+        path(X, np.where(y > 1, np.nan, y))
+    with pytest.raises(TypeError, match="alphas must hold numbers"):
+        path(X, y, alphas=["a", "b"])
+    with pytest.raises(ValueError, match="non-finite"):
+        path(X.astype(np.float32), 1e60 * y, alphas=[0.1])
+    with pytest.raises(ValueError, match=r"Unexpected parameters.*l1_ratio"):
+        ours.lasso_path(X, y, l1_ratio=0.5)
 
 
 def test_paths_of_several_targets_are_refused_where_scikit_learn_ties_them(data):

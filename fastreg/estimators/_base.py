@@ -8,26 +8,29 @@ which also words all the errors.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastreg.estimators._compat import skips_parameter_validation
+from fastreg.estimators._compat import check_sample_weight, skips_parameter_validation
+from fastreg.inputs import _require_indices, as_float, is_sparse
 from fastreg.result import Status
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
+_NEVER_PLAIN: tuple[Any, Any, Any] = (None, None, None)
 _SMALL = 100_000  # entries up to which checks cost more than their arithmetic
 
 _REMEDIES = {
-    "MAX_ITER": "Increase max_iter (now {max_iter}), raise tol, or increase alpha.",
-    "TIME_LIMIT": "Raise tol, or increase alpha.",
-    "STALLED": "Rounding errors hide the rest: raise tol, or bring the features to one scale.",
-    "NUMERICAL_ERROR": "Numbers overflowed: bring features and target to a moderate scale.",
+    Status.MAX_ITER: "Increase max_iter (now {max_iter}), raise tol to {tol:.1e}, or increase "
+    "alpha.",
+    Status.STALLED: "Rounding errors hide the rest: raise tol to {tol:.1e}, or bring the features "
+    "to one scale.",
+    Status.NUMERICAL_ERROR: "Numbers overflowed: bring features and target to a moderate scale.",
 }
 
 
@@ -73,13 +76,15 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             and np.isfinite(X).all()
         ):
             check_is_fitted(self)
+            refuse_unreadable(X=X)
             X = validate_data(self, X, accept_sparse=("csr", "csc", "coo"), reset=False)
         return X @ self.coef_.T + self.intercept_
 
     def _check_parameters(self) -> None:
         """Raise scikit-learn's InvalidParameterError for a parameter that is out of its domain."""
         parameters = self.__dict__
-        for name, (kind, low, high) in self._plain.items():
+        for name in self._parameter_constraints:  # a subclass may have more
+            kind, low, high = self._plain.get(name, _NEVER_PLAIN)
             value = parameters.get(name, self)
             if type(value) is not kind or (value is not None and not low <= value <= high):
                 break
@@ -95,6 +100,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
             return X, y
+        refuse_unreadable(X=X, y=y)
         checked: tuple[Any, Any] = validate_data(
             self,
             X,
@@ -112,26 +118,17 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         `results` holds a result and the responses that it is for: None for all of them, or their
         indices.
         """
-        with np.errstate(over="ignore"):
-            if len(results) == 1:
-                coef = np.array(results[0][0].coef, dtype=X.dtype)
-                intercept = np.array(results[0][0].intercept, dtype=X.dtype)
-            else:
-                coef = np.empty((y.shape[1], X.shape[1]), dtype=X.dtype)
-                intercept = np.empty(y.shape[1], dtype=X.dtype)
-                for result, responses in results:
-                    coef[responses] = result.coef
-                    intercept[responses] = result.intercept
-        overflow = any(result.status == Status.NUMERICAL_ERROR for result, _ in results)
-        if overflow or not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-            raise ValueError(
-                f"The fit has non-finite parameter values in the precision of X ({X.dtype}). "
-                "Bring the features and the target to a moderate scale."
-            )
-        self.coef_ = coef
+        coef, intercept = results[0][0].coef, results[0][0].intercept
+        if len(results) > 1:
+            coef, intercept = np.empty((y.shape[1], X.shape[1])), np.empty(y.shape[1])
+            for result, responses in results:
+                coef[responses] = result.coef
+                intercept[responses] = result.intercept
+        self.coef_ = in_precision_of(X, coef)
         if not self.fit_intercept:
             self.intercept_ = 0.0
         else:
+            intercept = in_precision_of(X, intercept)
             self.intercept_ = intercept[()] if y.ndim == 1 else intercept.reshape(-1)
         self.result_ = results[0][0] if len(results) == 1 else [result for result, _ in results]
 
@@ -152,6 +149,38 @@ def is_plain(array: Any) -> bool:
     )
 
 
+def is_floating(*arrays: Any) -> bool:
+    """Whether all of `arrays` are NumPy arrays or sparse matrices of float32 or float64."""
+    return all(
+        (isinstance(array, np.ndarray) or is_sparse(array)) and array.dtype in FLOATS
+        for array in arrays
+    )
+
+
+def refuse_unreadable(**arrays: Any) -> None:
+    """Raise ValueError for what scikit-learn's checks let pass although no number can be read.
+
+    These are masked entries, and sparse matrices whose indices point outside.
+    """
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+            raise ValueError(f"{name} has masked entries: fill them in or leave them out.")
+        if is_sparse(array) and array.ndim == 2:
+            _require_indices(array)
+
+
+def in_precision_of(X: Any, values: Any) -> Any:
+    """Return a copy of coefficients in the precision of X; ValueError if they overflow there."""
+    with np.errstate(over="ignore"):
+        array = np.array(values, dtype=X.dtype)
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"The fit has non-finite parameter values in the precision of X ({X.dtype}). "
+            "Bring the features and the target to a moderate scale."
+        )
+    return array
+
+
 def options_for(tol: Any, max_iter: Any) -> dict[str, Any]:
     """Return fastreg's options for scikit-learn's `tol` and `max_iter` of ElasticNet.
 
@@ -164,9 +193,22 @@ def options_for(tol: Any, max_iter: Any) -> dict[str, Any]:
     return options
 
 
+def tol_for(relative_gap: float) -> float:
+    """Return scikit-learn's `tol` of ElasticNet that a relative duality gap would satisfy."""
+    return relative_gap / 2.0
+
+
 def single_response(y: Any) -> Any:
     """`y` with one column as a vector; anything else as it is."""
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def check_weight(sample_weight: Any, X: Any) -> Any:
+    """Return one weight a sample, or None for None; the solver refuses NaN and what is negative."""
+    if sample_weight is None:
+        return None
+    weight = as_float("sample_weight", sample_weight, ndim=(0, 1, 2))[()]
+    return check_sample_weight(weight, X, dtype=np.float64)
 
 
 def check_gram(gram: Any, X: Any, fit_intercept: bool, sample_weight: Any = None) -> None:
@@ -188,13 +230,14 @@ def check_gram(gram: Any, X: Any, fit_intercept: bool, sample_weight: Any = None
         If the shape is wrong, or an entry differs by more than rounding.
     """
     n_samples, n_features = X.shape
-    gram = np.asarray(gram)
-    if gram.shape != (n_features, n_features):
+    given = as_float("precompute", gram, ndim=(2,))
+    coarse = np.float32 in (X.dtype, np.asarray(gram).dtype)
+    if given.shape != (n_features, n_features):
         raise ValueError(
-            f"precompute is a matrix of shape {gram.shape}, but the Gram matrix of X has shape "
+            f"precompute is a matrix of shape {given.shape}, but the Gram matrix of X has shape "
             f"{(n_features, n_features)}."
         )
-    if scipy.sparse.issparse(X):
+    if is_sparse(X):
         return
     if fit_intercept and not np.allclose(np.average(X, axis=0, weights=sample_weight), 0.0):
         warnings.warn(
@@ -208,26 +251,35 @@ def check_gram(gram: Any, X: Any, fit_intercept: bool, sample_weight: Any = None
     pair = np.asarray(X[:, [j, k]], dtype=np.float64)
     weight = 1.0 if sample_weight is None else sample_weight * (n_samples / sample_weight.sum())
     expected = pair.T @ (pair.T * weight).T
-    given = gram[np.ix_([j, k], [j, k])]
-    coarse = np.float32 in (X.dtype, gram.dtype)
+    given = given[np.ix_([j, k], [j, k])]
     norms = np.sqrt(expected.diagonal())
-    if np.any(np.abs(expected - given) > (1e-4 if coarse else 1e-7) * np.outer(norms, norms)):
+    rounding = (1e-4 if coarse else 1e-7) * np.outer(norms, norms)
+    if not np.all(np.abs(expected - given) <= rounding):  # NaN is not
         raise ValueError(
             "The Gram matrix given as precompute did not pass validation: its entries of the "
             f"features {j} and {k} are {given.ravel()}, and those of X are {expected.ravel()}."
         )
 
 
-def warn_unless_converged(result: Any, max_iter: Any, subject: str, stacklevel: int = 3) -> None:
+def warn_unless_converged(
+    result: Any,
+    subject: str,
+    *,
+    tol_for: Callable[[float], float],
+    max_iter: Any,
+    stacklevel: int = 3,
+) -> None:
     """Warn once, with gap, tolerance and remedy, if a result (or any of several) is not converged.
 
     Parameters
     ----------
     result : Result or PathResult
-    max_iter : int or None
-        The user's limit, for the message.
     subject : str
         What did not converge: "Objective" or "lsqr solver".
+    tol_for : callable
+        The user's `tol` that a gap relative to the null objective would satisfy.
+    max_iter : int or None
+        The user's limit, for the message.
     stacklevel : int, default=3
         Of the caller's caller.
     """
@@ -235,13 +287,15 @@ def warn_unless_converged(result: Any, max_iter: Any, subject: str, stacklevel: 
     worst = status.min()
     if worst > 0:
         return
-    gap, tolerance = np.broadcast_arrays(result.duality_gap, result.tolerance)
-    excess = np.argmax(gap / np.maximum(tolerance, np.finfo(float).tiny))
-    name = Status(int(worst)).name
+    gaps, tolerances, relative = map(
+        np.ravel, (result.duality_gap, result.tolerance, result.relative_gap)
+    )
+    k = np.argmax(relative)
+    worst = Status(int(worst))
+    remedy = _REMEDIES[worst].format(max_iter=max_iter, tol=1.1 * tol_for(float(relative[k])))
     warnings.warn(
-        f"{subject} did not converge ({name.lower().replace('_', ' ')}): the duality gap "
-        f"{gap.flat[excess]:.3e} is above the tolerance {tolerance.flat[excess]:.3e}. "
-        + _REMEDIES.get(name, "Raise tol.").format(max_iter=max_iter),
+        f"{subject} did not converge ({worst.name.lower().replace('_', ' ')}): the duality gap "
+        f"{gaps[k]:.3e} is above the tolerance {tolerances[k]:.3e}. {remedy}",
         ConvergenceWarning,
         stacklevel=stacklevel,
     )

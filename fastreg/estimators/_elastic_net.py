@@ -1,7 +1,7 @@
 """ElasticNet and Lasso with scikit-learn's interface."""
 
 import sys
-from numbers import Integral, Number, Real
+from numbers import Integral, Real
 from types import NoneType
 from typing import Any, ClassVar, Self
 
@@ -12,15 +12,17 @@ from fastreg.api import solve
 from fastreg.estimators._base import (
     LinearRegressor,
     check_gram,
+    check_weight,
+    is_floating,
     options_for,
     single_response,
+    tol_for,
     warn_unless_converged,
 )
 from fastreg.estimators._compat import (
     Interval,
     StrOptions,
     as_sparse_output,
-    check_sample_weight,
 )
 from fastreg.estimators._path import enet_path
 
@@ -173,10 +175,10 @@ class ElasticNet(LinearRegressor):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets.
         sample_weight : float or array-like of shape (n_samples,), default=None
-            Weights, at least 0; a float has no effect. Only their ratios matter.
+            Weights, at least 0; a float is the weight of every sample. Only ratios matter.
         check_input : bool, default=True
-            False skips scikit-learn's checks of `X` and `y`, which must be floating arrays (or
-            CSC or CSR matrices) then; the solver's own checks remain.
+            False skips scikit-learn's checks of `X` and `y` if both are float32 or float64 arrays
+            (or sparse matrices); the solver's own checks remain.
 
         Returns
         -------
@@ -185,7 +187,7 @@ class ElasticNet(LinearRegressor):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a parameter or an array is not valid, or the coefficients are not finite.
 
         Warns
@@ -194,12 +196,9 @@ class ElasticNet(LinearRegressor):
             If the duality gap did not reach its tolerance.
         """
         self._check_parameters()
-        if check_input:
+        if check_input or not is_floating(X, y):
             X, y = self._check_arrays(X, y)
-        if isinstance(sample_weight, Number):
-            sample_weight = None
-        elif sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+        sample_weight = check_weight(sample_weight, X)
         if not isinstance(self.precompute, (bool, np.bool_)):
             check_gram(self.precompute, X, self.fit_intercept, sample_weight)
         result = solve(
@@ -218,7 +217,7 @@ class ElasticNet(LinearRegressor):
         n_iter = np.maximum(result.n_sweeps, result.n_iter)
         self.n_iter_ = n_iter.tolist()
         self.dual_gap_ = np.asarray(result.duality_gap, dtype=X.dtype)[()]
-        warn_unless_converged(result, self.max_iter, "Objective")
+        warn_unless_converged(result, "Objective", tol_for=tol_for, max_iter=self.max_iter)
         return self
 
     @property

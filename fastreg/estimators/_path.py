@@ -10,17 +10,22 @@ from fastreg.api import alpha_grid, solve_path
 from fastreg.estimators._base import (
     FLOATS,
     check_gram,
+    check_weight,
+    in_precision_of,
+    is_floating,
     options_for,
+    refuse_unreadable,
     single_response,
+    tol_for,
     warn_unless_converged,
 )
 from fastreg.estimators._compat import (
     Interval,
     StrOptions,
-    check_sample_weight,
     skips_parameter_validation,
     validate_parameter_constraints,
 )
+from fastreg.inputs import as_float
 
 __all__ = ["enet_path", "lasso_path"]
 
@@ -28,7 +33,7 @@ _CONSTRAINTS: Final[dict[str, list[Any]]] = {
     "X": ["array-like", "sparse matrix"],
     "y": ["array-like", "sparse matrix"],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-    "eps": [Interval(Real, 0, None, closed="neither")],
+    "eps": [Interval(Real, 0, 1, closed="neither")],
     "n_alphas": [Interval(Integral, 1, None, closed="left"), None],
     "alphas": [Interval(Integral, 1, None, closed="left"), "array-like", None],
     "precompute": [StrOptions({"auto"}), "boolean", "array-like"],
@@ -47,6 +52,7 @@ _CONSTRAINTS: Final[dict[str, list[Any]]] = {
 }
 # What scikit-learn's functions take as **params, and the defaults.
 _SOLVER_PARAMETERS: Final[dict[str, Any]] = {
+    "check_input": True,
     "sample_weight": None,
     "tol": 1e-4,
     "max_iter": 1000,
@@ -89,7 +95,7 @@ def enet_path(
     l1_ratio : float, default=0.5
         Share of the L1 penalty, from 0 (L2 alone, needs `alphas`) to 1 (L1 alone).
     eps : float, default=1e-3
-        Smallest alpha over largest alpha of an automatic grid.
+        Smallest alpha over largest alpha of an automatic grid, between 0 and 1.
     n_alphas : int, default=None
         Number of alphas of an automatic grid, as scikit-learn before 1.9 spells it.
     alphas : int or array-like, default=None
@@ -110,8 +116,8 @@ def enet_path(
     positive : bool, default=False
         Whether the coefficients are kept at or above 0; for one target only.
     check_input : bool, default=True
-        False skips scikit-learn's checks of `X` and `y`, which must be floating arrays (or CSC or
-        CSR matrices) then; the solver's own checks remain.
+        False skips scikit-learn's checks of `X` and `y` if both are float32 or float64 arrays (or
+        sparse matrices); the solver's own checks remain.
     **params : dict
         `tol` (default 1e-4) and `max_iter` (default 1000) as in :class:`ElasticNet`, and
         `sample_weight` (s in the formula; default None). `selection`, `random_state` and
@@ -131,7 +137,7 @@ def enet_path(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not valid. Also if `y` has several columns and `l1_ratio` is not 0:
         scikit-learn's function ties the targets by the L2 norm of each feature's coefficients
         there, which is another model; :func:`fastreg.solve_path` fits them independently.
@@ -190,7 +196,7 @@ def lasso_path(
     y : array-like of shape (n_samples,) or (n_samples, 1)
         Target.
     eps : float, default=1e-3
-        Smallest alpha over largest alpha of an automatic grid.
+        Smallest alpha over largest alpha of an automatic grid, between 0 and 1.
     n_alphas : int, default=None
         Number of alphas of an automatic grid, as scikit-learn before 1.9 spells it.
     alphas : int or array-like, default=None
@@ -226,7 +232,7 @@ def lasso_path(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not valid, or `y` has several columns, see :func:`enet_path`.
 
     Warns
@@ -268,13 +274,23 @@ def _check_targets(y: Any, l1_ratio: float, positive: bool) -> None:
         )
 
 
+def _check_shape(name: str, array: Any, *shapes: tuple[int, ...]) -> Any:
+    """Return finite numbers in one of the given shapes, or None for None."""
+    if array is None:
+        return None
+    array = check_array(as_float(name, array, ndim=(1, 2)), ensure_2d=False, input_name=name)
+    if array.shape not in shapes:
+        raise ValueError(f"{name} has shape {array.shape}, but {shapes[0]} is expected.")
+    return array
+
+
 def _check_alphas(X: Any, y: Any, options: dict[str, Any], model: dict[str, Any]) -> Any:
-    """Return the alphas as an array, from the user or by an automatic grid."""
+    """Return the alphas of the user, or an automatic grid."""
     alphas, n_alphas = options["alphas"], options["n_alphas"]
     if alphas is None:
         alphas = 100 if n_alphas is None else n_alphas
     if not isinstance(alphas, Integral):
-        return np.asarray(alphas, dtype=np.float64)
+        return alphas
     if model["l1_ratio"] == 0.0:
         raise ValueError(
             "l1_ratio=0 has no automatic grid of alphas (none makes all coefficients 0): "
@@ -286,8 +302,8 @@ def _check_alphas(X: Any, y: Any, options: dict[str, Any], model: dict[str, Any]
 def _fit_path(arguments: dict[str, Any], l1_ratio: float) -> tuple[Any, ...]:
     """Check the arguments of a path function, solve, and shape the result as scikit-learn does."""
     params = arguments.pop("params")
-    options = {"check_input": True} | _SOLVER_PARAMETERS | arguments | params
-    unknown = sorted(options.keys() - _CONSTRAINTS.keys() - {"sample_weight"})
+    options = _SOLVER_PARAMETERS | arguments | params
+    unknown = sorted(params.keys() - _SOLVER_PARAMETERS.keys())
     if unknown:
         raise ValueError(
             f"Unexpected parameters in params: {unknown}. Accepted: {list(_SOLVER_PARAMETERS)}."
@@ -297,15 +313,17 @@ def _fit_path(arguments: dict[str, Any], l1_ratio: float) -> tuple[Any, ...]:
         name = "enet_path" if "l1_ratio" in arguments else "lasso_path"
         validate_parameter_constraints(_CONSTRAINTS, checked, caller_name=name)
     X, y = arguments["X"], arguments["y"]
-    if options["check_input"]:
-        X = check_array(X, accept_sparse=("csc", "csr"), dtype=FLOATS)
-        y = check_array(y, dtype="numeric", ensure_2d=False)
+    if options["check_input"] or not is_floating(X, y):
+        refuse_unreadable(X=X, y=y)
+        X = check_array(X, accept_sparse=("csc", "csr"), dtype=FLOATS, input_name="X")
+        y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y")
         check_consistent_length(X, y)
     target = single_response(y)
     _check_targets(y, l1_ratio, options["positive"])
-    sample_weight = options["sample_weight"]
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    n_features, targets = X.shape[1:], target.shape[1:]
+    _check_shape("Xy", options["Xy"], n_features + targets, n_features + y.shape[1:])
+    start = _check_shape("coef_init", options["coef_init"], targets + n_features)
+    sample_weight = check_weight(options["sample_weight"], X)
     if not isinstance(options["precompute"], (str, bool, np.bool_)):
         check_gram(options["precompute"], X, False, sample_weight)
     model = {
@@ -318,12 +336,14 @@ def _fit_path(arguments: dict[str, Any], l1_ratio: float) -> tuple[Any, ...]:
         X,
         target,
         alphas=_check_alphas(X, target, options, model),
-        warm_start=options["coef_init"],
+        warm_start=start,
         **options_for(options["tol"], options["max_iter"]),
         **model,
     )
-    warn_unless_converged(path, options["max_iter"], "Objective", stacklevel=4)
-    coefs = np.asarray(np.moveaxis(path.coef, 0, -1), dtype=X.dtype)
+    warn_unless_converged(
+        path, "Objective", tol_for=tol_for, max_iter=options["max_iter"], stacklevel=4
+    )
+    coefs = in_precision_of(X, np.moveaxis(path.coef, 0, -1))
     gaps, sweeps = np.asarray(path.duality_gap), np.maximum(path.n_sweeps, path.n_iter)
     if target.ndim == 2:
         gaps, sweeps = gaps.sum(axis=1), sweeps.max(axis=1)

@@ -1,16 +1,22 @@
 """Ridge with scikit-learn's interface."""
 
+import math
 import sys
 from numbers import Integral, Real
 from types import NoneType
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.sparse
 
 from fastreg.api import solve
-from fastreg.estimators._base import LinearRegressor, single_response, warn_unless_converged
-from fastreg.estimators._compat import Interval, StrOptions, check_sample_weight
+from fastreg.estimators._base import (
+    LinearRegressor,
+    check_weight,
+    single_response,
+    warn_unless_converged,
+)
+from fastreg.estimators._compat import Interval, StrOptions
+from fastreg.inputs import as_float, is_sparse
 
 __all__ = ["Ridge"]
 
@@ -27,9 +33,10 @@ _METHODS = {
 }
 # fastreg's method -> the name that scikit-learn has for its like.
 _SOLVERS = {"svd": "svd", "krylov": "sparse_cg", "gradient": "saga"}
-# Relative gaps, in the unit of fastreg's tol, that rounding allows an iterative method to reach;
-# 'auto' may end up with a direct one, which is not to be refined for nothing.
-_SMALLEST_TOL = {"iterative": 1e-24, "auto": 1e-16}
+# Smallest and largest tol that are passed on. Rounding allows an iterative method no less than
+# 1e-12. 'auto' may end up with a direct method, which is neither to be refined for nothing nor to
+# be cut short.
+_TOL_RANGES = {"iterative": (1e-12, 1.0), "auto": (1e-8, 1e-4)}
 
 
 class Ridge(LinearRegressor):
@@ -54,7 +61,8 @@ class Ridge(LinearRegressor):
         Precision of the coefficients that an iterative method is asked for. The duality gap is
         quadratic in it: the fit ends at a gap of `tol` squared in the unit of
         :func:`fastreg.solve`, which is relative to the objective at w = 0. The direct methods
-        ('svd', 'cholesky') have the precision of the arithmetic whatever `tol` is.
+        ('svd', 'cholesky') have the precision of the arithmetic whatever `tol` is; 'auto', which
+        prefers them, takes a `tol` above 1e-4 for 1e-4.
     solver : {'auto', 'svd', 'cholesky', 'lsqr', 'sparse_cg', 'sag', 'saga', 'lbfgs'}, \
             default='auto'
         Which of fastreg's methods is used:
@@ -169,7 +177,7 @@ class Ridge(LinearRegressor):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a parameter or an array is not valid, or parameters contradict each other.
 
         Warns
@@ -180,10 +188,8 @@ class Ridge(LinearRegressor):
         self._check_parameters()
         X, y = self._check_arrays(X, y)
         self._check_solver(X)
-        total = float(X.shape[0])
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-            total = float(sample_weight.sum())
+        sample_weight = check_weight(sample_weight, X)
+        total = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         target = single_response(y)
         results = [
             (
@@ -216,7 +222,7 @@ class Ridge(LinearRegressor):
             raise ValueError(
                 "solver='lbfgs' is for positive=True: use another solver, 'auto' for example."
             )
-        if self.solver == "svd" and scipy.sparse.issparse(X):
+        if self.solver == "svd" and is_sparse(X):
             raise ValueError(
                 "solver='svd' does not support sparse X: use 'auto', 'cholesky', 'lsqr', "
                 "'sparse_cg', 'sag' or 'saga'."
@@ -226,23 +232,23 @@ class Ridge(LinearRegressor):
         """Return the settings of the solver; a direct method has its own precision."""
         options: dict[str, Any] = {"method": _METHODS[self.solver]}
         if self.solver not in ("svd", "cholesky"):
-            smallest = _SMALLEST_TOL["auto" if self.solver == "auto" else "iterative"]
-            options["tol"] = max(float(self.tol) ** 2, smallest)
+            low, high = _TOL_RANGES["auto" if self.solver == "auto" else "iterative"]
+            options["tol"] = min(max(float(self.tol), low), high) ** 2
             if self.max_iter is not None:
                 options["max_iter"] = int(self.max_iter)
         return options
 
     def _penalties(self, target: Any) -> list[tuple[float, Any]]:
         """Distinct strengths, each with the indices of its responses (None: all of them)."""
-        if isinstance(self.alpha, Real):
-            return [(float(self.alpha), None)]
-        alphas = np.ravel(np.asarray(self.alpha, dtype=np.float64))
+        alphas = as_float("alpha", self.alpha, ndim=(0, 1, 2)).ravel()
         n_targets = 1 if target.ndim == 1 else target.shape[1]
         if alphas.size not in (1, n_targets):
             raise ValueError(
                 f"alpha holds {alphas.size} penalties, but y has {n_targets} targets: "
                 "give a single number or one for each target."
             )
+        if not (np.isfinite(alphas) & (alphas >= 0.0)).all():
+            raise ValueError(f"alpha must be >= 0 and finite for each target, got {self.alpha!r}.")
         distinct = np.unique(alphas)
         if distinct.size == 1:
             return [(float(distinct[0]), None)]
@@ -260,8 +266,17 @@ class Ridge(LinearRegressor):
             self.n_iter_ = np.empty(1 if target.ndim == 1 else target.shape[1], dtype=np.int32)
             for result, responses in results:
                 self.n_iter_[slice(None) if responses is None else responses] = result.n_iter
-        worst = min((result for result, _ in results), key=lambda result: result.status)
-        warn_unless_converged(worst, self.max_iter, f"The {self.solver_} solver", stacklevel=4)
+        worst = max(
+            (result for result, _ in results),
+            key=lambda result: (not result.converged, np.max(result.relative_gap)),
+        )
+        warn_unless_converged(
+            worst,
+            f"The {self.solver_} solver",
+            tol_for=math.sqrt,
+            max_iter=self.max_iter,
+            stacklevel=4,
+        )
 
     def __sklearn_tags__(self) -> Any:
         """Scikit-learn's tags: sparse X, unless the solver is 'svd'."""
