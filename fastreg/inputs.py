@@ -124,7 +124,7 @@ def _as_csc(X: Any) -> Any:
     if X.ndim != 2:
         raise ValueError(f"X must be 2-dimensional (n_samples, n_features), got shape {X.shape}")
     _require_size(X.shape)
-    _require_indices(X)
+    require_indices(X)
     matrix = sparse.csc_array(X)
     parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
     # Made anew, because what the user's matrix says of its format may be out of date.
@@ -135,7 +135,7 @@ def _as_csc(X: Any) -> Any:
     return matrix
 
 
-def _require_indices(X: Any) -> None:
+def require_indices(X: Any) -> None:
     """Refuse indices that point outside of the matrix: compiled loops trust them."""
     if X.format in ("csc", "csr"):
         major, minor = X.shape if X.format == "csr" else X.shape[::-1]

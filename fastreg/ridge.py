@@ -56,6 +56,7 @@ class _Primal(ClosedForm):
             change = linalg.cho_solve((self.factor, True), gradient, check_finite=False)
             previous, gap = gap, 0.5 * float(gradient @ change) * (1.0 + 1e-3)
             enough = gap <= tolerance and (self.rcond > 1e-3 or gap >= 0.01 * previous)
+            enough = enough and step > 0  # zero may be within the tolerance, too
             if enough or step == _REFINEMENTS:
                 break
             w[self.columns] += change

@@ -11,7 +11,7 @@ from libc.string cimport memmove
 from fastreg._core.kernels cimport axpy, dot
 
 # A pivot below this share of its diagonal is rounding noise: the column depends on the others.
-cdef double DEPENDENT = 1e-13
+cdef double DEPENDENT = 1e-12
 
 
 @final

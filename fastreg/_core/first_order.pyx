@@ -15,7 +15,7 @@ from fastreg._core.penalty cimport prox
 from fastreg._core.quadratic cimport Quadratic
 
 cdef enum:
-    GRADIENT_LOOK = 10         # gradient steps between two certificates
+    LOOK = 10                  # steps between two certificates
     TRUE_RESIDUAL_EVERY = 50   # conjugate gradients drift from the residual that they update
     PATIENCE = 1000            # certificates without a better gap
     FEW = 100                  # features whose Gram matrix costs nothing
@@ -115,7 +115,7 @@ cdef class ProximalGradient(FirstOrder):
 
     def __init__(self, LeastSquares problem, double gram_memory):
         super().__init__(problem, gram_memory)
-        self.certify_every = GRADIENT_LOOK
+        self.certify_every = LOOK
         self.renew_every = 1
         self.metric = smallest_norm_metric(problem)
         self.smallest_norm = self.metric is not None
@@ -207,7 +207,7 @@ cdef class ConjugateGradient(FirstOrder):
     def __init__(self, LeastSquares problem, double gram_memory, bint input_scale):
         cdef Py_ssize_t p = problem.design.n_features
         super().__init__(problem, gram_memory)
-        self.certify_every = 1
+        self.certify_every = 1 if self.flat is None else LOOK  # a factor costs more than a step
         self.renew_every = TRUE_RESIDUAL_EVERY
         self.metric = smallest_norm_metric(problem) if input_scale else None
         self.smallest_norm = self.metric is not None

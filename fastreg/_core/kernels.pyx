@@ -211,6 +211,19 @@ cdef void sparse_column_axpy(
         out[rows[k]] += a * (values[k] - shift)
 
 
+cdef double weight_between(
+    const int* rows, Py_ssize_t nnz, Py_ssize_t n, const double* weight) noexcept nogil:
+    """Sum of the weights of all rows but the given (increasing) ones."""
+    cdef double left = 0.0
+    cdef Py_ssize_t i, k = 0
+    for i in range(n):
+        if k < nnz and rows[k] == i:
+            k += 1
+        else:
+            left += weight[i]
+    return left
+
+
 cdef void sparse_column_moments(
     const real* values, const int* rows, Py_ssize_t nnz, Py_ssize_t n, const double* weight,
     double* mean, double* second,
@@ -226,7 +239,9 @@ cdef void sparse_column_moments(
         left += weight[rows[k]] * d
         b += weight[rows[k]] * d * d
     if nnz < n:
-        left -= (1.0 - stored) * a
-        b += max(0.0, 1.0 - stored) * a * a
+        # The weight of the zeros; summed itself where the difference would be mostly rounding.
+        d = 1.0 - stored if stored < 0.5 else weight_between(rows, nnz, n, weight)
+        left -= d * a
+        b += d * a * a
     mean[0] = a + left  # the rounding of the first sum
     second[0] = max(0.0, b - left * left)

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastreg.estimators._compat import check_sample_weight, skips_parameter_validation
-from fastreg.inputs import _require_indices, as_float, is_sparse
+from fastreg.inputs import as_float, is_sparse, require_indices
 from fastreg.result import Status
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
@@ -166,7 +166,7 @@ def refuse_unreadable(**arrays: Any) -> None:
         if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
             raise ValueError(f"{name} has masked entries: fill them in or leave them out.")
         if is_sparse(array) and array.ndim == 2:
-            _require_indices(array)
+            require_indices(array)
 
 
 def in_precision_of(X: Any, values: Any) -> Any:
