@@ -10,8 +10,6 @@ A file with any byte changed, lost or added is refused.
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from fastreg.cli.errors import UserError, count
 from fastreg.cli.features import Column, Encoder
+from fastreg.cli.files import write_whole
 from fastreg.cli.tables import Table
 
 Floats = NDArray[np.float64]
@@ -154,35 +153,6 @@ def parse_model(raw: bytes, source: str) -> Model:
 
 def _digest(body: bytes) -> bytes:
     return b"sha256=" + hashlib.sha256(body).hexdigest().encode()
-
-
-def write_whole(path: str | Path, raw: bytes) -> None:
-    """Write a file in one step, so that no half-written one can be met.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be written.
-    """
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():  # /dev/stdout and the like
-            path.write_bytes(raw)
-            return
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(raw)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"cannot write {path}: {reason}") from error
 
 
 def _to_text(model: Model) -> str:
