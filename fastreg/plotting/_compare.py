@@ -86,7 +86,7 @@ class ErrorCurvesDisplay:
         if ax is None:
             figure = Figure(figsize=(8.0, 5.0), facecolor=theme.paper)
             ax = figure.subplots()
-            figure.subplots_adjust(left=0.1, right=0.74, top=0.9, bottom=0.12)
+            figure.subplots_adjust(left=0.1, right=0.74, top=0.87, bottom=0.12)
         self.ax_ = ax
         self.figure_: Any = ax.figure
         dress(ax, theme)

@@ -235,7 +235,7 @@ class CoefficientPathDisplay:
         if np.ptp(self.n_kept) > 0:  # L2 keeps all features all the way
             self._count_on_top(ax)
         if title is not None:
-            draw_title(ax, title, theme, y=1.075)
+            draw_title(ax, title, theme)
         if error_ax is not None and self._has_errors:
             self._draw_errors(error_ax, baselines or {}, error_label)
             if own:
