@@ -166,3 +166,35 @@ def test_equal_models_are_listed_once():
     )
     (verdict,) = [s for s in report.sentences(comparison, "y") if "predicts best" in s]
     assert verdict.count("level with") == 1
+
+
+def test_the_elastic_net_does_not_depend_on_the_unit_of_the_target():
+    X, y = problem()
+    plain, scaled = (
+        outcomes_of(X, y * unit, penalties=("elasticnet",)).outcomes[0] for unit in (1.0, 1e5)
+    )
+    assert plain.n_kept == scaled.n_kept
+    assert plain.search.chosen == scaled.search.chosen
+    assert np.isclose(scaled.test_error, 1e5 * plain.test_error, rtol=1e-4)
+    assert scaled.result.l1_ratio > 0.999
+    given = outcomes_of(X, y * 1e5, penalties=("elasticnet",), alpha=2.0).outcomes[0]
+    assert given.result.l1_ratio == 0.5
+
+
+def test_overflow_of_standard_deviations():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3)) * [1e300, 1.0, 1e-300]
+    expected = np.std(X * [1e-300, 1.0, 1e300], axis=0) * [1e300, 1.0, 1e-300]
+    for matrix in (X, sparse.csc_array(X)):
+        assert np.allclose(scales.column_deviations(matrix) / expected, 1.0)
+    with pytest.raises(ValueError, match="too large to be left as they are"):
+        scales.total_variance(X, None, standardize=False)
+
+
+def test_errors_in_blocks_are_those_of_all_rows(monkeypatch):
+    X, y = problem()
+    plain = outcomes_of(X, y).outcomes[1].search
+    monkeypatch.setattr(compare, "BLOCK", 50)
+    blocks = outcomes_of(X, y).outcomes[1].search
+    assert np.allclose(blocks.validation_errors, plain.validation_errors, rtol=1e-12)
+    assert np.allclose(blocks.training_errors, plain.training_errors, rtol=1e-12)

@@ -167,7 +167,7 @@ def cli(ctx: click.Context) -> None:
     default=0.5,
     show_default=True,
     metavar="R",
-    help="Of the elastic net: 1 is L1, 0 is L2.",
+    help="Of the elastic net: 1 is L1, 0 is L2; on a path, of the target in standard deviations.",
 )
 @_option(
     "Model",

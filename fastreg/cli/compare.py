@@ -47,7 +47,7 @@ class Plan:
     penalties : tuple of str
         Of ``l1``, ``l2``, ``elasticnet``, ``none``.
     l1_ratio : float
-        For the elastic net.
+        For the elastic net; see `ratio`.
     alpha : float or None
         Given, or None: chosen from a path.
     n_alphas, eps : int, float
@@ -63,9 +63,17 @@ class Plan:
     eps: float
     standardize: bool
 
-    def ratio(self, penalty: str) -> float:
-        """Give the l1_ratio of a penalty."""
-        return {"l1": 1.0, "l2": 0.0, "none": 1.0}.get(penalty, self.l1_ratio)
+    def ratio(self, penalty: str, deviation: float) -> float:
+        """Give the l1_ratio of a penalty on a target of this standard deviation.
+
+        The L1 part of a penalty is in the unit of the target, the L2 part is not: one mixture of
+        alphas would be nearly L2 for a price in cents, and nearly L1 for the same in millions. On
+        a path the mixture is therefore that of the target scaled to standard deviation 1.
+        """
+        share = {"l1": 1.0, "l2": 0.0, "none": 1.0}.get(penalty, self.l1_ratio)
+        if self.alpha is not None:
+            return share
+        return share * deviation / (share * deviation + (1.0 - share))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +289,7 @@ def _final(data: Data, plan: Plan, penalty: str, **options: Any) -> "fastreg.Res
     return fastreg.solve(
         X,
         y,
-        l1_ratio=plan.ratio(penalty),
+        l1_ratio=plan.ratio(penalty, data.deviation(data.parts.train)),
         sample_weight=weight,
         standardize=plan.standardize,
         **options,
@@ -311,7 +319,7 @@ def _path_errors(path: "fastreg.PathResult", data: Data, rows: Rows) -> Floats:
 
 def _path(data: Data, plan: Plan, penalty: str) -> "fastreg.PathResult":
     X, y, weight = data.part(data.parts.train)
-    ratio = plan.ratio(penalty)
+    ratio = plan.ratio(penalty, data.deviation(data.parts.train))
     alphas = None
     if ratio == 0.0:
         largest = total_variance(X, weight, plan.standardize)

@@ -53,6 +53,10 @@ class Data:
         """Compute the (weighted) mean of the target."""
         return float(np.average(self.y[rows], weights=self.weight(rows)))
 
+    def deviation(self, rows: Rows) -> float:
+        """Compute the (weighted) standard deviation of the target."""
+        return self.error(self.y[rows] - self.mean(rows), rows)
+
     def error(self, residuals: Floats, rows: Rows) -> float:
         """Compute the (weighted) root mean square of the residuals of some rows."""
         return rms(residuals, self.weight(rows))

@@ -91,12 +91,9 @@ def _verdict(comparison: Comparison, target: str) -> str:
             f" {number(comparison.mean_error)} ({target})."
         )
     level = [other for other in others if _level(first.test_error, other.test_error)]
+    behind = [other for other in others if not _level(first.test_error, other.test_error)]
     against = [f"level with {_list([_short(other) for other in level])}"] if level else []
-    against += [
-        f"{_below(first.test_error, other.test_error)} {_short(other)}"
-        for other in others
-        if not _level(first.test_error, other.test_error)
-    ]
+    against += [f"{_below(first.test_error, other.test_error)} {_short(other)}" for other in behind]
     against.append(f"{_below(first.test_error, comparison.mean_error)} the mean alone")
     kept = f"{first.n_kept} of {count(comparison.data.X.shape[1], 'feature')}"
     verb = f"predicts best with {kept}" if others else f"uses {kept}"
@@ -104,8 +101,8 @@ def _verdict(comparison: Comparison, target: str) -> str:
         f"{_upper(_short(first))} {verb}: its error is {number(first.test_error)}"
         f" ({target}), {_list(against)}."
     )
-    if others and not _level(first.test_error, others[0].test_error):
-        text += f" {_lead(comparison, first, others[0])}"
+    if behind:
+        text += f" {_lead(comparison, first, behind[0])}"
     return text
 
 
