@@ -94,6 +94,11 @@ def shorten(name: str, longest: int = 30) -> str:
     return name[:head] + "…" + name[len(name) - (longest - 1 - head) :]
 
 
+def number(value: float) -> str:
+    """Format with four significant digits, in full where that is not too long."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
 def aside(ax: "Axes", text: str, y: float, color: str, ink: str | None = None) -> "Text":
     """Put a label to the right of axes, to be joined with the point `y` by `spread_asides`."""
     label = ax.text(

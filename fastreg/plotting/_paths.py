@@ -20,6 +20,7 @@ from fastreg.plotting._drawing import (
     drawable,
     dress,
     label_width,
+    number,
     png,
     room_for,
     save_figure,
@@ -219,7 +220,7 @@ class CoefficientPathDisplay:
                 shorten(self.feature_names[j]) for j in self._features(ax, max_labels, features)
             ]
             if self._has_errors:
-                names.append("0.0000 at alpha = 0.0000")
+                names.append("0000000 at alpha = 0.00e+00")
             right = 1.0 - (label_width(names) + 10.0) / (72.0 * 9.0)
             above = (0.5 if title is None else 0.8) / float(figure.get_size_inches()[1])
             figure.subplots_adjust(left=0.09, right=right, top=1.0 - above, bottom=0.1)
@@ -366,12 +367,12 @@ class CoefficientPathDisplay:
             x, y = float(self.alphas[self.chosen]), float(errors[self.chosen])
             ax.axvline(x, color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)))
             ax.plot([x], [y], "o", color=theme.colors[1], markersize=6.5, zorder=4)
-            aside(ax, f"{y:.4g} at alpha = {x:.3g}", y, theme.colors[1])
+            aside(ax, f"{number(y)} at alpha = {x:.3g}", y, theme.colors[1])
         for name, value in baselines.items():
             inside = low - 1.6 * room < value < high + room
             if inside:
                 ax.axhline(value, color=theme.muted, linewidth=1.0, linestyle=":")
-            aside(ax, f"{name} {value:.4g}{'' if inside else ' ↑'}", value, theme.muted)
+            aside(ax, f"{name} {number(value)}{'' if inside else ' ↑'}", value, theme.muted)
         spread_asides(ax)
 
     def _label_lines(self, ax: "Axes") -> None:
