@@ -159,6 +159,7 @@ def test_predict(model, tmp_path):
         ("size,town\n1,Ulm\n,Ulm\n", "column 'size' has 1 missing value, and the model was"),
         ("size,town\n1,\n2,Ulm\n", "column 'town' has 1 missing value, and the model was"),
         ("size,town\ninf,Ulm\n", "column 'size' holds infinite values"),
+        ("size,town\n1,Ulm\n1e308,Bonn\n", "the prediction for row 2 of"),
     ],
 )
 def test_data_that_do_not_fit_to_the_model(model, tmp_path, text, message):

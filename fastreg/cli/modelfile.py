@@ -10,6 +10,7 @@ A file with any byte changed, lost or added is refused.
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,16 @@ class Model:
         UserError
             If the table does not have what the model needs.
         """
+        with np.errstate(all="ignore"):
+            values = self._predict(table)
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values))) + 1
+            raise UserError(
+                f"the prediction for row {row} of {table.source} is too large for a number"
+            )
+        return values
+
+    def _predict(self, table: Table) -> Floats:
         if self.encoder is None:
             return self._predict_matrix(table)
         if table.frame is None:
@@ -147,7 +158,14 @@ def parse_model(raw: bytes, source: str) -> Model:
         raise UserError(f"{source} is damaged: its checksum does not match its contents")
     try:
         return _from_json(json.loads(body))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise UserError(f"{source} is not a valid model: {type(error).__name__} {error}") from error
 
 
@@ -200,11 +218,15 @@ def _from_json(content: dict[str, Any]) -> Model:
     coef = np.asarray([feature["coef"] for feature in features], dtype=np.float64)
     if support.size and not 0 <= support.min() <= support.max() < n_features:
         raise ValueError("a feature has an index outside the features")
+    if not np.isfinite([*coef, float(content["intercept"])]).all():
+        raise ValueError("a coefficient is not a finite number")
     encoder = None
     if content["columns"] is not None:
         columns = tuple(
             Column(**{**column, "levels": tuple(column["levels"])}) for column in content["columns"]
         )
+        if not all(math.isfinite(column.center / column.scale) for column in columns):
+            raise ValueError("a column has no scale")
         n_basics = sum(len(column.labels) for column in columns)
         terms = tuple(tuple(map(int, feature["term"])) for feature in features)
         if not all(term and 0 <= min(term) <= max(term) < n_basics for term in terms):
