@@ -211,22 +211,15 @@ def comparison_figure(
     for display in paths.values():
         display.set_ylim(low, high)
     curves.plot(axes[-1], style=style, title="The balance", unit=unit)
-    left = 0.65 / width
-    figure.text(
-        left,
-        0.965,
-        drawable(title),
-        fontsize=FONT + 7.0,
-        fontweight="bold",
-        color=theme.ink,
-        parse_math=False,
-    )
-    figure.text(
-        left, 0.935, drawable(subtitle), fontsize=FONT + 0.5, color=theme.muted, parse_math=False
-    )
+    _headline(figure, title, FONT + 7.0, 0.65 / width, 0.965, color=theme.ink, fontweight="bold")
+    _headline(figure, subtitle, FONT + 0.5, 0.65 / width, 0.935, color=theme.muted)
     for ax in axes[len(paths) : -1]:
         ax.set_visible(False)
     return figure
+
+
+def _headline(figure: Figure, text: str, size: float, x: float, y: float, **style: Any) -> None:
+    figure.text(x, y, drawable(text), fontsize=size, parse_math=False, **style)
 
 
 def _shared_features(

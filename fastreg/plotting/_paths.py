@@ -15,6 +15,7 @@ from fastreg.plotting._drawing import (
     THEMES,
     Floats,
     Style,
+    Theme,
     aside,
     draw_title,
     drawable,
@@ -209,21 +210,7 @@ class CoefficientPathDisplay:
         theme = THEMES[style]
         own = ax is None
         if ax is None:
-            figure = Figure(figsize=(9.0, 7.2 if self._has_errors else 5.4), facecolor=theme.paper)
-            if self._has_errors:
-                ax, error_ax = figure.subplots(
-                    2, 1, sharex=True, gridspec_kw={"height_ratios": (2.4, 1.0), "hspace": 0.08}
-                )
-            else:
-                ax = figure.subplots()
-            names = [
-                shorten(self.feature_names[j]) for j in self._features(ax, max_labels, features)
-            ]
-            if self._has_errors:
-                names.append("0000000 at alpha = 0.00e+00")
-            right = 1.0 - (label_width(names) + 10.0) / (72.0 * 9.0)
-            above = (0.5 if title is None else 0.8) / float(figure.get_size_inches()[1])
-            figure.subplots_adjust(left=0.09, right=right, top=1.0 - above, bottom=0.1)
+            ax, error_ax = self._own_axes(theme, max_labels, features, title is not None)
         self.ax_, self.error_ax_ = ax, error_ax
         self.figure_: Any = ax.figure
         self._theme = theme
@@ -245,6 +232,26 @@ class CoefficientPathDisplay:
         lowest.set_xlabel("alpha (a weaker penalty →)", color=theme.ink, fontsize=FONT)
         self._label_lines(ax)
         return self
+
+    def _own_axes(
+        self, theme: Theme, max_labels: int, features: Sequence[int] | None, titled: bool
+    ) -> "tuple[Axes, Axes | None]":
+        """Make a figure with room for the labels."""
+        figure = Figure(figsize=(9.0, 7.2 if self._has_errors else 5.4), facecolor=theme.paper)
+        error_ax: Axes | None = None
+        if self._has_errors:
+            ax, error_ax = figure.subplots(
+                2, 1, sharex=True, gridspec_kw={"height_ratios": (2.4, 1.0), "hspace": 0.08}
+            )
+        else:
+            ax = figure.subplots()
+        names = [shorten(self.feature_names[j]) for j in self._features(ax, max_labels, features)]
+        if self._has_errors:
+            names.append("0000000 at alpha = 0.00e+00")
+        right = 1.0 - (label_width(names) + 10.0) / (72.0 * 9.0)
+        above = (0.8 if titled else 0.5) / float(figure.get_size_inches()[1])
+        figure.subplots_adjust(left=0.09, right=right, top=1.0 - above, bottom=0.1)
+        return ax, error_ax
 
     @property
     def _has_errors(self) -> bool:
