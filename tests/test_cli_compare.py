@@ -15,13 +15,13 @@ from commandline import problem
 from scipy import sparse
 
 import fastreg
-from fastreg.cli import compare, report
+from fastreg.cli import compare, heldout, report, scales
 
 
 def test_alpha_is_chosen_on_the_validation_rows():
     X, y = problem()
-    parts = compare.split(80, validation=0.25, test=0.25, seed=0)
-    data = compare.Data(X=X, y=y, sample_weight=None, parts=parts)
+    parts = heldout.split(80, validation=0.25, test=0.25, seed=0)
+    data = heldout.Data(X=X, y=y, sample_weight=None, parts=parts)
     plan = compare.Plan(
         penalties=("l1",), l1_ratio=0.5, alpha=None, n_alphas=12, eps=1e-3, standardize=True
     )
@@ -48,7 +48,7 @@ def test_standard_deviations_of_columns():
         mean = np.average(X, axis=0, weights=w)
         expected = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=w))
         for matrix in (X, sparse.csr_array(X), sparse.csc_array(X)):
-            found = compare.column_deviations(matrix, w)
+            found = scales.column_deviations(matrix, w)
             assert np.allclose(found, expected)
             assert np.all(found[2:4] == 0.0)
 
@@ -74,13 +74,15 @@ def test_numbers_read_well():
     assert [number(v) for v in (78.753, 0.0123456, 123456.7, 1e9, 0.0, 1e-9, float("nan"))] == [
         "78.75", "0.01235", "123457", "1e+09", "0.0", "1e-09", "-",
     ]  # fmt: skip
-    assert [gap(v) for v in (0.0, -1e-20, 2.3e-9)] == ["0", "0", "2e-09"]
+    assert [gap(v) for v in (0.0, 9e-13, 1e-12, 2e-9, 2.01e-9, 9.9e-7, float("nan"))] == [
+        "< 1e-12", "< 1e-12", "1e-12", "2e-09", "3e-09", "1e-06", "-",
+    ]  # fmt: skip
     assert [duration(v) for v in (0.0123, 2.345)] == ["12 ms", "2.3 s"]
 
 
 def outcomes_of(X, y, **changes):
-    parts = compare.split(len(y), validation=0.25, test=0.25, seed=0)
-    data = compare.Data(X=X, y=y, sample_weight=None, parts=parts)
+    parts = heldout.split(len(y), validation=0.25, test=0.25, seed=0)
+    data = heldout.Data(X=X, y=y, sample_weight=None, parts=parts)
     settings = {"penalties": ("l2", "l1"), "l1_ratio": 0.5, "alpha": None, "n_alphas": 8}
     plan = compare.Plan(**{**settings, "eps": 1e-3, "standardize": True, **changes})
     return compare.compare(data, plan)
@@ -138,10 +140,10 @@ def test_time_is_told_without_imports():
     code = """
 import builtins, sys
 import numpy as np
-from fastreg.cli import compare
+from fastreg.cli import compare, heldout
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
-parts = compare.split(40, validation=0.25, test=0.25, seed=0)
+parts = heldout.split(40, validation=0.25, test=0.25, seed=0)
 plan = compare.Plan(penalties=("l2", "l1", "elasticnet"), l1_ratio=0.5, alpha=None, n_alphas=5,
                     eps=1e-3, standardize=True)
 seen, clock = [], compare.time.perf_counter
@@ -149,8 +151,8 @@ def perf_counter():
     seen.append(set(sys.modules))
     return clock()
 compare.time = type("time", (), {"perf_counter": staticmethod(perf_counter)})
-compare.compare(compare.Data(X=X, y=y, sample_weight=None, parts=parts), plan)
-assert len(seen) == 8
+compare.compare(heldout.Data(X=X, y=y, sample_weight=None, parts=parts), plan)
+assert len(seen) == 14
 assert seen[0] == seen[-1], sorted(seen[-1] - seen[0])
 """
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
@@ -164,3 +166,35 @@ def test_equal_models_are_listed_once():
     )
     (verdict,) = [s for s in report.sentences(comparison, "y") if "predicts best" in s]
     assert verdict.count("level with") == 1
+
+
+def test_the_elastic_net_does_not_depend_on_the_unit_of_the_target():
+    X, y = problem()
+    plain, scaled = (
+        outcomes_of(X, y * unit, penalties=("elasticnet",)).outcomes[0] for unit in (1.0, 1e5)
+    )
+    assert plain.n_kept == scaled.n_kept
+    assert plain.search.chosen == scaled.search.chosen
+    assert np.isclose(scaled.test_error, 1e5 * plain.test_error, rtol=1e-4)
+    assert scaled.result.l1_ratio > 0.999
+    given = outcomes_of(X, y * 1e5, penalties=("elasticnet",), alpha=2.0).outcomes[0]
+    assert given.result.l1_ratio == 0.5
+
+
+def test_overflow_of_standard_deviations():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3)) * [1e300, 1.0, 1e-300]
+    expected = np.std(X * [1e-300, 1.0, 1e300], axis=0) * [1e300, 1.0, 1e-300]
+    for matrix in (X, sparse.csc_array(X)):
+        assert np.allclose(scales.column_deviations(matrix) / expected, 1.0)
+    with pytest.raises(ValueError, match="too large to be left as they are"):
+        scales.total_variance(X, None, standardize=False)
+
+
+def test_errors_in_blocks_are_those_of_all_rows(monkeypatch):
+    X, y = problem()
+    plain = outcomes_of(X, y).outcomes[1].search
+    monkeypatch.setattr(compare, "BLOCK", 50)
+    blocks = outcomes_of(X, y).outcomes[1].search
+    assert np.allclose(blocks.validation_errors, plain.validation_errors, rtol=1e-12)
+    assert np.allclose(blocks.training_errors, plain.training_errors, rtol=1e-12)

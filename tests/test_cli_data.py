@@ -222,7 +222,7 @@ def test_npz_never_runs_code(tmp_path):
     np.savez(tmp_path / "lengths.npz", X=np.ones((3, 2)), y=np.ones(4))
     assert "do not have the same number of rows" in fails("fit", tmp_path / "lengths.npz")
     np.savez(tmp_path / "many.npz", A=np.ones((3, 2)), B=np.ones((3, 2)), y=np.ones(3))
-    assert "none of its arrays A, B is called X" in fails("fit", tmp_path / "many.npz")
+    assert "has the matrices A, B, and only one can be used" in fails("fit", tmp_path / "many.npz")
     np.savez(tmp_path / "complex.npz", X=np.ones((3, 2)) * 1j, y=np.ones(3))
     fails("fit", tmp_path / "complex.npz")
     np.savez(tmp_path / "names.npz", X=np.ones((3, 2)), y=np.ones(3), feature_names=["a"])
@@ -271,7 +271,7 @@ def test_matrix_market(symmetry):
         ("%%MatrixMarket matrix coordinate real symmetric\n2 1 1\n1 1 1\n", "must be square"),
         ("%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n", "4 values are needed"),
         ("%%MatrixMarket matrix array real symmetric\n2 2\n1\n2\n", "too many or too few"),
-        ("%%MatrixMarket matrix array real general\n9999999999 2\n1\n", "too large"),
+        ("%%MatrixMarket matrix array real general\n9999999999 2\n1\n", "more than 100000000 rows"),
     ],
 )
 def test_damaged_matrix_market(tmp_path, text, message):
@@ -439,3 +439,102 @@ def test_npz_files_that_are_none_are_told_plainly(tmp_path):
     assert fails("fit", tmp_path / "b.npz").endswith(
         "holds Python objects, neither numbers nor text"
     )
+
+
+def test_any_usual_separator(tmp_path):
+    lines = ["a,b,y", *(f"{i},{i % 5},{2 * i}" for i in range(20))]
+    for mark in ",;\t|":
+        path = tmp_path / "d.csv"
+        path.write_text("\n".join(lines).replace(",", mark))
+        assert "y from 2 features" in works("fit", path, "-t", "y", *PLAIN)
+    path.write_text("\n".join(['"a,x";b;y', *lines[1:]]).replace(",", ";").replace("a;x", "a,x"))
+    works("fit", path, "-t", "y", *PLAIN, "--coef", tmp_path / "c.csv")
+    assert list(coefficients(tmp_path / "c.csv")) == ["(intercept)", "a,x", "b"]
+
+
+def test_empty_lines_are_no_rows(tmp_path):
+    lines = [f"{i},{i % 5},{2 * i}" for i in range(20)]
+    for text in ("\n".join(lines) + "\n\n", "\r\n\r\n".join(lines), "\n".join([*lines, ",,"])):
+        (tmp_path / "d.csv").write_bytes(b"a,b,y\n" + text.encode())
+        assert "20 rows" in works("fit", tmp_path / "d.csv", "-t", "y", *PLAIN)
+
+
+def test_decimal_comma(tmp_path):
+    rows = [(0.5 * i, i % 7 - 0.25, 1.5 * i + i % 7) for i in range(30)]
+    point = write_lines(tmp_path / "p.csv", "a,b,y", [",".join(map(str, row)) for row in rows])
+    text = point.read_text().replace(",", ";").replace(".", ",")
+    (tmp_path / "c.csv").write_text(text)
+    error = fails("fit", tmp_path / "c.csv", "-t", "y")
+    assert error.endswith("holds '0,0' in row 1 of the data (a decimal comma? Say --decimal-comma)")
+    model, answers = tmp_path / "m.frm", []
+    for path, flag in ((point, ()), (tmp_path / "c.csv", ("--decimal-comma",))):
+        works("fit", path, "-t", "y", *PLAIN, "-m", model, *flag)
+        answers.append((model.read_bytes(), works("predict", model, path, *flag)))
+    assert answers[0] == answers[1]
+    assert "(a decimal comma? Say" in fails("predict", model, tmp_path / "c.csv")
+    mixed = write_lines(tmp_path / "m.csv", "a;y", ["1.5;2", "2,5;3"])
+    error = fails("fit", mixed, "-t", "y", "--decimal-comma")
+    assert error.startswith("column 'a' holds '1.5' in row 1 of the data")
+    assert error.endswith("with --decimal-comma a number has no point")
+    assert "is for csv and tsv" in fails("fit", tmp_path / "x.npz", "--decimal-comma")
+
+
+def test_numbers_can_be_names(tmp_path):
+    lines = [f"{i % 3},{i},{(7, 1, 4)[i % 3]}" for i in range(30)]
+    path = write_lines(tmp_path / "d.csv", "shop,size,y", lines)
+    fit = ("fit", path, "-t", "y", "-p", "none", "--test-size", 0)
+    out = works(*fit, "--categorical", "shop", "-m", tmp_path / "m.frm")
+    assert "y from 3 features" in out
+    assert "per value: shop." in out
+    predicted = [float(v) for v in works("predict", tmp_path / "m.frm", path).split()[1:]]
+    assert np.allclose(predicted, [(7, 1, 4)[i % 3] for i in range(30)])
+    assert "did you mean 'shop'" in fails(*fit, "--categorical", "shops")
+
+
+def test_columns_that_cannot_be_told_apart(tmp_path):
+    lines = [f"{i},{i % 5},{2 * i}" for i in range(20)]
+    path = write_lines(tmp_path / "index.csv", ",a,y", lines)
+    assert "a column has no name, as row numbers often have none" in fails("fit", path, "-t", "y")
+    assert "y from 1 feature" in works("fit", path, "-t", "y", *PLAIN, "--drop", "")
+    path = write_lines(tmp_path / "two.csv", ",,y", lines)
+    assert "two columns have no name" in fails("fit", path, "-t", "y")
+    lines = [f"{'uv'[i % 2]},{i % 5},{i}" for i in range(20)]
+    path = write_lines(tmp_path / "same.csv", "c,c=v,y", lines)
+    assert "2 features would be called 'c=v'" in fails("fit", path, "-t", "y")
+
+
+@pytest.mark.parametrize("form", ["{}%", "${}.50", "{} €", "1_00{}"])
+def test_numbers_with_units_are_no_categories(tmp_path, form):
+    path = write_lines(tmp_path / "d.csv", "x,y", [f"{form.format(i % 9)},{i}" for i in range(30)])
+    assert f"row 1 of the data holds '{form.format(0)}'" in fails("fit", path, "-t", "y")
+
+
+def test_matrices_too_wide_for_the_memory_are_refused(tmp_path):
+    pytest.importorskip("sklearn")
+    (tmp_path / "w.svm").write_text("1 1:2\n2 2000000000:3\n")
+    assert "has 2000000000 columns, and 10000000 are" in fails("fit", tmp_path / "w.svm")
+    kind = "%%MatrixMarket matrix coordinate real general\n"
+    for size in ("3 2000000000", "2000000000 3"):
+        (tmp_path / "w.mtx").write_text(f"{kind}{size} 1\n1 1 1\n")
+        assert "are not supported" in fails("fit", tmp_path / "w.mtx", "-t", "0")
+    (tmp_path / "s.mtx").write_text(
+        "%%MatrixMarket matrix array real symmetric\n9999999 9999999\n1\n"
+    )
+    assert "too many or too few values" in fails("fit", tmp_path / "s.mtx", "-t", "0")
+    (tmp_path / "nan.svm").write_text("1 1:2\nnan 1:3\n")
+    assert "a target is missing or infinite" in fails("fit", tmp_path / "nan.svm")
+
+
+def test_arrays_of_an_npz_file(tmp_path):
+    X, y = problem()
+    path = tmp_path / "a.npz"
+    np.savez(path, X=X.astype(np.longdouble), y=y[:, None])
+    assert "y from 4 features" in works("fit", path, *PLAIN)
+    for arrays, message in (
+        ({"X": np.ones((2, 2, 2))}, "its array X has 3 dimensions"),
+        ({"X": X + 1j}, "its array X has complex numbers"),
+        ({"X": X, "Z": X}, "has the matrices X, Z, and only one can be used"),
+        ({}, "holds no array"),
+    ):
+        np.savez(path, **arrays)
+        assert message in fails("fit", path, "-t", "y")

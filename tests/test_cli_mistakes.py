@@ -8,7 +8,7 @@ pytest.importorskip("polars")
 pytest.importorskip("click")
 pytest.importorskip("rich")
 
-from commandline import PLAIN, fails, run, write_csv
+from commandline import PLAIN, fails, run, works, write_csv
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def csv_file(tmp_path):
         ([], "which column of"),
         (["-t", "y", "--drop", "aa"], "--drop: "),
         (["-t", "y", "--weights", "ww"], "--weights: "),
-        (["-t", "y", "--weights", "a"], "weights below zero"),
+        (["-t", "y", "--weights", "a"], "weights are below zero; 0 or more is needed"),
         (["-t", "y", "--alpha", "-1"], "-1.0 is not in the range"),
         (["-t", "y", "--alpha", "x"], "'x' is not a valid number"),
         (["-t", "y", "--penalty", "l3"], "'l3' is not one of"),
@@ -33,7 +33,10 @@ def csv_file(tmp_path):
         (["-t", "y", "extra"], "unexpected extra argument"),
         (["-t", "y", "--plot", "p.gif"], "must end with .png, .svg or .pdf"),
         (["-t", "y", "--plot", "nowhere/p.png"], "there is no folder nowhere"),
-        (["-t", "y", "--plot", "p.png", "--alpha", "1"], "--plot draws a path"),
+        (
+            ["-t", "y", "--plot", "p.png", "--alpha", "1"],
+            "--plot is about the path",
+        ),
         (["-t", "y", "--coef", "c.txt"], "must end with .csv or .json"),
         (["-t", "y", "--validation-size", "0"], "--alpha"),
         (["-t", "y", "--test-size", "0.9"], "leave no rows to train on"),
@@ -134,3 +137,46 @@ def test_a_folder_is_refused_before_the_fit(monkeypatch, csv_file, tmp_path):
     for option in ("--model", "--coef"):
         (tmp_path / "f.csv").mkdir(exist_ok=True)
         assert fails("fit", csv_file, "-t", "y", option, tmp_path / "f.csv").endswith("is a folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-p", "none", "--alpha", "3"], "--alpha is the strength of a penalty"),
+        (["-p", "l1", "--l1-ratio", "0.5"], "--l1-ratio is about the elastic net"),
+        (["--alpha", "3", "--n-alphas", "9"], "--n-alphas is about the path of alphas, and there"),
+        (["-p", "none", "--eps", "0.1"], "there is none with --penalty none"),
+        (["--style", "dark"], "--style is about the picture"),
+        (["--eps", "1e-300"], "1e-300 is not in the range"),
+    ],
+)
+def test_options_without_effect_are_refused(csv_file, words, message):
+    assert message in fails("fit", csv_file, "-t", "y", *words)
+
+
+def test_no_file_is_written_over_another(csv_file, tmp_path):
+    before = csv_file.read_bytes()
+    error = fails("fit", csv_file, "-t", "y", "--coef", csv_file)
+    assert error.endswith("this file is already used for DATA")
+    out = tmp_path / "out.csv"
+    error = fails("fit", csv_file, "-t", "y", "--coef", out, "--model", tmp_path / "." / "out.csv")
+    assert error.endswith("this file is already used for --coef")
+    model = tmp_path / "m.frm"
+    works("fit", csv_file, "-t", "y", *PLAIN, "--model", model)
+    works("fit", csv_file, "-t", "y", *PLAIN, "--model", model)  # an earlier answer may go
+    for taken, what in ((csv_file, "DATA"), (model, "MODEL")):
+        error = fails("predict", model, csv_file, "--out", taken)
+        assert error.endswith(f"this file is already used for {what}")
+    assert csv_file.read_bytes() == before
+
+
+def test_numbers_that_overflow(tmp_path):
+    path = tmp_path / "huge.csv"
+    rows = [f"{i}e300,{(i * i) % 7}e-300,{i + i % 3}" for i in range(60)]
+    path.write_text("\n".join(["a,b,y", *rows]) + "\n")
+    status, _, err = run("fit", path, "-t", "y", "--n-alphas", 4, "--no-standardize")
+    assert status == 2
+    assert err.endswith("the columns are too large to be left as they are: --standardize them\n")
+    status, out, err = run("fit", path, "-t", "y", "--n-alphas", 4, "--degree", 2)
+    assert (status, err) == (0, "")
+    assert "nan" not in out

@@ -153,9 +153,25 @@ def unknown_field(body):
     body["columns"][0]["colour"] = "red"
 
 
+def coef_that_is_nan(body):
+    body["features"][0]["coef"] = float("nan")
+
+
+def infinite_intercept(body):
+    body["intercept"] = float("inf")
+
+
+def no_scale(body):
+    body["columns"][0]["scale"] = 0.0
+
+
 @pytest.mark.parametrize(
-    "change", [change_term, change_index, drop_coef, change_columns, empty_term, unknown_field]
-)
+    "change",
+    [
+        change_term, change_index, drop_coef, change_columns, empty_term, unknown_field,
+        coef_that_is_nan, infinite_intercept, no_scale,
+    ],
+)  # fmt: skip
 def test_a_sealed_file_with_wrong_contents_is_refused(tmp_path, change):
     path = tmp_path / "m.frm"
     save_model(path, small_model())

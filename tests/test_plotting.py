@@ -251,3 +251,20 @@ def test_the_line_of_equal_errors_is_named_where_it_is_seen():
                 assert ax.get_xlim()[1] <= x <= ax.get_xlim()[0]
                 assert ax.get_ylim()[0] <= y <= ax.get_ylim()[1]
         assert any(t.get_text() == "both errors equal" for t in ax.texts) == (training[0] < 9.0)
+
+
+def test_large_numbers_are_written_in_full_and_inside():
+    X = np.random.default_rng(0).normal(size=(40, 4))
+    path = fastreg.solve_path(X, 1e6 * X @ [3.0, -2.0, 1.0, 0.0], n_alphas=9)
+    error = np.linspace(2e6, 3.456789e5, 9)
+    display = CoefficientPathDisplay.from_result(
+        path, validation_error=error, baselines={"least squares": 3.4e5}, title="T"
+    )
+    renderer = FigureCanvasAgg(display.figure_).get_renderer()
+    display.figure_.draw(renderer)
+    (label,) = [t for t in display.error_ax_.texts if " at alpha" in t.get_text()]
+    assert label.get_text().startswith("345679 at")
+    assert label.get_window_extent(renderer).x1 <= display.figure_.bbox.x1
+    power = display.ax_.yaxis.get_offset_text()
+    assert power.get_text()
+    assert power.get_window_extent(renderer).x1 <= display.ax_.bbox.x0

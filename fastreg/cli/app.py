@@ -1,15 +1,16 @@
 """The commands and their options; what they do is in the modules beside this one."""
 
 import math
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fastreg.cli import work
 from fastreg.cli.errors import UserError
+from fastreg.cli.screen import forget_output
 
 EXAMPLES = """\b
 Examples:
@@ -27,7 +28,8 @@ Examples:
 
 FILES = """\b
 DATA is a file, or a data set that is shipped (@bikes; see 'fastreg data'):
-  .csv .tsv      one row of names first; .gz too, here and below
+  .csv .tsv      one row of names first, empty lines skipped; separated by commas,
+                 semicolons, tabs or bars; .gz too, here and below
   .parquet
   .npz           arrays X and y (and feature_names), or one array per column
   .svm .libsvm   the target is in the file (needs scikit-learn)
@@ -100,6 +102,11 @@ _format = _option(
 )
 
 
+_decimal_comma = _option(
+    "Data", "--decimal-comma", is_flag=True, help="Numbers are written 1,5 and not 1.5 (csv, tsv)."
+)
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog=EXAMPLES,
@@ -117,8 +124,16 @@ def cli(ctx: click.Context) -> None:
 @click.argument("data")
 @_option("Data", "-t", "--target", metavar="COLUMN", help="What to predict.")
 @_format
+@_decimal_comma
 @_option("Data", "--weights", metavar="COLUMN", help="How much each row counts (0 or more).")
 @_option("Data", "--drop", metavar="COLUMN", multiple=True, help="Leave out; may be repeated.")
+@_option(
+    "Data",
+    "--categorical",
+    metavar="COLUMN",
+    multiple=True,
+    help="Take its numbers for names, not amounts; may be repeated.",
+)
 @_option(
     "Data",
     "--impute",
@@ -152,7 +167,7 @@ def cli(ctx: click.Context) -> None:
     default=0.5,
     show_default=True,
     metavar="R",
-    help="Of the elastic net: 1 is L1, 0 is L2.",
+    help="Of the elastic net: 1 is L1, 0 is L2; on a path, of the target in standard deviations.",
 )
 @_option(
     "Model",
@@ -165,7 +180,7 @@ def cli(ctx: click.Context) -> None:
 @_option(
     "Model",
     "--n-alphas",
-    type=_Count(1),
+    type=_Count(1, 100_000),
     default=100,
     show_default=True,
     metavar="N",
@@ -174,7 +189,7 @@ def cli(ctx: click.Context) -> None:
 @_option(
     "Model",
     "--eps",
-    type=_Number(0.0, 1.0, min_open=True, max_open=True),
+    type=_Number(1e-15, 1.0, max_open=True),
     default=1e-3,
     show_default=True,
     metavar="E",
@@ -239,10 +254,17 @@ def fit(**options: Any) -> None:
     """Fit penalised least squares to DATA and say how well it predicts.
 
     The rows are split at random: most train the models, some choose alpha, and the test rows are
-    used once, for the errors that are shown. With '--penalty all' the three penalties are
+    used once, for the errors that are shown: the root mean squared error, and R², its square
+    against that of the mean of the other rows. With '--penalty all' the three penalties are
     compared, and --model keeps the one that does best on the rows that choose alpha.
+
+    Gap is the relative duality gap, which bounds what a better answer could gain, and Time that
+    of the whole path and the final fit.
     """
-    work.fit(work.FitOptions(**options))
+    ctx = click.get_current_context()
+    sources = {name: ctx.get_parameter_source(name) for name in options}
+    given = frozenset(name for name in sources if sources[name] is ParameterSource.COMMANDLINE)
+    work.fit(work.FitOptions(**options, given=given))
 
 
 @cli.command(
@@ -251,6 +273,7 @@ def fit(**options: Any) -> None:
 @click.argument("model")
 @click.argument("data")
 @_format
+@_decimal_comma
 @_option(
     "Output",
     "-o",
@@ -258,12 +281,14 @@ def fit(**options: Any) -> None:
     metavar="FILE",
     help="Write a CSV file; by default to standard output.",
 )
-def predict(model: str, data: str, file_format: str | None, out: str | None) -> None:
+def predict(
+    model: str, data: str, file_format: str | None, decimal_comma: bool, out: str | None
+) -> None:
     """Predict the target for every row of DATA with a MODEL of 'fastreg fit --model'.
 
     DATA must have the columns that the model was fitted to, in any order; others are ignored.
     """
-    work.predict(model, data, file_format, out)
+    work.predict(model, data, file_format, decimal_comma, out)
 
 
 @cli.command(cls=_Command)
@@ -295,9 +320,11 @@ def run(argv: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("fastreg: interrupted", err=True)
         return 130
-    except BrokenPipeError:  # the reader of our output has left, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # the reader of a help page has left, as with `| head`
+        forget_output()
+    except OSError as error:  # files are met with a UserError; this is standard output
+        forget_output()
+        return _complain(f"cannot write the output: {(error.strerror or str(error)).lower()}")
     return 0
 
 

@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 import polars as pl
 
-#: A number as people write it, with thousands separators or a decimal comma.
-_WRITTEN = r"^[+-]?\d+(,\d+)*(\.\d*)?$"
+from fastreg.cli.errors import UserError
+
+#: A number as people write it: with separators of thousands, a decimal comma, a currency, a unit.
+_WRITTEN = r"^[$€£¥]? ?[+-]?\d+([,_' ]\d+)*(\.\d*)? ?[%‰$€£¥]?$"
+_COMMA = r"^([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)$"
+_POINT = r"^[+-]?\d*\.\d+([eE][+-]?\d+)?$"
 _DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{2}|\d{4}))([T ]\d{1,2}:.*)?$"
 
 
-def tidy(series: pl.Series, missing: Sequence[str]) -> pl.Series:
+def tidy(series: pl.Series, missing: Sequence[str], *, decimal_comma: bool = False) -> pl.Series:
     """Strip blanks from a column of a text file, and see what it holds then.
 
     Parameters
@@ -18,11 +22,26 @@ def tidy(series: pl.Series, missing: Sequence[str]) -> pl.Series:
         As it was read; of any type.
     missing : sequence of str
         What counts as a missing value.
+    decimal_comma : bool
+        Whether 1,5 is a number, and 1.5 none.
+
+    Raises
+    ------
+    UserError
+        If the decimal comma of a number is a point.
     """
     if series.dtype != pl.String:
         return series
     text = series.str.strip_chars()
     text = text.set(text.is_in(list(missing)), None)
+    if decimal_comma:
+        pointed = text.str.contains(_POINT).fill_null(False).arg_true()
+        if len(pointed):
+            raise UserError(
+                f"column {series.name!r} holds {text[pointed[0]]!r} in row {pointed[0] + 1} of the"
+                " data, and with --decimal-comma a number has no point"
+            )
+        text = text.str.replace(_COMMA, "${1}.${2}")
     for dtype in (pl.Int64, pl.Float64):
         numbers = text.cast(dtype, strict=False)
         if numbers.null_count() == text.null_count():
@@ -44,6 +63,12 @@ def first_that_is_no_number(text: pl.Series) -> tuple[str, str]:
     if len(wrong) == 0:
         return "", ""
     return repr(text[wrong[0]][:40]), f"row {wrong[0] + 1} of the data"
+
+
+def hint(shown: str) -> str:
+    """Say what may help with a value that is no number, or nothing."""
+    comma = shown[1:-1].count(",") == 1 and shown[1:-1].replace(",", "").lstrip("+-").isdecimal()
+    return " (a decimal comma? Say --decimal-comma)" if comma else ""
 
 
 def mostly_numbers(text: pl.Series) -> bool:

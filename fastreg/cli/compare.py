@@ -6,21 +6,22 @@ alpha is then fitted to train and validation together; it is this model whose er
 and which is saved. With an alpha that is given there is no validation part.
 """
 
-import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fastreg
-from fastreg.cli.errors import UserError, count
+from fastreg.cli.heldout import Data, Rows, power_of_two, rms
+from fastreg.cli.scales import total_variance
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
+
+T = TypeVar("T")
 
 PENALTIES = ("l2", "l1", "elasticnet")
 NAMES = {
@@ -33,34 +34,8 @@ NAMES = {
 #: The least-squares baseline is not waited for longer than this, in seconds.
 BASELINE_SECONDS = 60.0
 
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """The indices of the rows of each part; any but the first may be empty."""
-
-    train: Rows
-    validation: Rows
-    test: Rows
-
-    @property
-    def fitted(self) -> Rows:
-        """The rows that the final models are fitted to."""
-        return np.concatenate([self.train, self.validation])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """A regression problem: design matrix, target, weights, and which row serves for what."""
-
-    X: Any
-    y: Floats
-    sample_weight: Floats | None
-    parts: Parts
-
-    def part(self, rows: Rows) -> tuple[Any, Floats, Floats | None]:
-        """Take some rows."""
-        weight = self.sample_weight
-        return self.X[rows], self.y[rows], None if weight is None else weight[rows]
+#: How many residuals are held at once, 32 MiB of them.
+BLOCK = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +47,7 @@ class Plan:
     penalties : tuple of str
         Of ``l1``, ``l2``, ``elasticnet``, ``none``.
     l1_ratio : float
-        For the elastic net.
+        For the elastic net; see `ratio`.
     alpha : float or None
         Given, or None: chosen from a path.
     n_alphas, eps : int, float
@@ -88,9 +63,17 @@ class Plan:
     eps: float
     standardize: bool
 
-    def ratio(self, penalty: str) -> float:
-        """Give the l1_ratio of a penalty."""
-        return {"l1": 1.0, "l2": 0.0, "none": 1.0}.get(penalty, self.l1_ratio)
+    def ratio(self, penalty: str, deviation: float) -> float:
+        """Give the l1_ratio of a penalty on a target of this standard deviation.
+
+        The L1 part of a penalty is in the unit of the target, the L2 part is not: one mixture of
+        alphas would be nearly L2 for a price in cents, and nearly L1 for the same in millions. On
+        a path the mixture is therefore that of the target scaled to standard deviation 1.
+        """
+        share = {"l1": 1.0, "l2": 0.0, "none": 1.0}.get(penalty, self.l1_ratio)
+        if self.alpha is not None:
+            return share
+        return share * deviation / (share * deviation + (1.0 - share))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,36 +179,6 @@ class Comparison:
         return min(self.outcomes, key=error)
 
 
-def split(n_rows: int, *, validation: float, test: float, seed: int) -> Parts:
-    """Split rows at random.
-
-    Parameters
-    ----------
-    n_rows : int
-    validation, test : float
-        The share of the rows in each part; 0 for none, otherwise at least one row.
-    seed : int
-
-    Raises
-    ------
-    UserError
-        If no two rows are left to train on.
-    """
-    order = np.random.default_rng(seed).permutation(n_rows)
-    n_test = max(1, round(test * n_rows)) if test else 0
-    n_validation = max(1, round(validation * n_rows)) if validation else 0
-    if n_rows - n_test - n_validation < 2:
-        raise UserError(
-            f"{count(n_rows, 'row')} of data cannot be split into parts: too few are left to train"
-            " on" + ("; see --test-size and --validation-size" if n_rows > 2 else "")
-        )
-    return Parts(
-        test=np.sort(order[:n_test]),
-        validation=np.sort(order[n_test : n_test + n_validation]),
-        train=np.sort(order[n_test + n_validation :]),
-    )
-
-
 def compare(
     data: Data, plan: Plan, *, on_step: Callable[[str], None] = lambda _: None
 ) -> Comparison:
@@ -247,13 +200,13 @@ def compare(
     if "none" not in plan.penalties and len(data.parts.test):
         on_step(NAMES["none"])
         least_squares, why = _least_squares(data, plan)
-    mean = _mean(*data.part(data.parts.fitted)[1:])
+    mean = data.mean(data.parts.fitted)
     return Comparison(
         data=data,
         outcomes=tuple(outcomes),
         least_squares=least_squares,
         why_no_least_squares=why,
-        mean_error=_rms(data.y[data.parts.test] - mean, data, data.parts.test),
+        mean_error=data.error(data.y[data.parts.test] - mean, data.parts.test),
         baselines=_baselines(data, plan, least_squares),
     )
 
@@ -284,7 +237,8 @@ def _baselines(
     if not len(data.parts.validation):
         return {}
     X, y, weight = data.part(data.parts.train)
-    errors = {"mean only": _both_errors(data, np.full_like(data.y, _mean(y, weight)))}
+    mean = data.mean(data.parts.train)
+    errors = {"mean only": _both_errors(data, np.full_like(data.y, mean))}
     if least_squares is not None:
         with suppress(MemoryError):
             result = fastreg.solve(
@@ -297,42 +251,52 @@ def _baselines(
 def _both_errors(data: Data, predicted: Floats) -> tuple[float, float]:
     residuals = data.y - predicted
     train, validation = data.parts.train, data.parts.validation
-    return _rms(residuals[train], data, train), _rms(residuals[validation], data, validation)
+    return data.error(residuals[train], train), data.error(residuals[validation], validation)
 
 
 def _fit(data: Data, plan: Plan, penalty: str, **options: float) -> Outcome:
-    start = time.perf_counter()
-    alpha = 0.0 if penalty == "none" else plan.alpha
-    search = None
-    if alpha is None:
-        search = _search(data, plan, penalty)
+    alpha, search, seconds = plan.alpha, None, 0.0
+    if penalty == "none":
+        alpha = 0.0
+    elif alpha is None:
+        path, seconds = _timed(_path, data, plan, penalty)
+        search = _search(path, data)
         alpha = search.alpha
-    X, y, weight = data.part(data.parts.fitted)
-    result = fastreg.solve(
-        X,
-        y,
-        alpha=alpha,
-        l1_ratio=plan.ratio(penalty),
-        sample_weight=weight,
-        standardize=plan.standardize,
-        **cast(Any, options),
-    )
-    seconds = time.perf_counter() - start
-    residuals = data.y[data.parts.test]
+    result, more = _timed(_final, data, plan, penalty, alpha=alpha, **options)
+    if not (np.isfinite(result.coef).all() and np.isfinite(result.intercept)):
+        raise ValueError("the numbers are too large or too small to compute with")
+    test = data.parts.test
+    residuals = data.y[test]
     if len(residuals):
-        residuals = residuals - result.predict(data.X[data.parts.test])
+        residuals = residuals - result.predict(data.X[test])
     return Outcome(
         penalty=penalty,
         search=search,
         result=result,
         test_residuals=residuals,
-        test_error=_rms(residuals, data, data.parts.test),
-        seconds=seconds,
+        test_error=data.error(residuals, test),
+        seconds=seconds + more,
     )
 
 
-def _search(data: Data, plan: Plan, penalty: str) -> Search:
-    path = _path(data, plan, penalty)
+def _timed(function: Callable[..., T], *args: Any, **options: Any) -> tuple[T, float]:
+    start = time.perf_counter()
+    return function(*args, **options), time.perf_counter() - start
+
+
+def _final(data: Data, plan: Plan, penalty: str, **options: Any) -> "fastreg.Result":
+    X, y, weight = data.part(data.parts.fitted)
+    return fastreg.solve(
+        X,
+        y,
+        l1_ratio=plan.ratio(penalty, data.deviation(data.parts.train)),
+        sample_weight=weight,
+        standardize=plan.standardize,
+        **options,
+    )
+
+
+def _search(path: "fastreg.PathResult", data: Data) -> Search:
     errors = _path_errors(path, data, data.parts.validation)
     return Search(
         path=path,
@@ -342,9 +306,20 @@ def _search(data: Data, plan: Plan, penalty: str) -> Search:
     )
 
 
+def _path_errors(path: "fastreg.PathResult", data: Data, rows: Rows) -> Floats:
+    """Compute the error of every alpha, some rows at a time: their residuals are a wide matrix."""
+    blocks = np.array_split(rows, 1 + len(rows) * len(path) // BLOCK)
+    parts = []
+    for block in blocks:
+        residuals = data.y[block][:, None] - path.predict(data.X[block])
+        parts.append([data.error(column, block) for column in residuals.T])
+    weight = np.array([data.weight_of(block) for block in blocks])
+    return np.array([rms(column, weight) for column in np.transpose(parts)])
+
+
 def _path(data: Data, plan: Plan, penalty: str) -> "fastreg.PathResult":
     X, y, weight = data.part(data.parts.train)
-    ratio = plan.ratio(penalty)
+    ratio = plan.ratio(penalty, data.deviation(data.parts.train))
     alphas = None
     if ratio == 0.0:
         largest = total_variance(X, weight, plan.standardize)
@@ -361,75 +336,12 @@ def _path(data: Data, plan: Plan, penalty: str) -> "fastreg.PathResult":
     )
 
 
-def total_variance(X: Any, weight: Floats | None, standardize: bool) -> float:
-    """Sum the variances of the columns: the L2 penalty of that alpha at least halves every fit.
-
-    There is no smallest alpha that makes all coefficients of an L2 penalty zero, where a path
-    could begin. This sum bounds the largest eigenvalue of the covariance of X from above.
-    """
-    deviation = column_deviations(X, weight)
-    total = np.count_nonzero(deviation) if standardize else float(deviation @ deviation)
-    return float(total) or 1.0
-
-
-def column_deviations(X: Any, weight: Floats | None = None) -> Floats:
-    """Compute the (weighted) standard deviation of every column; 0 for a constant one."""
-    share = np.full(X.shape[0], 1.0 / X.shape[0]) if weight is None else weight / weight.sum()
-    mean = np.asarray(share @ X).ravel()
-    if hasattr(X, "tocsc"):
-        columns = X.tocsc()
-        stored = np.diff(columns.indptr)
-        centered, filled = columns.copy(), columns.copy()
-        centered.data = (columns.data - np.repeat(mean, stored)) ** 2
-        filled.data = np.ones_like(columns.data)
-        empty = np.where(stored < X.shape[0], 1.0 - share @ filled, 0.0)
-        variance = share @ centered + empty * mean**2
-    else:
-        variance = np.array([share @ (X[:, j] - mean[j]) ** 2 for j in range(X.shape[1])])
-    deviation = np.sqrt(np.maximum(variance, 0.0))
-    return np.where(deviation > 1e-13 * np.abs(mean), deviation, 0.0)
-
-
 def lead(first: Outcome, second: Outcome, weight: Floats | None) -> float:
     """How many standard errors the squared errors of two outcomes are apart on the test part."""
-    unit = _unit(np.concatenate([first.test_residuals, second.test_residuals]))
+    unit = power_of_two(np.concatenate([first.test_residuals, second.test_residuals]))
     difference = (second.test_residuals / unit) ** 2 - (first.test_residuals / unit) ** 2
     share = np.ones_like(difference) if weight is None else weight
     share = share / share.sum()
     mean = float(share @ difference)
     error = float(np.sqrt(share**2 @ (difference - mean) ** 2))
     return mean / error if error else 0.0
-
-
-def _mean(y: Floats, weight: Floats | None) -> float:
-    return float(np.average(y, weights=weight))
-
-
-def _path_errors(path: "fastreg.PathResult", data: Data, rows: Rows) -> Floats:
-    residuals = data.y[rows][:, None] - path.predict(data.X[rows])
-    return np.array([_rms(column, data, rows) for column in residuals.T])
-
-
-def _rms(residuals: Floats, data: Data, rows: Rows) -> float:
-    if not len(rows):
-        return float("nan")
-    weight = None if data.sample_weight is None else data.sample_weight[rows]
-    unit = _unit(residuals)
-    return unit * float(np.sqrt(np.average((residuals / unit) ** 2, weights=weight)))
-
-
-def _unit(values: Floats) -> float:
-    """Find a power of two (no rounding) to divide by, so that the squares do not overflow."""
-    largest = float(np.max(np.abs(values), initial=0.0))
-    if largest == 0.0 or not math.isfinite(largest):
-        return 1.0
-    return math.ldexp(1.0, math.frexp(largest)[1] - 1)
-
-
-def check_weights(weight: Floats, parts: Parts) -> None:
-    """Refuse weights that are negative, or zero in a whole part."""
-    if (weight < 0.0).any():
-        raise UserError(f"--weights: {count(int((weight < 0.0).sum()), 'weight')} below zero")
-    for rows in (parts.train, parts.validation, parts.test):
-        if len(rows) and weight[rows].sum() == 0.0:
-            raise UserError("--weights: all rows of one part have weight 0; try another --seed")

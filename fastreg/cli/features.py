@@ -16,7 +16,8 @@ that say nothing new are left out: powers of a feature with two values, two valu
 column, and products that do not vary. Only the wanted terms are ever computed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -91,7 +92,7 @@ class Column:
     def _numbers(self, series: pl.Series) -> Floats:
         if not _is_number(series):
             value, place = cells.first_that_is_no_number(_text(series))
-            holds = f"{value} in {place}" if value else "text"
+            holds = f"{value} in {place}{cells.hint(value)}" if value else "text"
             raise UserError(f"column {self.name!r} holds {holds}, and the model expects numbers")
         values = series.cast(pl.Float64).to_numpy()
         missing = np.isnan(values)
@@ -202,17 +203,26 @@ def learn(
     n_basics = sum(len(column.labels) for column in columns)
     if degree == 1:
         _check_size(n_basics, frame.height, degree)
-        return Encoder(columns=columns, terms=tuple((k,) for k in range(n_basics)))
-    terms = tuple(_products(columns, _all_basics(columns, seen, None), degree, frame.height))
-    return Encoder(columns=columns, terms=terms)
+        terms: Iterable[Term] = ((k,) for k in range(n_basics))
+    else:
+        terms = _products(columns, _all_basics(columns, seen, None), degree, frame.height)
+    encoder = Encoder(columns=columns, terms=tuple(terms))
+    ((name, times),) = Counter(encoder.names()).most_common(1)
+    if times > 1:
+        raise UserError(f"{times} features would be called {name!r}; rename that column")
+    return encoder
 
 
 def _learn_column(
     series: pl.Series, seen: pl.Series, impute: Impute | None, max_levels: int, scaled: bool
 ) -> Column:
     name, missing = series.name, _n_missing(series)
+    if not name:
+        raise UserError(
+            "a column has no name, as row numbers often have none; leave it out with --drop ''"
+        )
     if missing == len(series):
-        raise UserError(f"column {name!r} is empty; leave it out with --drop")
+        raise UserError(f"column {name!r} is empty; leave it out with --drop {name!r}")
     if missing and impute is None:
         raise UserError(
             f"column {name!r} has {count(missing, 'missing value')}; fill them in with --impute"
@@ -222,7 +232,9 @@ def _learn_column(
     if series.dtype.is_float():
         known = known.drop_nans()
     if len(known) == 0:
-        raise UserError(f"column {name!r} has no value in the rows to fit; leave it out: --drop")
+        raise UserError(
+            f"column {name!r} has no value in the rows to fit; leave it out with --drop {name!r}"
+        )
     if series.dtype == pl.Boolean:
         usual = float(_most_frequent(known))
         return Column(name=name, kind="flag", fill=usual if impute else None)
@@ -257,8 +269,8 @@ def _learn_text(
     elif cells.mostly_numbers(text):
         value, place = cells.first_that_is_no_number(text)
         raise UserError(
-            f"column {text.name!r} is made of numbers, but {place} holds {value}; correct it,"
-            f" mark it as missing (NA), or {drop}"
+            f"column {text.name!r} is made of numbers, but {place} holds {value}"
+            f"{cells.hint(value)}; correct it, mark it as missing (NA), or {drop}"
         )
     if len(levels) > max_levels:
         raise UserError(

@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+#: A sparse matrix takes memory for every row and every column, even for those without entries.
+MOST_ROWS, MOST_COLUMNS = 10**8, 10**7
+
 _LAYOUTS = ("coordinate", "array")
 _FIELDS = ("real", "double", "integer", "pattern")
 _SYMMETRIES = {"general": 0.0, "symmetric": 1.0, "skew-symmetric": -1.0}
@@ -45,8 +48,8 @@ def parse(raw: bytes) -> Any:
     size = [int(word) for word in line.split()]
     if len(size) != (3 if layout == "coordinate" else 2) or min(size) < 0:
         raise ValueError("the size is not readable")
-    if max(size[:2]) >= 2**31:
-        raise ValueError("the size is too large")
+    if size[0] > MOST_ROWS or size[1] > MOST_COLUMNS:
+        raise ValueError(f"more than {MOST_ROWS} rows or {MOST_COLUMNS} columns are not supported")
     if layout == "coordinate":
         return _coordinates(rest, size, field, _SYMMETRIES[symmetry])
     return _array(rest, size, _SYMMETRIES[symmetry])
@@ -82,9 +85,10 @@ def _array(text: bytes, size: list[int], mirror: float) -> NDArray[np.float64]:
         if len(values) != n_rows * n_columns:
             raise ValueError(f"{n_rows * n_columns} values are needed, and there are {len(values)}")
         return values.reshape((n_rows, n_columns), order="F")
-    column, row = np.triu_indices(n_rows, 0 if mirror > 0.0 else 1)  # the lower triangle by columns
-    if n_rows != n_columns or len(values) != len(row):
+    first = 0 if mirror > 0.0 else 1  # a skew-symmetric matrix has no diagonal
+    if n_rows != n_columns or 2 * len(values) != n_rows * (n_rows + 1 - 2 * first):
         raise ValueError("there are too many or too few values for a symmetric matrix")
+    column, row = np.triu_indices(n_rows, first)  # the lower triangle by columns
     matrix = np.zeros((n_rows, n_columns))
     matrix[column, row] = mirror * values
     matrix[row, column] = values

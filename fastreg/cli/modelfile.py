@@ -10,8 +10,7 @@ A file with any byte changed, lost or added is refused.
 
 import hashlib
 import json
-import os
-import tempfile
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastreg.cli.errors import UserError, count
 from fastreg.cli.features import Column, Encoder
+from fastreg.cli.files import write_whole
 from fastreg.cli.tables import Table
 
 Floats = NDArray[np.float64]
@@ -72,6 +72,16 @@ class Model:
         UserError
             If the table does not have what the model needs.
         """
+        with np.errstate(all="ignore"):
+            values = self._predict(table)
+        if not np.isfinite(values).all():
+            row = int(np.argmin(np.isfinite(values))) + 1
+            raise UserError(
+                f"the prediction for row {row} of {table.source} is too large for a number"
+            )
+        return values
+
+    def _predict(self, table: Table) -> Floats:
         if self.encoder is None:
             return self._predict_matrix(table)
         if table.frame is None:
@@ -148,41 +158,19 @@ def parse_model(raw: bytes, source: str) -> Model:
         raise UserError(f"{source} is damaged: its checksum does not match its contents")
     try:
         return _from_json(json.loads(body))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise UserError(f"{source} is not a valid model: {type(error).__name__} {error}") from error
 
 
 def _digest(body: bytes) -> bytes:
     return b"sha256=" + hashlib.sha256(body).hexdigest().encode()
-
-
-def write_whole(path: str | Path, raw: bytes) -> None:
-    """Write a file in one step, so that no half-written one can be met.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be written.
-    """
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():  # /dev/stdout and the like
-            path.write_bytes(raw)
-            return
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(raw)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"cannot write {path}: {reason}") from error
 
 
 def _to_text(model: Model) -> str:
@@ -230,11 +218,15 @@ def _from_json(content: dict[str, Any]) -> Model:
     coef = np.asarray([feature["coef"] for feature in features], dtype=np.float64)
     if support.size and not 0 <= support.min() <= support.max() < n_features:
         raise ValueError("a feature has an index outside the features")
+    if not np.isfinite([*coef, float(content["intercept"])]).all():
+        raise ValueError("a coefficient is not a finite number")
     encoder = None
     if content["columns"] is not None:
         columns = tuple(
             Column(**{**column, "levels": tuple(column["levels"])}) for column in content["columns"]
         )
+        if not all(math.isfinite(column.center / column.scale) for column in columns):
+            raise ValueError("a column has no scale")
         n_basics = sum(len(column.labels) for column in columns)
         terms = tuple(tuple(map(int, feature["term"])) for feature in features)
         if not all(term and 0 <= min(term) <= max(term) < n_basics for term in terms):

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastreg.cli.compare import Comparison, Search, column_deviations
+from fastreg.cli.compare import Comparison, Search
 from fastreg.cli.errors import UserError, count, require
+from fastreg.cli.scales import column_deviations
 
 Floats = NDArray[np.float64]
 
@@ -18,8 +19,6 @@ def check_picture_path(path: str) -> None:
     """Refuse a picture that cannot be made, before any work is done."""
     if not path.lower().endswith(SUFFIXES):
         raise UserError(f"--plot {path}: the name must end with .png, .svg or .pdf")
-    if not Path(path).parent.is_dir():
-        raise UserError(f"--plot {path}: there is no folder {Path(path).parent}")
     require("matplotlib", "cli", "--plot")
 
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import re
 import struct
 import sys
 import zipfile
@@ -21,6 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fastreg.cli import matrixmarket
 from fastreg.cli.cells import tidy
 from fastreg.cli.errors import UserError, count, did_you_mean, first_line, require
 from fastreg.cli.tables import Table, read_bytes, read_mtx
@@ -40,6 +42,8 @@ _SUFFIXES = {
     ".libsvm": "svmlight",
     ".mtx": "mtx",
 }
+#: What may stand between the values of a text file, the usual first.
+_SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, SyntaxError)
 FORMATS = tuple(dict.fromkeys(_SUFFIXES.values()))
 
@@ -65,7 +69,9 @@ def read_shipped(name: str) -> bytes:
     return gzip.decompress(files("fastreg").joinpath("data", shipped[name]["file"]).read_bytes())
 
 
-def read_table(source: str, file_format: str | None = None) -> Table:
+def read_table(
+    source: str, file_format: str | None = None, *, decimal_comma: bool = False
+) -> Table:
     """Read a data file, or a shipped data set that is named like ``@bikes``.
 
     Parameters
@@ -74,6 +80,8 @@ def read_table(source: str, file_format: str | None = None) -> Table:
         A path or ``@name``.
     file_format : str, optional
         One of `FORMATS`; told from the file's name by default.
+    decimal_comma : bool
+        Whether the numbers of a text file are written with a comma.
 
     Raises
     ------
@@ -84,7 +92,13 @@ def read_table(source: str, file_format: str | None = None) -> Table:
         table = _read_csv(read_shipped(source[1:]), source)
         return replace(table, default_target=catalogue()[source[1:]]["target"])
     path = Path(source)
-    table = _READERS[file_format or _format_of(path)](read_bytes(path), source)
+    file_format = file_format or _format_of(path)
+    if decimal_comma:
+        if file_format not in _SEPARATORS:
+            raise UserError(f"--decimal-comma is for csv and tsv files, and {source} is none")
+        table = _read_csv(read_bytes(path), source, _SEPARATORS[file_format], decimal_comma=True)
+    else:
+        table = _READERS[file_format](read_bytes(path), source)
     if table.n_rows == 0:
         raise UserError(f"{source} has no rows of data")
     return table
@@ -101,10 +115,13 @@ def _format_of(path: Path) -> str:
     return _SUFFIXES[ending]
 
 
-def _read_csv(raw: bytes, source: str, separator: str = ",") -> Table:
-    first_line_of_file = raw.lstrip().split(b"\n", 1)[0]
-    if separator == "," and b"," not in first_line_of_file and b";" in first_line_of_file:
-        separator = ";"
+def _read_csv(
+    raw: bytes, source: str, separators: str = _SEPARATORS["csv"], *, decimal_comma: bool = False
+) -> Table:
+    """Read a text file; of the separators, the first one that is in its row of names counts."""
+    raw = raw.strip(b"\r\n")
+    header = re.sub(rb'"[^"]*"', b"", raw).split(b"\n", 1)[0].decode("utf-8", "replace")
+    separator = next((mark for mark in separators if mark in header), separators[0])
     try:
         names = [name.strip() for name in next(_rows(raw, separator))]
     except UnicodeDecodeError as error:
@@ -116,6 +133,7 @@ def _read_csv(raw: bytes, source: str, separator: str = ",") -> Table:
         frame = pl.read_csv(
             io.BytesIO(raw),
             separator=separator,
+            decimal_comma=decimal_comma,
             null_values=list(MISSING),
             infer_schema_length=None,
         )
@@ -124,7 +142,10 @@ def _read_csv(raw: bytes, source: str, separator: str = ",") -> Table:
         raise UserError(f"{source} is not a well-formed table: {reason}") from error
     if frame.width == len(names):
         frame.columns = names
-    return Table(source=source, frame=frame.with_columns(tidy(s, MISSING) for s in frame))
+    if frame.width > 1:  # empty lines, and lines of separators alone
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    tidied = [tidy(column, MISSING, decimal_comma=decimal_comma) for column in frame]
+    return Table(source=source, frame=frame.with_columns(tidied))
 
 
 def _rows(raw: bytes, separator: str) -> Iterator[list[str]]:
@@ -151,12 +172,13 @@ def _refuse_doubles(names: Sequence[str], source: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise UserError(f"{source}: two columns are called {name!r}")
+            called = f"are called {name!r}" if name else "have no name"
+            raise UserError(f"{source}: two columns {called}")
         seen.add(name)
 
 
 def _read_tsv(raw: bytes, source: str) -> Table:
-    return _read_csv(raw, source, "\t")
+    return _read_csv(raw, source, _SEPARATORS["tsv"])
 
 
 def _read_parquet(raw: bytes, source: str) -> Table:
@@ -198,6 +220,8 @@ def _read_npz(raw: bytes, source: str) -> Table:
     if {"indptr", "indices", "data", "shape", "format"} <= arrays.keys():
         return _sparse_table(sparse.load_npz(io.BytesIO(raw)), source)
     columns = _npz_columns(arrays, source)
+    if not columns:
+        raise UserError(f"{source} holds no array")
     if len({len(column) for column in columns.values()}) != 1:
         raise UserError(f"{source}: its arrays do not have the same number of rows")
     try:
@@ -209,13 +233,21 @@ def _read_npz(raw: bytes, source: str) -> Table:
 
 def _npz_columns(arrays: dict[str, NDArray[Any]], source: str) -> dict[str, NDArray[Any]]:
     """Name all columns of an archive: those of its matrix, if it has one, and its vectors."""
-    wide = [name for name, array in arrays.items() if array.ndim == 2]
-    vectors = {name: array for name, array in arrays.items() if array.ndim == 1}
+    for name, array in arrays.items():
+        if array.ndim > 2 or np.iscomplexobj(array):
+            what = "complex numbers" if array.ndim <= 2 else f"{array.ndim} dimensions"
+            raise UserError(f"{source}: its array {name} has {what}; vectors and a matrix are read")
+    arrays = {
+        name: array.astype(np.float64) if array.dtype == np.longdouble else array
+        for name, array in arrays.items()
+    }
+    wide = [k for k, v in arrays.items() if v.ndim == 2 and (v.shape[1] != 1 or k == "X")]
+    vectors = {k: v.ravel() for k, v in arrays.items() if v.ndim > 0 and k not in wide}
     if not wide:
         return vectors
-    if "X" not in wide and len(wide) > 1:
-        raise UserError(f"{source}: none of its arrays {', '.join(wide)} is called X")
-    X = arrays["X" if "X" in wide else wide[0]]
+    if len(wide) > 1:
+        raise UserError(f"{source} has the matrices {', '.join(wide)}, and only one can be used")
+    X = arrays[wide[0]]
     names = vectors.pop("feature_names", None)
     labels = [f"x{j}" for j in range(X.shape[1])] if names is None else list(map(str, names))
     if len(labels) != X.shape[1]:
@@ -230,6 +262,8 @@ def _read_svmlight(raw: bytes, source: str) -> Table:
         matrix, y = datasets.load_svmlight_file(io.BytesIO(raw))
     except (ValueError, IndexError, OverflowError) as error:
         raise UserError(f"{source} is not a svmlight file: {first_line(error)}") from error
+    if not np.isfinite(y).all():
+        raise UserError(f"{source}: a target is missing or infinite")
     table = _sparse_table(matrix, source)
     return replace(table, vectors={"y": np.asarray(y, np.float64)}, default_target="y")
 
@@ -241,6 +275,11 @@ def _read_mtx(raw: bytes, source: str) -> Table:
 def _sparse_table(matrix: Any, source: str) -> Table:
     if np.iscomplexobj(matrix):
         raise UserError(f"{source} holds complex numbers")
+    if matrix.shape[1] > matrixmarket.MOST_COLUMNS:
+        raise UserError(
+            f"{source} has {matrix.shape[1]} columns, and {matrixmarket.MOST_COLUMNS} are the most"
+            " that are read; number the features without gaps"
+        )
     design = sparse.csc_array(matrix, dtype=np.float64)
     if not np.isfinite(design.data).all():
         raise UserError(f"{source} holds missing or infinite values")

@@ -16,6 +16,9 @@ from fastreg.cli.errors import UserError, count
 
 Floats = NDArray[np.float64]
 
+#: A relative gap below this is made of rounding errors, and is not quoted.
+PRECISION = 1e-12
+
 
 def table(comparison: Comparison) -> Table:
     """Lay out one row per model, the baselines first."""
@@ -88,12 +91,9 @@ def _verdict(comparison: Comparison, target: str) -> str:
             f" {number(comparison.mean_error)} ({target})."
         )
     level = [other for other in others if _level(first.test_error, other.test_error)]
+    behind = [other for other in others if not _level(first.test_error, other.test_error)]
     against = [f"level with {_list([_short(other) for other in level])}"] if level else []
-    against += [
-        f"{_below(first.test_error, other.test_error)} {_short(other)}"
-        for other in others
-        if not _level(first.test_error, other.test_error)
-    ]
+    against += [f"{_below(first.test_error, other.test_error)} {_short(other)}" for other in behind]
     against.append(f"{_below(first.test_error, comparison.mean_error)} the mean alone")
     kept = f"{first.n_kept} of {count(comparison.data.X.shape[1], 'feature')}"
     verb = f"predicts best with {kept}" if others else f"uses {kept}"
@@ -101,8 +101,8 @@ def _verdict(comparison: Comparison, target: str) -> str:
         f"{_upper(_short(first))} {verb}: its error is {number(first.test_error)}"
         f" ({target}), {_list(against)}."
     )
-    if others and not _level(first.test_error, others[0].test_error):
-        text += f" {_lead(comparison, first, others[0])}"
+    if behind:
+        text += f" {_lead(comparison, first, behind[0])}"
     return text
 
 
@@ -110,7 +110,9 @@ def _lead(comparison: Comparison, first: Outcome, second: Outcome) -> str:
     rows = comparison.data.parts.test
     weight = comparison.data.sample_weight
     distance = lead(first, second, None if weight is None else weight[rows])
-    clear = "more than chance explains" if distance > 2.0 else "which may be chance"
+    clear = "which may be chance"
+    if distance > 2.0:  # the best of several was picked: no proof even then
+        clear = "hardly chance" if distance > 3.0 else "probably not chance"
     return (
         f"The lead over {_short(second)} is {distance:.1f} standard errors on"
         f" {count(len(rows), 'test row')}, {clear}."
@@ -125,8 +127,9 @@ def _proof(comparison: Comparison) -> str:
     )
     solutions = sum(len(path.alphas) for path in paths)
     return (
-        f"Proof: no duality gap of the {solutions} models on the way is larger than {worst:.0e}"
-        " (relative), so none can be improved by more than that."
+        f"Proof: no duality gap of the {solutions} models on the way is larger than"
+        f" {gap(worst).removeprefix('< ')} times the objective of the mean alone, so none can be"
+        " improved by more than that."
     )
 
 
@@ -180,8 +183,13 @@ def number(value: float) -> str:
 
 
 def gap(value: float) -> str:
-    """Format a relative duality gap."""
-    return "0" if value <= 0.0 else f"{value:.0e}"
+    """Format a relative duality gap, rounded up; of one below `PRECISION` only that is told."""
+    if not value >= PRECISION:
+        return "-" if np.isnan(value) else f"< {PRECISION:.0e}"
+    rounded = f"{value:.0e}"
+    if float(rounded) < value:
+        rounded = f"{value + 0.5 * 10.0 ** np.floor(np.log10(value)):.0e}"
+    return rounded
 
 
 def duration(seconds: float) -> str:

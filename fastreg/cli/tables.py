@@ -115,7 +115,7 @@ class Table:
         if not -width <= index < width:
             raise UserError(
                 f"{option} {index}: {self.source} has {count(width, 'column')},"
-                f" so the index runs from 0 to {width - 1}"
+                f" so the index runs from 0 to {width - 1}, or from -{width} to -1"
             )
         index %= width
         if index not in positions:
@@ -137,17 +137,35 @@ class Table:
             )
         return values
 
+    def categorical(self, names: Sequence[str]) -> "Table":
+        """Take columns for text, whatever they hold."""
+        if not names:
+            return self
+        frame = self._named("--categorical", names)
+        text = pl.col(list(dict.fromkeys(names))).cast(pl.String).cast(pl.Categorical)
+        try:
+            return replace(self, frame=frame.with_columns(text))
+        except pl.exceptions.PolarsError as error:
+            raise UserError(f"--categorical: {first_line(error)}") from error
+
     def without(self, names: Sequence[str]) -> "Table":
         """Leave named columns out."""
         if not names:
             return self
+        frame = self._named("--drop", names)
+        return replace(self, frame=frame.drop(list(dict.fromkeys(names))))
+
+    def _named(self, option: str, names: Sequence[str]) -> pl.DataFrame:
+        """Give the frame, which must have these columns."""
         if self.frame is None:
-            raise UserError(f"--drop works on named columns, and {self.source} is a sparse matrix")
+            raise UserError(
+                f"{option} works on named columns, and {self.source} is a sparse matrix"
+            )
         for name in names:
             if name not in self.frame.columns:
                 near = did_you_mean(name, self.frame.columns)
-                raise UserError(f"--drop: {self.source} has no column {name!r}{near}")
-        return replace(self, frame=self.frame.drop(list(dict.fromkeys(names))))
+                raise UserError(f"{option}: {self.source} has no column {name!r}{near}")
+        return self.frame
 
 
 def read_bytes(path: Path) -> bytes:
@@ -203,7 +221,7 @@ def _numbers(column: pl.Series, what: str) -> Floats:
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         if isinstance(column.dtype, (pl.String, pl.Categorical, pl.Enum)):
             value, place = cells.first_that_is_no_number(column.cast(pl.String))
-            holds = f"holds {value} in {place}" if value else "is text"
+            holds = f"holds {value} in {place}{cells.hint(value)}" if value else "is text"
         else:
             holds = f"is of type {column.dtype}"
         raise UserError(f"{what}: numbers are needed, and the column {holds}")

@@ -1,23 +1,23 @@
 """What the commands do: read, fit, tell, write."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fastreg.cli import compare, pictures, report
-from fastreg.cli.compare import Comparison, Data, Outcome, Parts, Plan
+from fastreg.cli import compare, heldout, pictures, report
+from fastreg.cli.compare import Comparison, Outcome, Plan
 from fastreg.cli.errors import UserError, count, first_line
 from fastreg.cli.features import Encoder, learn
-from fastreg.cli.modelfile import Model, load_model, save_model, write_whole
+from fastreg.cli.files import check_outputs, write_whole
+from fastreg.cli.heldout import Data, Parts
+from fastreg.cli.modelfile import Model, load_model, save_model
 from fastreg.cli.readers import FORMATS, catalogue, read_shipped, read_table
+from fastreg.cli.screen import Screen, write_output
 from fastreg.cli.tables import Table
 
 __all__ = ["FORMATS", "FitOptions", "fit", "predict", "show_data", "version"]
@@ -28,13 +28,19 @@ LONG_WORK = 2e9
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """The options of ``fastreg fit``; see its help."""
+    """The options of ``fastreg fit``; see its help.
 
+    `given` has the names of those that the user wrote.
+    """
+
+    given: frozenset[str]
     data: str
     target: str | None
     file_format: str | None
+    decimal_comma: bool
     weights: str | None
     drop: tuple[str, ...]
+    categorical: tuple[str, ...]
     impute: Any
     max_levels: int
     penalty: str
@@ -54,25 +60,47 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Refuse what does not go together, before any work is done."""
-        path = self.alpha is None and self.penalty != "none"
+        self._refuse_idle()
         if self.plot is not None:
-            if not path:
-                raise UserError(
-                    "--plot draws a path of alphas, and there is none with --alpha or"
-                    " --penalty none"
-                )
             pictures.check_picture_path(self.plot)
-        if path and not self.validation_size:
+        if self.has_path and not self.validation_size:
             raise UserError("without --validation-size the strength must be given: --alpha")
         if self.test_size + self.validation_size >= 1.0:
             raise UserError("--test-size and --validation-size leave no rows to train on")
         if self.coef is not None:
             report.check_coefficient_path(self.coef)
-        for option, path_out in (("--coef", self.coef), ("--model", self.model)):
-            if path_out is not None and Path(path_out).is_dir():
-                raise UserError(f"cannot write {path_out}: it is a folder")
-            if path_out is not None and not Path(path_out).parent.is_dir():
-                raise UserError(f"{option} {path_out}: there is no folder {Path(path_out).parent}")
+        check_outputs(
+            {"--coef": self.coef, "--model": self.model, "--plot": self.plot},
+            {"DATA": self.data, "--target": self.target, "--weights": self.weights},
+        )
+
+    def _refuse_idle(self) -> None:
+        """Refuse options that would have no effect, and so are probably not what was meant."""
+        with_ = "--penalty none" if self.penalty == "none" else "--alpha"
+        idle = {
+            f"is about the path of alphas, and there is none with {with_}": (
+                not self.has_path,
+                ("plot", "n_alphas", "eps"),
+            ),
+            "is the strength of a penalty, and there is none with --penalty none": (
+                self.penalty == "none",
+                ("alpha",),
+            ),
+            f"is about the elastic net, and --penalty is {self.penalty}": (
+                self.penalty not in ("all", "elasticnet"),
+                ("l1_ratio",),
+            ),
+            "is about the picture: say --plot, too": (self.plot is None, ("style",)),
+        }
+        for why, (applies, names) in idle.items():
+            for name in names:
+                if applies and name in self.given:
+                    raise UserError(f"--{name.replace('_', '-')} {why}")
+
+    @property
+    def has_path(self) -> bool:
+        """Whether alpha is chosen from a path."""
+        return self.alpha is None and self.penalty != "none"
 
     @property
     def plan(self) -> Plan:
@@ -88,10 +116,9 @@ class FitOptions:
 
     def split(self, n_rows: int) -> Parts:
         """Split the rows; without a path there is nothing to validate."""
-        path = self.alpha is None and self.penalty != "none"
-        return compare.split(
+        return heldout.split(
             n_rows,
-            validation=self.validation_size if path else 0.0,
+            validation=self.validation_size if self.has_path else 0.0,
             test=self.test_size,
             seed=self.seed,
         )
@@ -107,65 +134,67 @@ def version() -> str:
 
 def fit(options: FitOptions) -> None:
     """Do ``fastreg fit``."""
-    table = read_table(options.data, options.file_format)
+    table = read_table(options.data, options.file_format, decimal_comma=options.decimal_comma)
     target, y, table = table.split_off(options.target, "--target")
     weight = None
     if options.weights is not None:
         _, weight, table = table.split_off(options.weights, "--weights")
-    table = table.without(options.drop)
+    table = table.without(options.drop).categorical(options.categorical)
     parts = options.split(len(y))
     if np.ptp(y[parts.train]) == 0.0:
         raise UserError(f"--target {target}: all values are {y[parts.train][0]:g}")
     if weight is not None:
-        compare.check_weights(weight, parts)
-    console = Console(highlight=False)
+        heldout.check_weights(weight, parts, f"--weights {options.weights}")
+    console = Screen()
     X, names, encoder = _design(table, parts, options)
-    console.print(_opening(options, target, parts, len(names), encoder), markup=False)
+    console.print(_opening(options, target, parts, len(names), encoder))
     data = Data(X=X, y=y, sample_weight=weight, parts=parts)
     with _progress(data, options.plan) as on_step:
         try:
-            comparison = compare.compare(data, options.plan, on_step=on_step)
+            with np.errstate(all="ignore"):  # what overflows is not finite, and refused
+                comparison = compare.compare(data, options.plan, on_step=on_step)
         except (ValueError, TypeError) as error:
             raise UserError(f"this cannot be fitted: {first_line(error)}") from error
-    console.print(report.table(comparison))
+    console.print_table(report.table(comparison))
     for sentence in report.sentences(comparison, target):
-        console.print(sentence, markup=False)
+        console.print(sentence)
     _write_all(comparison, options, names, encoder, table, target, console)
 
 
-def predict(model_path: str, source: str, file_format: str | None, out: str | None) -> None:
+def predict(
+    model_path: str, source: str, file_format: str | None, decimal_comma: bool, out: str | None
+) -> None:
     """Do ``fastreg predict``."""
+    check_outputs({"--out": out}, {"MODEL": model_path, "DATA": source})
     model = load_model(model_path)
-    values = model.predict(read_table(source, file_format))
+    values = model.predict(read_table(source, file_format, decimal_comma=decimal_comma))
     quoted = f'"{model.target}"' if set(model.target) & set(',"\n') else model.target
     lines = [quoted, *map(repr, values.tolist()), ""]
     raw = "\n".join(lines).encode()
     if out is None:
-        sys.stdout.write(raw.decode())
+        write_output(raw)
         return
     write_whole(out, raw)
-    Console(highlight=False).print(
-        f"{count(len(values), 'prediction')} of {model.target} written to {out}", markup=False
-    )
+    Screen().print(f"{count(len(values), 'prediction')} of {model.target} written to {out}")
 
 
 def show_data(name: str | None, out: str | None) -> None:
     """Do ``fastreg data``."""
-    console = Console(highlight=False)
+    console = Screen()
     if name is not None:
         raw = read_shipped(name.removeprefix("@"))
         if out is None:
-            sys.stdout.write(raw.decode())
+            write_output(raw)
         else:
             write_whole(out, raw)
-            console.print(f"Data set written to {out}", markup=False, soft_wrap=True)
+            console.print(f"Data set written to {out}", soft_wrap=True)
         return
     if out is not None:
         raise UserError("--out needs the name of a data set, as in: fastreg data bikes --out FILE")
     for label, about in catalogue().items():
-        console.print(f"@{label}  {about['title']}", markup=False)
+        console.print(f"@{label}  {about['title']}")
         for key in ("rows", "target", "licence", "source"):
-            console.print(f"  {key}: {about[key]}", markup=False)
+            console.print(f"  {key}: {about[key]}")
 
 
 def _design(
@@ -221,7 +250,7 @@ def _progress(data: Data, plan: Plan) -> Iterator[Callable[[str], None]]:
     steps = len(plan.penalties) + 1
     length = plan.n_alphas if plan.alpha is None else 10
     entries = data.X.nnz if hasattr(data.X, "nnz") else data.X.size
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     if not console.is_terminal or float(entries) * length * steps < LONG_WORK:
         yield lambda _: None
         return
@@ -245,7 +274,7 @@ def _write_all(
     encoder: Encoder | None,
     table: Table,
     target: str,
-    console: Console,
+    console: Screen,
 ) -> None:
     written = []
     if options.coef is not None:
@@ -268,7 +297,7 @@ def _write_all(
         )
         written.append(f"Picture: {options.plot}")
     for line in written:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _model(

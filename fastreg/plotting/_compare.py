@@ -18,6 +18,7 @@ from fastreg.plotting._drawing import (
     drawable,
     dress,
     label_width,
+    number,
     shorten,
     spread_asides,
 )
@@ -86,7 +87,7 @@ class ErrorCurvesDisplay:
         if ax is None:
             figure = Figure(figsize=(8.0, 5.0), facecolor=theme.paper)
             ax = figure.subplots()
-            figure.subplots_adjust(left=0.1, right=0.74, top=0.9, bottom=0.12)
+            figure.subplots_adjust(left=0.1, right=0.74, top=0.87, bottom=0.12)
         self.ax_ = ax
         self.figure_: Any = ax.figure
         dress(ax, theme)
@@ -102,14 +103,14 @@ class ErrorCurvesDisplay:
             ax.plot(
                 [x], [y], "o", color=color, markeredgecolor=theme.paper, markersize=8.0, zorder=4
             )
-            label = aside(ax, f"{name} {y:.4g}", float(y), color, theme.ink)
+            label = aside(ax, f"{name} {number(float(y))}", float(y), color, theme.ink)
             if y == least:
                 label.set_fontweight("bold")
         high = ax.get_ylim()[1]
         for name, (x, y) in self.baselines.items():
             if y <= high:
                 ax.plot([x], [y], "D", color=theme.muted, markersize=5.5, zorder=4)
-            aside(ax, f"{name} {y:.4g}{' ↑' if y > high else ''}", y, theme.muted)
+            aside(ax, f"{name} {number(y)}{' ↑' if y > high else ''}", y, theme.muted)
         self._draw_diagonal(ax, theme)
         unit = f" ({unit})" if unit else ""
         ax.set_xlabel("training error (a closer fit →)", color=theme.ink, fontsize=FONT)
@@ -192,7 +193,7 @@ def comparison_figure(
     features = _shared_features(paths, best, max_labels)
     any_path = next(iter(paths.values()))
     labels = [shorten(any_path.feature_names[j]) for j in features]
-    labels += [f"{name} 0.0000 ↑" for name in (*curves.curves, *curves.baselines)]
+    labels += [f"{name} 0000000 ↑" for name in (*curves.curves, *curves.baselines)]
     beside = (label_width(labels) + 6.0) / 72.0
     panel = (width - 2.0 * beside - 0.65 - 0.75) / 2.0
     figure.subplots_adjust(
@@ -210,22 +211,15 @@ def comparison_figure(
     for display in paths.values():
         display.set_ylim(low, high)
     curves.plot(axes[-1], style=style, title="The balance", unit=unit)
-    left = 0.65 / width
-    figure.text(
-        left,
-        0.965,
-        drawable(title),
-        fontsize=FONT + 7.0,
-        fontweight="bold",
-        color=theme.ink,
-        parse_math=False,
-    )
-    figure.text(
-        left, 0.935, drawable(subtitle), fontsize=FONT + 0.5, color=theme.muted, parse_math=False
-    )
+    _headline(figure, title, FONT + 7.0, 0.65 / width, 0.965, color=theme.ink, fontweight="bold")
+    _headline(figure, subtitle, FONT + 0.5, 0.65 / width, 0.935, color=theme.muted)
     for ax in axes[len(paths) : -1]:
         ax.set_visible(False)
     return figure
+
+
+def _headline(figure: Figure, text: str, size: float, x: float, y: float, **style: Any) -> None:
+    figure.text(x, y, drawable(text), fontsize=size, parse_math=False, **style)
 
 
 def _shared_features(

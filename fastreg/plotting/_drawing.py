@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Style = Literal["light", "dark"]
 
 FONT = 9.5
+TITLE_Y = 1.075  # above what stands along the upper edge
 FORMATS = ("png", "svg", "pdf")
 
 _ASIDE = "fastreg aside"
@@ -65,11 +66,13 @@ def dress(ax: "Axes", theme: Theme) -> None:
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(theme.muted)
     ax.minorticks_off()
+    power = ax.yaxis.get_offset_text()  # "1e6": to the left, where no title stands
+    power.set(x=-0.02, ha="right")
     ax.tick_params(which="both", colors=theme.muted, labelsize=FONT - 1.0)
     ax.grid(False)
 
 
-def draw_title(ax: "Axes", text: str, theme: Theme, y: float = 1.0) -> None:
+def draw_title(ax: "Axes", text: str, theme: Theme) -> None:
     """Write a title at the left."""
     ax.set_title(
         drawable(text),
@@ -77,7 +80,7 @@ def draw_title(ax: "Axes", text: str, theme: Theme, y: float = 1.0) -> None:
         color=theme.ink,
         fontsize=FONT + 2.0,
         fontweight="bold",
-        y=y,
+        y=TITLE_Y,
         parse_math=False,
     )
 
@@ -89,6 +92,11 @@ def shorten(name: str, longest: int = 30) -> str:
         return name
     head = longest // 2
     return name[:head] + "…" + name[len(name) - (longest - 1 - head) :]
+
+
+def number(value: float) -> str:
+    """Format with four significant digits, in full where that is not too long."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def aside(ax: "Axes", text: str, y: float, color: str, ink: str | None = None) -> "Text":

@@ -15,11 +15,13 @@ from fastreg.plotting._drawing import (
     THEMES,
     Floats,
     Style,
+    Theme,
     aside,
     draw_title,
     drawable,
     dress,
     label_width,
+    number,
     png,
     room_for,
     save_figure,
@@ -208,21 +210,7 @@ class CoefficientPathDisplay:
         theme = THEMES[style]
         own = ax is None
         if ax is None:
-            figure = Figure(figsize=(9.0, 7.2 if self._has_errors else 5.4), facecolor=theme.paper)
-            if self._has_errors:
-                ax, error_ax = figure.subplots(
-                    2, 1, sharex=True, gridspec_kw={"height_ratios": (2.4, 1.0), "hspace": 0.08}
-                )
-            else:
-                ax = figure.subplots()
-            names = [
-                shorten(self.feature_names[j]) for j in self._features(ax, max_labels, features)
-            ]
-            if self._has_errors:
-                names.append("0.0000 at alpha = 0.0000")
-            right = 1.0 - (label_width(names) + 10.0) / (72.0 * 9.0)
-            above = (0.5 if title is None else 0.8) / float(figure.get_size_inches()[1])
-            figure.subplots_adjust(left=0.09, right=right, top=1.0 - above, bottom=0.1)
+            ax, error_ax = self._own_axes(theme, max_labels, features, title is not None)
         self.ax_, self.error_ax_ = ax, error_ax
         self.figure_: Any = ax.figure
         self._theme = theme
@@ -235,7 +223,7 @@ class CoefficientPathDisplay:
         if np.ptp(self.n_kept) > 0:  # L2 keeps all features all the way
             self._count_on_top(ax)
         if title is not None:
-            draw_title(ax, title, theme, y=1.075)
+            draw_title(ax, title, theme)
         if error_ax is not None and self._has_errors:
             self._draw_errors(error_ax, baselines or {}, error_label)
             if own:
@@ -244,6 +232,26 @@ class CoefficientPathDisplay:
         lowest.set_xlabel("alpha (a weaker penalty →)", color=theme.ink, fontsize=FONT)
         self._label_lines(ax)
         return self
+
+    def _own_axes(
+        self, theme: Theme, max_labels: int, features: Sequence[int] | None, titled: bool
+    ) -> "tuple[Axes, Axes | None]":
+        """Make a figure with room for the labels."""
+        figure = Figure(figsize=(9.0, 7.2 if self._has_errors else 5.4), facecolor=theme.paper)
+        error_ax: Axes | None = None
+        if self._has_errors:
+            ax, error_ax = figure.subplots(
+                2, 1, sharex=True, gridspec_kw={"height_ratios": (2.4, 1.0), "hspace": 0.08}
+            )
+        else:
+            ax = figure.subplots()
+        names = [shorten(self.feature_names[j]) for j in self._features(ax, max_labels, features)]
+        if self._has_errors:
+            names.append("0000000 at alpha = 0.00e+00")
+        right = 1.0 - (label_width(names) + 10.0) / (72.0 * 9.0)
+        above = (0.8 if titled else 0.5) / float(figure.get_size_inches()[1])
+        figure.subplots_adjust(left=0.09, right=right, top=1.0 - above, bottom=0.1)
+        return ax, error_ax
 
     @property
     def _has_errors(self) -> bool:
@@ -366,12 +374,12 @@ class CoefficientPathDisplay:
             x, y = float(self.alphas[self.chosen]), float(errors[self.chosen])
             ax.axvline(x, color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)))
             ax.plot([x], [y], "o", color=theme.colors[1], markersize=6.5, zorder=4)
-            aside(ax, f"{y:.4g} at alpha = {x:.3g}", y, theme.colors[1])
+            aside(ax, f"{number(y)} at alpha = {x:.3g}", y, theme.colors[1])
         for name, value in baselines.items():
             inside = low - 1.6 * room < value < high + room
             if inside:
                 ax.axhline(value, color=theme.muted, linewidth=1.0, linestyle=":")
-            aside(ax, f"{name} {value:.4g}{'' if inside else ' ↑'}", value, theme.muted)
+            aside(ax, f"{name} {number(value)}{'' if inside else ' ↑'}", value, theme.muted)
         spread_asides(ax)
 
     def _label_lines(self, ax: "Axes") -> None:
