@@ -41,7 +41,12 @@ class Spectrum:
     def shrink(self, alpha: float) -> Array:
         """Return 1 / (square + alpha), and 0 where both vanish."""
         total = self.square + alpha
-        limit = self.square.max(initial=0.0) * 1e-14 if alpha == 0 else 0.0
+        limit = 0.0
+        if (
+            alpha == 0
+        ):  # eigenvalues end at the rounding of the largest, singular values at its root
+            rounding = 8 * EPSILON * max(self.T.shape)
+            limit = self.square.max(initial=0.0) * rounding ** (1 if self.method == "dual" else 2)
         return np.where(total > limit, 1.0 / np.where(total > limit, total, 1.0), 0.0)
 
     def freedom(self, problem: Problem, grid: Array) -> Array:
@@ -130,6 +135,8 @@ def decompose(problem: Problem, smallest: float, *, svd: bool = False) -> Spectr
         return Spectrum(method="dual", T=vectors * np.sqrt(square), square=square, V=None, **common)
     T = times(problem, penalised, vectors / unit[:, None])
     T -= Q @ (Q.T @ T)
+    if poor:  # the digits that small eigenvalues have lost
+        square = np.einsum("ij,ij->j", T, T)
     return Spectrum(method="primal", T=T, square=square, V=vectors, **common)
 
 

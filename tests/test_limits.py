@@ -197,3 +197,31 @@ def test_many_constant_columns_take_no_time():
     result = fastreg.solve(wide, y, alpha=0.1)
     assert not result.coef[:-3].any()
     np.testing.assert_allclose(result.coef[-3:], fastreg.solve(X, y, alpha=0.1).coef, rtol=1e-9)
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-5, 1e-6, 3e-7])
+@pytest.mark.parametrize("model", ["bounds", "free columns", "lasso"])
+def test_nearly_dependent_columns(model, distance):
+    """The response lies in the small difference of two columns."""
+    for seed in range(4):
+        X, _ = regression(60, 6, seed=seed)
+        rng = np.random.default_rng(seed)
+        difference = rng.standard_normal(60)
+        X[:, 1] = X[:, 0] + distance * difference
+        y = difference + 0.3 * rng.standard_normal(60) + X[:, 3]
+        arguments = {
+            "bounds": {"alpha": 0.0, "lower": [-1e12] * 3 + [0] * 3},
+            "free columns": {"alpha": 0.01, "penalty_factor": [0, 0, 1, 1, 1, 1]},
+            "lasso": {"alpha": 1e-9},
+        }[model]
+        oracle.check(fastreg.solve(X, y, **arguments), X, y, **arguments)
+
+
+@pytest.mark.parametrize("method", ["auto", "working_set", "gram", "gradient", "krylov", "svd"])
+def test_a_free_column_that_is_constant_up_to_rounding(method):
+    X, y = regression(40, 3)
+    X[:, 0] = np.where(np.arange(40) % 2, 0.3, 0.1 + 0.2)
+    model = {"alpha": 0.1, "l1_ratio": 0.0, "penalty_factor": [0, 1, 1]}
+    result = fastreg.solve(X, y, method=method, **model)
+    assert result.converged
+    assert result.coef[0] == 0

@@ -35,17 +35,14 @@ cdef inline double slack_of(Point* at, Py_ssize_t j) noexcept nogil:
 
 
 cdef inline double excused(Point* at, Py_ssize_t j) noexcept nogil:
-    """The largest possible violation of coordinate j where it may be excused; else zero.
+    """The largest possible violation of an unpenalised coordinate within rounding; else zero.
 
-    Without an L1 strength no smaller residual would repair what the slack leaves open.
+    With an L1 strength a slightly smaller residual repairs a violation; here none would.
     """
-    cdef double excess, slack = slack_of(at, j), most = at.noise * at.norm[j]
-    if at.noise == 0.0 or at.h.l2[j] > 0.0:
+    cdef double slack = slack_of(at, j)
+    if at.noise == 0.0 or at.h.l1[j] > 0.0 or at.h.l2[j] > 0.0:
         return 0.0
-    excess = violation(at.h, j, at.w[j], at.c[j])
-    if at.h.l1[j] > 0.0:
-        return excess + slack if 0.0 < excess and excess + slack <= most else 0.0
-    if excess > most:
+    if violation(at.h, j, at.w[j], at.c[j]) > at.noise * at.norm[j]:
         return 0.0
     return max(violation(at.h, j, at.w[j], at.c[j] + slack),
                violation(at.h, j, at.w[j], at.c[j] - slack))
@@ -57,6 +54,8 @@ cdef double gap_at(Point* at, double kappa) noexcept nogil:
     cdef double slack, low, high, excess
     cdef Py_ssize_t j
     for j in range(at.p):
+        if at.norm[j] == 0.0:  # nothing moves it
+            continue
         if at.exact != NULL and at.exact[j]:
             if kappa < 1.0 or at.h.l2[j] > 0.0:
                 gap += fenchel_gap(
@@ -65,7 +64,6 @@ cdef double gap_at(Point* at, double kappa) noexcept nogil:
         excess = excused(at, j)
         if excess > 0.0:
             gap += 0.5 * excess * excess / (NEGLIGIBLE * at.norm[j] * at.norm[j])
-            gap += (1.0 - kappa) * at.h.l1[j] * fabs(at.w[j])
             continue
         slack = slack_of(at, j)
         low = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] - slack))
@@ -82,7 +80,7 @@ cdef Certificate certify(
     cdef Py_ssize_t j
     cdef Certificate best, other
     for j in range(p):
-        if exact != NULL and exact[j] or h.lower[j] == h.upper[j]:
+        if exact != NULL and exact[j] or h.lower[j] == h.upper[j] or norm[j] == 0.0:
             continue
         slack = slack_of(&at, j)
         size = fabs(c[j]) + slack

@@ -227,7 +227,7 @@ cdef class Quadratic:
             for k in range(self.factor.size):
                 level += fabs(self._step[k]) * self._l1[self.factor.member[k]]
             self._pivot[j] = self.factor.pivot(diagonal)
-            if level == 0.0:  # nothing tells the coordinate from those that express it
+            if level == 0.0 and self._pivot[j] <= NEGLIGIBLE * diagonal:  # nothing tells the coordinate from those that express it
                 self.is_member[j] = Membership.DEPENDENT
                 return
             if not self._slide(j, &self._step[0], level):
