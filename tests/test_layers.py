@@ -17,6 +17,7 @@ FLOORS = [
     {"_core.certificate"},
     {"_core.quadratic"},
     {"_core.objective"},
+    {"_core.dependence"},
     {"_core.first_order", "_core.working_set"},
     {"inputs", "settings"},
     {"result"},

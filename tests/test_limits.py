@@ -199,7 +199,7 @@ def test_many_constant_columns_take_no_time():
     np.testing.assert_allclose(result.coef[-3:], fastreg.solve(X, y, alpha=0.1).coef, rtol=1e-9)
 
 
-@pytest.mark.parametrize("distance", [1e-3, 1e-5, 1e-6, 3e-7])
+@pytest.mark.parametrize("distance", [1e-3, 1e-5, 1e-6, 1e-7])
 @pytest.mark.parametrize("model", ["bounds", "free columns", "lasso"])
 def test_nearly_dependent_columns(model, distance):
     """The response lies in the small difference of two columns."""

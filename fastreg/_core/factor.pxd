@@ -11,6 +11,7 @@ cdef class Factor:
     cdef double[::1] _row        # the row that is being appended, or a rotation's sines
     cdef double[::1] _cosine
     cdef int[::1] member         # which coordinate each row stands for
+    cdef Py_ssize_t n_changes    # how often members came or went
 
     cdef reserve(self, Py_ssize_t capacity)
     cdef void clear(self) noexcept nogil
@@ -22,6 +23,8 @@ cdef class Factor:
     # append the row that `append` has just refused, its pivot raised to the smallest accepted one;
     # returns by how much
     cdef double force(self, int coordinate, double diagonal) noexcept nogil
+    # x, the first k entries of row k, becomes the weights that express its coordinate by earlier ones
+    cdef void express(self, Py_ssize_t k, double* x) noexcept nogil
     cdef void delete(self, Py_ssize_t k) noexcept nogil
     cdef void solve(self, double* x) noexcept nogil
     # x becomes L^-1 x: its squared length is x'(LL')^-1 x

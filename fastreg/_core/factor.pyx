@@ -38,6 +38,7 @@ cdef class Factor:
 
     cdef void clear(self) noexcept nogil:
         self.size = 0
+        self.n_changes += 1
 
     cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil:
         cdef Py_ssize_t a = self.size, i
@@ -71,6 +72,16 @@ cdef class Factor:
         target[a] = sqrt(pivot)
         self.member[a] = coordinate
         self.size = a + 1
+        self.n_changes += 1
+
+    cdef void express(self, Py_ssize_t k, double* x) noexcept nogil:
+        cdef Py_ssize_t i, size = self.size
+        cdef double* row = &self._rows[k * (k + 1) // 2]
+        for i in range(k):
+            x[i] = row[i]
+        self.size = k
+        self._solve_other_half(x)
+        self.size = size
 
     cdef void delete(self, Py_ssize_t k) noexcept nogil:
         cdef double* sine = &self._row[0]
@@ -93,6 +104,7 @@ cdef class Factor:
             memmove(&self._rows[i * (i + 1) // 2], x, (i + 1) * sizeof(double))
             self.member[i] = self.member[i + 1]
         self.size -= 1
+        self.n_changes += 1
 
     cdef void solve(self, double* x) noexcept nogil:
         self.solve_half(x)

@@ -9,8 +9,9 @@ from cython cimport final
 from libc.math cimport INFINITY, sqrt
 
 from fastreg._core.certificate cimport Certificate
+from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.objective cimport LeastSquares, Outcome
+from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.penalty cimport prox
 from fastreg._core.quadratic cimport Quadratic
 
@@ -29,6 +30,7 @@ cdef class FirstOrder:
 
     cdef LeastSquares problem
     cdef Quadratic flat            # certifies the features that no L1 strength pins down
+    cdef Dependence dependence     # of the columns of `flat`
     cdef Certificate proof
     cdef double radius
     cdef Py_ssize_t certify_every
@@ -39,19 +41,24 @@ cdef class FirstOrder:
     def __init__(self, LeastSquares problem, double gram_memory):
         self.problem = problem
         self.flat = without_l1(problem, gram_memory)
+        if self.flat is not None:
+            self.dependence = Dependence(problem, self.flat)
 
     cdef bint step(self) except -1:
         """Move w; return False where rounding allows no further step."""
         return False
 
     cdef _prove(self, double target, bint anew):
+        cdef Correction doubtful = Correction(0.0, 0.0)
         if anew:
             self.problem.update_residual()
             self.problem.update_correlation()
         if self.flat is not None:
             self.flat.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
             self.flat.synchronise()
-        self.proof = self.problem.certify(self.flat, target, &self.radius)
+            self.dependence.refresh()
+            doubtful = self.dependence.correction()
+        self.proof = self.problem.certify(self.flat, doubtful, target, &self.radius)
 
     cdef tuple run(self, double target, double tolerance, Py_ssize_t max_iter, double deadline):
         """Return (status, gap, kappa, radius, iterations, sweeps)."""
@@ -83,7 +90,7 @@ cdef class FirstOrder:
             self.problem.w[:] = best_w
         self._prove(target, True)
         if self.proof.gap <= tolerance:
-            many = self.flat is not None and self.flat.n_dependent() > 0
+            many = self.flat is not None and self.dependence.n_null > 0
             status = Outcome.RANK_DEFICIENT if many else Outcome.CONVERGED
         else:
             self.proof = self.problem.certify_strictly()

@@ -20,6 +20,11 @@ cpdef enum Outcome:
     GRAM_LIMIT = -100  # the working set outgrew its memory: another method takes over
 
 
+cdef struct Correction:
+    double square   # of its length in the metric of the Hessian; infinity if not known
+    double drift    # sum of |change of the L1 penalty|
+
+
 @final
 cdef class LeastSquares:
     cdef readonly Design design
@@ -52,8 +57,11 @@ cdef class LeastSquares:
     # c of the current residual: one pass over X
     cdef int update_correlation(self) except -1 nogil
     # gap of the current w; members of the (synchronised) quadratic may be corrected by a Newton
-    # step first; None where there is none. radius returns the size of that correction
-    cdef Certificate certify(self, Quadratic quadratic, double target, double* radius) noexcept
+    # step first; None where there is none. `doubtful` is what a `Dependence` has measured: the
+    # square of its own correction and by how much that moves the L1 penalty. radius returns the
+    # size of both corrections
+    cdef Certificate certify(
+        self, Quadratic quadratic, Correction doubtful, double target, double* radius) noexcept
     # the same of the plain residual, excusing no rounding: sound whatever the conditioning
     cdef Certificate certify_strictly(self) noexcept
     cdef bint is_movable(self, Py_ssize_t j) noexcept nogil

@@ -76,7 +76,7 @@ cdef class LeastSquares:
     def certify_plain(self):
         """Return (gap, kappa) of the current point."""
         cdef double radius
-        proof = self.certify(None, 0.0, &radius)
+        proof = self.certify(None, Correction(0.0, 0.0), 0.0, &radius)
         return proof.gap, proof.kappa
 
     def certify_soundly(self):
@@ -166,7 +166,8 @@ cdef class LeastSquares:
         self.is_true = True
         return self.design.correlate(&self._weighted[0], &self.c[0])
 
-    cdef Certificate certify(self, Quadratic quadratic, double target, double* radius) noexcept:
+    cdef Certificate certify(
+        self, Quadratic quadratic, Correction doubtful, double target, double* radius) noexcept:
         cdef Py_ssize_t k, p = self.design.n_features
         cdef int feature
         cdef double extra, noise
@@ -179,7 +180,7 @@ cdef class LeastSquares:
             return plain
         if self.is_true:
             quadratic.load(&self.w[0], &self.c[0], self.square)
-        extra = quadratic.decrement()
+        extra = quadratic.decrement(doubtful.square)
         if extra == INFINITY:
             return plain
         for k in range(quadratic.factor.size):
@@ -195,7 +196,7 @@ cdef class LeastSquares:
             feature = quadratic.column[quadratic.factor.member[k]]
             self._exact[feature] = 0
             self.w[feature] = quadratic.u[quadratic.factor.member[k]]
-        corrected.gap += 0.5 * extra
+        corrected.gap += 0.5 * extra + (1.0 - corrected.kappa) * doubtful.drift
         if corrected.gap < plain.gap:
             radius[0] = sqrt(extra)
             return corrected

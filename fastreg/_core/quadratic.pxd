@@ -25,7 +25,6 @@ cdef class Quadratic:
     cdef double[::1] c             # q - G u: correlations of the residual
     cdef double[::1] norm          # sqrt of the diagonal of G
     cdef char[::1] is_member       # a Membership: its place in the factor
-    cdef double[::1] _pivot        # that of a dependent or forced coordinate
     cdef double[::1] _excess       # by how much the pivot of a forced member was raised
     cdef Factor factor
     cdef double[::1] _base_u       # where c was last known exactly
@@ -52,15 +51,18 @@ cdef class Quadratic:
     cdef double noise(self, double square) noexcept nogil
     # move the free coordinates into the factor without a step (those that depend on it may slide)
     cdef void synchronise(self) noexcept nogil
-    # unpenalised coordinates that depend on members, up to rounding: their values are a choice
-    cdef Py_ssize_t n_dependent(self) noexcept nogil
+    # coordinates whose direction the Gram matrix cannot tell from a null one
+    cdef list doubtful(self)
+    # the combination of coordinates that this is: e_j - sum_k weight_k e_member(k)
+    cdef express(self, Py_ssize_t j, double[::1] out)
     # solve to the target gap (restricted to the working set); writes n_sweeps of this call;
     # returns whether the deadline stopped it
     cdef bint minimise(
         self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil
     # virtual Newton step: writes it to `_step`, returns its squared length in the metric of the
-    # Hessian, or infinity where it would leave the face of the current support
-    cdef double decrement(self) noexcept nogil
+    # Hessian, or infinity where it would leave the face of the current support. What doubtful
+    # directions add to the square is estimated, or given as measured on X
+    cdef double decrement(self, double measured=*) noexcept nogil
 
     cdef _reserve(self, Py_ssize_t capacity)
     cdef void _forget_factor(self) noexcept nogil

@@ -23,7 +23,7 @@ cdef enum:
     WORK_A_CHECK = 1 << 27       # multiplications between two looks at signals and the clock
 
 cdef double FAR = 1e3  # steps along a null direction, in units of the prediction
-cdef double TOO_FAR = 1e6  # the same for a Newton step
+cdef double TOO_FAR = 1e8  # the same for a Newton step
 cdef double ROUNDING = 8 * 2.220446049250313e-16
 
 
@@ -54,7 +54,6 @@ cdef class Quadratic:
         self._upper = _grown(self._upper, m, capacity)
         self._step = np.empty(capacity)
         self._excess = _grown(self._excess, m, capacity)
-        self._pivot = _grown(self._pivot, m, capacity)
         self._corrected = np.empty(capacity)
         is_member = np.zeros(capacity, dtype=np.int8)
         if m:
@@ -200,13 +199,27 @@ cdef class Quadratic:
                 if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
                     return
 
-    cdef Py_ssize_t n_dependent(self) noexcept nogil:
-        cdef Py_ssize_t j, count = 0
-        for j in range(self.size):
-            if self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED):
-                count += self._l1[j] == 0.0 and self._l2[j] == 0.0 and (
-                    self._pivot[j] <= NEGLIGIBLE * self.gram[j, j])
-        return count
+    cdef list doubtful(self):
+        cdef Py_ssize_t j
+        return [j for j in range(self.size)
+                if self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED)]
+
+    cdef express(self, Py_ssize_t j, double[::1] out):
+        cdef Py_ssize_t k, count = self.factor.size
+        cdef double[::1] weight = np.empty(count + 1)
+        if self.is_member[j] == Membership.FORCED:
+            count = 0
+            while self.factor.member[count] != j:
+                count += 1
+            self.factor.express(count, &weight[0])
+        else:
+            for k in range(count):
+                weight[k] = self.gram[j, self.factor.member[k]]
+            self.factor.solve(&weight[0])
+        out[:] = 0.0
+        for k in range(count):
+            out[self.factor.member[k]] = -weight[k]
+        out[j] = 1.0
 
     cdef void _expel(self, Py_ssize_t k) noexcept nogil:
         self.is_member[self.factor.member[k]] = Membership.OUTSIDE
@@ -215,7 +228,7 @@ cdef class Quadratic:
     cdef void _admit(self, Py_ssize_t j) noexcept nogil:
         """Make a free coordinate a member, or move it until it need not be one."""
         cdef Py_ssize_t k
-        cdef double level, diagonal = self.gram[j, j] + self._l2[j]
+        cdef double level, pivot, diagonal = self.gram[j, j] + self._l2[j]
         while self._is_free(j):
             level = self._l1[j]
             for k in range(self.factor.size):
@@ -226,8 +239,8 @@ cdef class Quadratic:
                 return
             for k in range(self.factor.size):
                 level += fabs(self._step[k]) * self._l1[self.factor.member[k]]
-            self._pivot[j] = self.factor.pivot(diagonal)
-            if level == 0.0 and self._pivot[j] <= NEGLIGIBLE * diagonal:  # nothing tells the coordinate from those that express it
+            pivot = self.factor.pivot(diagonal)
+            if level == 0.0 and pivot <= NEGLIGIBLE * diagonal:  # its value is a choice
                 self.is_member[j] = Membership.DEPENDENT
                 return
             if not self._slide(j, &self._step[0], level):
@@ -320,7 +333,7 @@ cdef class Quadratic:
             self.u[self.factor.member[blocking]] = boundary
             self._expel(blocking)
 
-    cdef double decrement(self) noexcept nogil:
+    cdef double decrement(self, double measured=-1.0) noexcept nogil:
         cdef Py_ssize_t k, j
         cdef double square = 0.0, slope
         cdef double* d = &self._step[0]
@@ -335,6 +348,8 @@ cdef class Quadratic:
         for k in range(self.factor.size):
             if self._room(self.factor.member[k], d[k]) <= 1.0:
                 return INFINITY
+        if measured >= 0.0:
+            return square + measured
         # What the step leaves behind in directions of negligible curvature.
         for j in range(self.size):
             if self.is_member[j] == Membership.DEPENDENT:
@@ -391,7 +406,7 @@ cdef class Quadratic:
             # Without progress over several looks only the true residual can help further.
             looks = 0 if gap < 0.5 * best else looks + 1
             best = min(best, gap)
-            if looks > PATIENCE and not changed:
+            if looks > PATIENCE and (not changed or looks > 10 * PATIENCE):
                 break
         return False
 

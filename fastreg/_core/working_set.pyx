@@ -8,6 +8,7 @@ from cython cimport final
 from libc.math cimport INFINITY, sqrt
 
 from fastreg._core.certificate cimport Certificate
+from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.objective cimport LeastSquares, Outcome
 from fastreg._core.penalty cimport violation
@@ -28,6 +29,7 @@ cdef class WorkingSet:
 
     cdef readonly LeastSquares problem
     cdef readonly Quadratic quadratic
+    cdef Dependence _dependence
     cdef readonly bint complete
     cdef readonly Py_ssize_t n_movable
     cdef readonly double gap
@@ -46,6 +48,7 @@ cdef class WorkingSet:
         cdef Py_ssize_t p = problem.design.n_features
         self.problem = problem
         self.quadratic = Quadratic()
+        self._dependence = Dependence(problem, self.quadratic)
         # G and the packed factor: 12 bytes for each pair of features
         self._limit = <Py_ssize_t>min(sqrt(gram_memory / 12.0), <double>p)
         self._inside = np.zeros(p, dtype=np.int8)
@@ -172,6 +175,9 @@ cdef class WorkingSet:
                 from_gram = (
                     self.complete and trust_gram and rounding < 0.1 * tolerance
                     and rounding < CANCELLED * square)
+            if self._dependence.refresh():
+                from_gram = False
+            with nogil:
                 if from_gram:
                     problem.square = square
                     problem.residual_mean = 0.0
@@ -181,11 +187,13 @@ cdef class WorkingSet:
                     problem.update_correlation()
             self.n_iter += 1
             self.n_sweeps += quadratic.n_sweeps
+            self._dependence.improve(0.1 * tolerance)
             self._certify(tolerance)
             if from_gram:
                 self.gap += rounding
             if self.gap <= tolerance:
-                return Outcome.RANK_DEFICIENT if quadratic.n_dependent() else Outcome.CONVERGED
+                many = self._dependence.n_null > 0
+                return Outcome.RANK_DEFICIENT if many else Outcome.CONVERGED
             if not self.gap < INFINITY:
                 return Outcome.NUMERICAL_ERROR
             self._keep_best()
@@ -201,7 +209,8 @@ cdef class WorkingSet:
 
     cdef _certify(self, double target):
         cdef double radius = 0.0
-        cdef Certificate proof = self.problem.certify(self.quadratic, target, &radius)
+        cdef Certificate proof = self.problem.certify(
+            self.quadratic, self._dependence.correction(), target, &radius)
         self.gap = proof.gap
         self.kappa = proof.kappa
         self.radius = radius
