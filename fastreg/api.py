@@ -55,9 +55,9 @@ def solve(
         Several responses are independent fits that share the work on X.
     alpha : float, default 1.0
         Strength of the penalty, >= 0. At 0 this is least squares. Where columns without a
-        penalty are linearly dependent (up to rounding) the optimum is not unique and the status is ``RANK_DEFICIENT``; without bounds
-        and other penalties the solution with the smallest norm is returned then, except by the
-        methods "working_set" and "gram".
+        penalty are linearly dependent (up to rounding) the optimum is not unique and the status
+        is ``RANK_DEFICIENT``; without bounds and other penalties the solution with the smallest
+        norm is returned then, except by the methods "working_set" and "gram".
     l1_ratio : float, default 1.0
         1 is the lasso, 0 is ridge regression, between them is the elastic net.
     fit_intercept : bool, default True

@@ -22,6 +22,9 @@ KINDS = {
     "low rank": lambda X, rng: (
         rng.standard_normal((len(X), 3)) @ rng.standard_normal((3, X.shape[1]))
     ),
+    "nearly dependent": lambda X, rng: (
+        X[:, np.arange(X.shape[1]) // 2 * 2] + 10.0 ** -rng.uniform(3, 6) * X
+    ),
 }
 STORAGES = [np.ascontiguousarray, np.asfortranarray, scipy.sparse.csc_array, scipy.sparse.csr_array]
 

@@ -1,6 +1,6 @@
-# What the Gram matrix cannot see: directions v of the working set whose curvature |Z v|^2 is lost in
-# its rounding. They are measured on X itself, so that a certificate need not guess, and a solver
-# can move along them. Used by every method that holds a `Quadratic`.
+# What the Gram matrix cannot see: directions v of the working set whose curvature |Z v|^2 is lost
+# in its rounding. They are measured on X itself, so that a certificate need not guess, and a
+# solver can move along them. Used by every method that holds a `Quadratic`.
 
 from cython cimport final
 

@@ -8,7 +8,7 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY, fabs
+from libc.math cimport INFINITY
 
 from fastreg._core.objective cimport Correction, LeastSquares
 from fastreg._core.quadratic cimport Quadratic
@@ -44,7 +44,7 @@ cdef class Dependence:
         cdef double[::1] v = np.empty(m)
         cdef double[::1] image
         norm = np.asarray(quadratic.norm)[:m]
-        penalty = np.asarray(problem.l1)[quadratic.column] + np.asarray(problem.l2)[quadratic.column]
+        penalty = (np.asarray(problem.l1) + np.asarray(problem.l2))[quadratic.column]
         directions, images = [], []
         for j in doubtful:
             quadratic.express(j, v)
@@ -101,7 +101,7 @@ cdef class Dependence:
         cdef Correction found = self.correction()
         cdef LeastSquares problem = self._problem
         cdef Quadratic quadratic = self._quadratic
-        cdef Py_ssize_t j, feature, blocking = -1
+        cdef Py_ssize_t j, blocking = -1
         cdef double share = 1.0, room
         if not target < 0.5 * found.square < INFINITY:
             return

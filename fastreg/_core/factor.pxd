@@ -23,7 +23,7 @@ cdef class Factor:
     # append the row that `append` has just refused, its pivot raised to the smallest accepted one;
     # returns by how much
     cdef double force(self, int coordinate, double diagonal) noexcept nogil
-    # x, the first k entries of row k, becomes the weights that express its coordinate by earlier ones
+    # x becomes the weights that express the coordinate of row k by the earlier ones
     cdef void express(self, Py_ssize_t k, double* x) noexcept nogil
     cdef void delete(self, Py_ssize_t k) noexcept nogil
     cdef void solve(self, double* x) noexcept nogil

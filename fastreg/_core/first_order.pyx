@@ -92,9 +92,6 @@ cdef class FirstOrder:
         if self.proof.gap <= tolerance:
             many = self.flat is not None and self.dependence.n_null > 0
             status = Outcome.RANK_DEFICIENT if many else Outcome.CONVERGED
-        else:
-            self.proof = self.problem.certify_strictly()
-            self.radius = 0.0
         return status, self.proof.gap, self.proof.kappa, self.radius, n_steps, 0
 
     cdef _start(self, double target):

@@ -62,8 +62,6 @@ cdef class LeastSquares:
     # size of both corrections
     cdef Certificate certify(
         self, Quadratic quadratic, Correction doubtful, double target, double* radius) noexcept
-    # the same of the plain residual, excusing no rounding: sound whatever the conditioning
-    cdef Certificate certify_strictly(self) noexcept
     cdef bint is_movable(self, Py_ssize_t j) noexcept nogil
     cdef void _flag_dependent(self, Quadratic quadratic, char flag) noexcept nogil
     # rounding of a correlation, in units of its norm

@@ -76,15 +76,10 @@ cdef class LeastSquares:
     def certify_plain(self):
         """Return (gap, kappa) of the current point."""
         cdef double radius
-        proof = self.certify(None, Correction(0.0, 0.0), 0.0, &radius)
-        return proof.gap, proof.kappa
-
-    def certify_soundly(self):
-        """Return (gap, kappa) of the current point, excusing no rounding."""
         if not self.is_true:
             self.update_residual()
             self.update_correlation()
-        proof = self.certify_strictly()
+        proof = self.certify(None, Correction(0.0, 0.0), 0.0, &radius)
         return proof.gap, proof.kappa
 
     def strengthen(self, double l1, double l2):
@@ -174,8 +169,10 @@ cdef class LeastSquares:
         cdef Certificate plain, corrected
         radius[0] = 0.0
         noise = self.noise()
-        plain = certificate.certify(self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], 0.0,
-                                    noise, NULL, self.square)
+        # Only what no quadratic can correct is excused.
+        plain = certificate.certify(
+            self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], 0.0,
+            noise if quadratic is None else 0.0, NULL, self.square)
         if quadratic is None or plain.gap <= target:
             return plain
         if self.is_true:
@@ -201,11 +198,6 @@ cdef class LeastSquares:
             radius[0] = sqrt(extra)
             return corrected
         return plain
-
-    cdef Certificate certify_strictly(self) noexcept:
-        return certificate.certify(
-            self.penalty, self.design.n_features, &self.w[0], &self.c[0], &self.norm[0], 0.0, 0.0,
-            NULL, self.square)
 
     cdef void _flag_dependent(self, Quadratic quadratic, char flag) noexcept nogil:
         cdef Py_ssize_t j

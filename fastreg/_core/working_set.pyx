@@ -124,17 +124,14 @@ cdef class WorkingSet:
 
     def solve(self, double l1, double l2, double tolerance, *, bint trust_gram, bint warm,
               Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
-        """Solve at one strength from the current w; return an Outcome.
-
-        Short of the tolerance the gap is that of the plain residual, which excuses nothing.
-        """
+        """Solve at one strength from the current w; return an Outcome."""
         cdef int outcome = self._iterate(
             l1, l2, tolerance, trust_gram, warm, max_iter, max_sweeps, deadline)
-        cdef Certificate proof
         if outcome < 0 and outcome != Outcome.GRAM_LIMIT:
             self.problem.place(self._best_w)
-            proof = self.problem.certify_strictly()
-            self.gap, self.kappa, self.radius = proof.gap, proof.kappa, 0.0
+            self.quadratic.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
+            self.quadratic.synchronise()
+            self._certify(0.0)
         return outcome
 
     cdef _keep_best(self):
