@@ -242,7 +242,9 @@ class Engine:
             if alpha not in self._closed:
                 if problem.n_responses == 1:
                     self._closed.clear()  # nobody will ask for the others again
-                self._closed[alpha] = ridge.closed_form(problem, self.settings.method, l2)
+                self._closed[alpha] = ridge.closed_form(
+                    problem, self.settings.method, l2, self.settings.gram_memory
+                )
                 self.extra_passes += 1
             closed = self._closed[alpha]
             if closed is not None:
