@@ -71,7 +71,9 @@ def row_gram(problem: Problem, factor: Array) -> Array:
     return np.asarray(kernel * root[:, None] * root[None, :])
 
 
-def _row_blocks(problem: Problem, columns: npt.NDArray[np.intp]) -> Iterator[tuple[slice, Array]]:
+def _row_blocks(
+    problem: Problem, columns: npt.NDArray[np.integer]
+) -> Iterator[tuple[slice, Array]]:
     """Yield standardised blocks of rows of dense X."""
     design = problem.design
     n = design.n_samples
@@ -86,7 +88,7 @@ def _row_blocks(problem: Problem, columns: npt.NDArray[np.intp]) -> Iterator[tup
         yield rows, block
 
 
-def product(problem: Problem, columns: npt.NDArray[np.intp], M: Array) -> Array:
+def product(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Array:
     """Return Z[:, columns] @ M."""
     if is_sparse(problem.X):
         scaled = problem.design.scale[columns][:, None] * M
@@ -97,12 +99,12 @@ def product(problem: Problem, columns: npt.NDArray[np.intp], M: Array) -> Array:
     return out
 
 
-def times(problem: Problem, columns: npt.NDArray[np.intp], M: Array) -> Array:
+def times(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Array:
     """Return diag(sqrt(weight)) Z[:, columns] @ M."""
     return np.asarray(np.sqrt(problem.weight)[:, None] * product(problem, columns, M))
 
 
-def times_transposed(problem: Problem, columns: npt.NDArray[np.intp], M: Array) -> Array:
+def times_transposed(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Array:
     """Return Z[:, columns]' diag(sqrt(weight)) @ M."""
     weighted = np.sqrt(problem.weight)[:, None] * M
     scale, shift = problem.design.scale[columns][:, None], problem.design.shift[columns]

@@ -219,7 +219,7 @@ class Engine:
         return Proof(status, work.gap, work.kappa, work.radius, work.n_iter, work.n_sweeps)
 
     def _solve_gradient(self, l1: float, l2: float, tolerance: float) -> Proof:
-        return Proof(
+        proof = Proof(
             *proximal_gradient(
                 self.state,
                 l1,
@@ -230,6 +230,11 @@ class Engine:
                 self.settings.gram_memory,
             )
         )
+        smooth = not self.problem.has_bounds and (l1 == 0 or not self.problem.l1_unit.any())
+        if smooth and proof.status == Status.STALLED:
+            self.method = "gradient, then krylov"
+            return self._iterate_on_any_scale(tolerance)
+        return proof
 
     def _solve_smooth(self, response: int, index: int, l2: float, tolerance: float) -> Proof:
         problem, alpha, method = self.problem, float(self.alphas[index]), self.settings.method
@@ -242,7 +247,9 @@ class Engine:
             if alpha not in self._closed:
                 if problem.n_responses == 1:
                     self._closed.clear()  # nobody will ask for the others again
-                self._closed[alpha] = ridge.closed_form(problem, self.settings.method, l2)
+                self._closed[alpha] = ridge.closed_form(
+                    problem, self.settings.method, l2, self.settings.gram_memory
+                )
                 self.extra_passes += 1
             closed = self._closed[alpha]
             if closed is not None:
@@ -253,10 +260,13 @@ class Engine:
         self.method = "krylov"
         proof = self._iterate(tolerance, input_scale=True)
         if proof.status == Status.STALLED and proof.gap > tolerance:
-            # Scales too far apart for it: any solution, then.
-            self.state.place(np.zeros(self.problem.design.n_features))
-            proof = self._iterate(tolerance, input_scale=False)
+            proof = self._iterate_on_any_scale(tolerance)
         return proof
+
+    def _iterate_on_any_scale(self, tolerance: float) -> Proof:
+        """Find any solution where the scales are too far apart for that of the smallest norm."""
+        self.state.place(np.zeros(self.problem.design.n_features))
+        return self._iterate(tolerance, input_scale=False)
 
     def _iterate(self, tolerance: float, *, input_scale: bool) -> Proof:
         return Proof(

@@ -2,7 +2,8 @@
 
 The Gram matrix squares the condition number. A Cholesky factor is therefore used only where its
 condition estimate leaves half of the digits, and then corrected against the true residual; anything
-worse goes to a singular value decomposition of X itself.
+worse goes to a singular value decomposition: of X itself, or if X is sparse of its product with the
+few directions in which the Gram matrix is nothing but rounding.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from scipy import linalg
 
 from fastreg import lapack
 from fastreg._core.objective import LeastSquares, Outcome
-from fastreg.blocks import exact_matrix, row_gram, standardised
+from fastreg.blocks import exact_matrix, row_gram, standardised, times, times_transposed
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
-from fastreg.spectrum import POOR, Spectrum, coefficients, decompose, gaps
+from fastreg.spectrum import EPSILON, POOR, Spectrum, coefficients, decompose, gaps
 
 ProofFields = tuple[int, float, float, float, int, int]
 
 _SMALL = 100_000  # entries up to which least squares always takes the most accurate way
 _REFINEMENTS = 5
+_FIRST_BLOCK = 32  # directions in which a Gram matrix is first searched for rounding
+_INVERSE_STEPS = 6
+_RANK = 64 * EPSILON  # length of Zv, relative to both norms, that is rounding
 
 
 class ClosedForm(ABC):
@@ -37,31 +41,110 @@ class ClosedForm(ABC):
 
 
 class _Primal(ClosedForm):
-    """Cholesky factor of the p x p matrix Z'Z + diag(l2)."""
+    """Cholesky factor of the p x p matrix H = Z'Z + diag(l2)."""
 
     name = "cholesky"
+    steps = _REFINEMENTS
+    slack = 1.0 + 1e-3  # on the gap, for what of H the factor does not know
 
-    def __init__(self, problem: Problem, columns: npt.NDArray[np.int32], l2: Array) -> None:
-        gram = problem.design.gram_matrix(columns, problem.weight)
-        gram[np.diag_indices_from(gram)] += l2[columns]
+    def __init__(self, gram: Array, columns: npt.NDArray[np.int32], l2: Array) -> None:
         self.columns, self.l2 = columns, l2
         self.factor, self.rcond = lapack.cholesky(gram)
 
     def solve(self, state: LeastSquares, tolerance: float) -> ProofFields:
         """Newton steps on the true gradient: the first solves, the others refine."""
         gap = np.inf
-        for step in range(_REFINEMENTS + 1):
+        for step in range(self.steps + 1):
             w, c, _ = state.state()
             gradient = (c - self.l2 * w)[self.columns]
-            change = linalg.cho_solve((self.factor, True), gradient, check_finite=False)
-            previous, gap = gap, 0.5 * float(gradient @ change) * (1.0 + 1e-3)
+            change = self._newton(gradient)
+            previous, gap = gap, 0.5 * float(gradient @ change) * self.slack
             enough = gap <= tolerance and (self.rcond > 1e-3 or gap >= 0.01 * previous)
             enough = enough and step > 0  # zero may be within the tolerance, too
-            if enough or step == _REFINEMENTS:
+            if enough or step == self.steps:
                 break
             w[self.columns] += change
             state.place(w)
         return (Outcome.CONVERGED if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, step, 0)
+
+    def _newton(self, gradient: Array) -> Array:
+        return np.asarray(linalg.cho_solve((self.factor, True), gradient, check_finite=False))
+
+
+class _Deflated(_Primal):
+    """The same for sparse X where the Gram matrix has lost more than half of its digits.
+
+    The factor L is that of H + shift I, with the shift above all rounding. The orthonormal V spans
+    what lies within a hundred shifts, where that factor is useless: there H = S^2, with S and V
+    from the singular values of Z V, which lose nothing. Seen from this preconditioner H is one, up
+    to shift / 100 shift on either side and the coupling |L^-1 (I - VV') H V S^-1| of both parts.
+    """
+
+    steps = 8 * _REFINEMENTS
+
+    def __init__(
+        self,
+        problem: Problem,
+        columns: npt.NDArray[np.int32],
+        l2: Array,
+        shifted: Array,
+        limit: float,
+        memory: float,
+    ) -> None:
+        super().__init__(shifted, columns, l2)
+        self.coupling = np.inf
+        if self.rcond == 0.0:
+            return
+        scale, shift = problem.design.scale[columns], problem.design.shift[columns]
+        size = float(np.sqrt(np.sum(problem.norm[columns] ** 2 + (scale * shift) ** 2)))
+        root, n, p = np.sqrt(l2[columns])[:, None], problem.design.n_samples, len(columns)
+        block = _FIRST_BLOCK
+        while True:
+            values, basis = _smallest(self.factor, block)
+            few = max(int(np.sum(values <= limit)), 1)
+            if 24.0 * (n + p) * few > memory:
+                return
+            rows = np.vstack([times(problem, columns, basis[:, :few]), root * basis[:, :few]])
+            U, s, Wt = lapack.svd(rows)
+            if s[-1] <= _RANK * size:  # many solutions
+                return
+            if 2 * few <= block or block >= p:
+                break
+            block *= 2
+        self.V, self.s = basis[:, :few] @ Wt.T, s
+        image = self._outside(times_transposed(problem, columns, U[:n]) + root * U[n:])
+        seen = linalg.solve_triangular(self.factor, image, lower=True, check_finite=False)
+        self.coupling = float(np.linalg.norm(seen, 2))
+        self.slack = 1.05 / max(1.0 - self.coupling, EPSILON)
+
+    def _outside(self, vectors: Array) -> Array:
+        return np.asarray(vectors - self.V @ (self.V.T @ vectors))
+
+    def _newton(self, gradient: Array) -> Array:
+        inside = self.V @ ((self.V.T @ gradient) / self.s**2)
+        return inside + self._outside(super()._newton(self._outside(gradient)))
+
+
+def _smallest(factor: Array, size: int) -> tuple[Array, Array]:
+    """Return the smallest eigenvalues of LL', increasing, and their vectors: inverse iteration."""
+    p = len(factor)
+    basis = np.random.default_rng(0).standard_normal((p, min(size, p)))
+    for _ in range(_INVERSE_STEPS):
+        basis, _ = lapack.qr(linalg.cho_solve((factor, True), basis, check_finite=False))
+    inverse = basis.T @ linalg.cho_solve((factor, True), basis, check_finite=False)
+    values, vectors = lapack.eigh(-0.5 * (inverse + inverse.T))
+    return -1.0 / values, basis @ vectors
+
+
+def _deflated(
+    problem: Problem, columns: npt.NDArray[np.int32], l2: Array, gram: Array, memory: float
+) -> _Deflated | None:
+    """Return the form for a poor Gram matrix, or None where its rounding leaves none."""
+    diagonal = np.diag_indices_from(gram)
+    shift = EPSILON * (40.0 * float(np.trace(gram)) + np.sqrt(problem.design.n_samples))
+    gram[diagonal] += shift
+    form = _Deflated(problem, columns, l2, gram, 100.0 * shift, memory)
+    return form if form.coupling <= 0.5 else None
 
 
 class _Dual(ClosedForm):
@@ -199,8 +282,11 @@ class _Projected(ClosedForm):
         return (Outcome.CONVERGED if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, 1, 0)
 
 
-def closed_form(problem: Problem, method: str, l2: float) -> ClosedForm | None:
-    """Return the decomposition for one strength, or None where only iteration is left."""
+def closed_form(problem: Problem, method: str, l2: float, memory: float) -> ClosedForm | None:
+    """Return the decomposition for one strength, or None where only iteration is left.
+
+    `memory` bounds what sparse X may fill with dense numbers beside its Gram matrix, in bytes.
+    """
     units = l2 * problem.factors(0)[1]
     columns = np.flatnonzero(problem.movable).astype(np.int32)
     n, p = problem.design.n_samples, len(columns)
@@ -217,14 +303,18 @@ def closed_form(problem: Problem, method: str, l2: float) -> ClosedForm | None:
     small = not units.any() and n * p <= _SMALL
     if method == "auto" and dense and small:
         return _Singular(problem, columns, units)
-    if method != "svd":
-        form: _Primal | _Dual | None = None
-        if penalised and n < p:
-            form = _Dual(problem, columns, units)
-        elif p <= n or penalised:
-            form = _Primal(problem, columns, units)
-        if form is not None and form.rcond > POOR:
-            return form
+    if method != "svd" and penalised and n < p:
+        dual = _Dual(problem, columns, units)
+        if dual.rcond > POOR:
+            return dual
+    elif method != "svd" and (p <= n or penalised):
+        gram = problem.design.gram_matrix(columns, problem.weight)
+        gram[np.diag_indices_from(gram)] += units[columns]
+        primal = _Primal(gram, columns, units)
+        if primal.rcond > POOR:
+            return primal
+        if not dense:
+            return _deflated(problem, columns, units, gram, memory)
     return _Singular(problem, columns, units) if dense else None
 
 

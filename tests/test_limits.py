@@ -225,3 +225,13 @@ def test_a_free_column_that_is_constant_up_to_rounding(method):
     result = fastreg.solve(X, y, method=method, **model)
     assert result.converged
     assert result.coef[0] == 0
+
+
+def test_gradient_steps_on_unlike_scales():
+    """Steps on the input scale, towards the smallest norm, would take forever."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 4)) * [1, 1e4, 1, 1]
+    y = X.sum(axis=1) + rng.standard_normal(100)
+    result = fastreg.solve(X, y, 0.0, method="gradient")
+    oracle.check(result, X, y, alpha=0.0)
+    assert result.method == "gradient, then krylov"

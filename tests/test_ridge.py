@@ -209,3 +209,40 @@ def test_the_condition_number_is_not_squared(decades):
     ):
         error = np.linalg.norm(fitted - truth) / np.linalg.norm(truth)
         assert error <= 100 * np.finfo(float).eps * 10.0**decades
+
+
+def ill_conditioned(decades, n=120, p=60, seed=5):
+    rng = np.random.default_rng(seed)
+    U, _ = np.linalg.qr(rng.standard_normal((n, p)))
+    V, _ = np.linalg.qr(rng.standard_normal((p, p)))
+    return U * np.logspace(0, -decades, p) @ V.T, rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-18])
+@pytest.mark.parametrize("decades", [5, 6, 7, 8, 10])
+def test_sparse_least_squares_of_any_condition(decades, alpha):
+    """A Gram matrix loses its digits here; the products of X with a few vectors do not."""
+    X, y = ill_conditioned(decades)
+    X[:, :3] += [0, 10, 1]
+    model = {"alpha": alpha, "l1_ratio": 0.0}
+    result = fastreg.solve(scipy.sparse.csc_array(X), y, **model)
+    assert result.status == fastreg.Status.CONVERGED
+    oracle.check(result, X, y, **model)
+    rows = np.sqrt(alpha * len(y)) * np.eye(60)
+    stacked = np.vstack([X - X.mean(axis=0), rows])
+    U, _, _ = np.linalg.svd(stacked, full_matrices=False)
+    error = np.r_[y - result.predict(X), np.zeros(60)]
+    error[len(y) :] = -rows @ result.coef
+    assert np.sum((U.T @ error) ** 2) <= 1e-8 * np.sum((y - y.mean()) ** 2)
+
+
+def test_sparse_columns_that_are_dependent_have_the_smallest_norm():
+    X, y = ill_conditioned(6)
+    X[:, 9] = X[:, 3] + X[:, 4]
+    result = fastreg.solve(scipy.sparse.csc_array(X), y, 0.0, tol=1e-4)
+    assert result.method == "krylov"
+    X, y = regression(60, 12, seed=9)
+    X[:, 9] = X[:, 3] + X[:, 4]
+    result = fastreg.solve(scipy.sparse.csc_array(X), y, 0.0, tol=1e-16)
+    assert result.status == fastreg.Status.RANK_DEFICIENT
+    np.testing.assert_allclose(result.coef, fastreg.solve(X, y, 0.0).coef, atol=1e-6)

@@ -32,7 +32,12 @@ _METHODS = {
     "lbfgs": "auto",
 }
 # fastreg's method -> the name that scikit-learn has for its like.
-_SOLVERS = {"svd": "svd", "krylov": "sparse_cg", "gradient": "saga"}
+_SOLVERS = {
+    "svd": "svd",
+    "krylov": "sparse_cg",
+    "gradient": "saga",
+    "gradient, then krylov": "sparse_cg",
+}
 # Smallest and largest tol that are passed on. Rounding allows an iterative method no less than
 # 1e-12. 'auto' may end up with a direct method, which is neither to be refined for nothing nor to
 # be cut short.
