@@ -121,7 +121,8 @@ class Result(_Common):
     null_objective : float or ndarray
         Objective at the coefficients nearest to zero, with the best intercept.
     duality_gap : float or ndarray
-        Proven upper bound on objective - minimum, same unit.
+        Proven upper bound on objective - minimum, same unit; up to the rounding of the data,
+        about 1e-15 of the squares that cancel in it.
     tolerance : float or ndarray
         ``tol * null_objective``: what duality_gap had to reach, same unit.
     kkt_violation : float or ndarray

@@ -33,7 +33,8 @@ class Settings:
         "gram": the same on all features at once, after one pass over X.
         "cholesky", "svd": closed forms, for an L2 penalty or none, without bounds.
         "krylov": preconditioned conjugate gradients, for the same problems.
-        "gradient": accelerated proximal gradient, the textbook method, for every problem.
+        "gradient": accelerated proximal gradient, the textbook method, for every problem (least
+        squares on columns of very unlike scales ends with conjugate gradients).
         "auto": chosen by penalty, shape and memory; the result tells which one it was.
 
     Raises
