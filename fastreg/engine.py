@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg import ridge
+from fastreg import lapack, ridge
 from fastreg._core.first_order import conjugate_gradient, proximal_gradient
 from fastreg._core.objective import Outcome
 from fastreg._core.working_set import WorkingSet
@@ -103,10 +103,11 @@ class Engine:
                 l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
                 null = 0.5 * null_square + problem.penalty_at(state, l1, l2, null_w)
                 tolerance = self.settings.tol * null
-                if i > 0 and monotonic() > self.deadline:
+                # The first fit of all decides for itself when to stop.
+                if (i > 0 or response > 0) and monotonic() > self.deadline:
                     proof = self._give_up(l1, l2, tolerance)
                 else:
-                    proof = self._solve(response, i, tolerance)
+                    proof = self._solve_in_time(response, i, tolerance)
                 points.append(self._point(response, proof, null, y_square, sparse))
         return points
 
@@ -172,6 +173,14 @@ class Engine:
     def _is_smooth(self, alpha: float) -> bool:
         no_l1 = self.l1_ratio == 0 or alpha == 0 or not self.problem.l1_unit.any()
         return no_l1 and not self.problem.has_bounds
+
+    def _solve_in_time(self, response: int, index: int, tolerance: float) -> Proof:
+        try:
+            with lapack.until(self.deadline):
+                return self._solve(response, index, tolerance)
+        except TimeoutError:
+            alpha = float(self.alphas[index])
+            return self._give_up(alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio), tolerance)
 
     def _solve(self, response: int, index: int, tolerance: float) -> Proof:
         alpha = float(self.alphas[index])

@@ -1,15 +1,19 @@
-"""Dense decompositions, without checks of their input, that Ctrl-C can interrupt.
+"""Dense decompositions, without checks of their input, that Ctrl-C and a time limit can interrupt.
 
 Python handles signals in the main thread, between its own instructions. A decomposition that takes
-long is therefore handed to another thread; when the main one is interrupted, the work ends in the
-background and its answer is dropped.
+long is therefore handed to another thread; when the caller is interrupted or out of time, the work
+ends in the background and its answer is dropped.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import inf
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -18,6 +22,17 @@ from scipy import linalg
 from fastreg.inputs import Array
 
 _LONG = 1 << 27  # multiplications from which a thread is worth starting
+_deadline: ContextVar[float] = ContextVar("deadline", default=inf)
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """Let the decompositions within raise TimeoutError when `deadline` (monotonic) has passed."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 def svd(matrix: Array) -> tuple[Array, Array, Array]:
@@ -53,8 +68,10 @@ def _array(values: Any) -> Array:
 
 
 def _call(function: Callable[..., Any], matrix: Array, **options: Any) -> Any:
+    deadline = _deadline.get()
     short = matrix.size * min(matrix.shape) < _LONG
-    if short or threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if short or not (in_main or deadline < inf):
         return function(matrix, **options)
     answer: Future[Any] = Future()
 
@@ -65,4 +82,4 @@ def _call(function: Callable[..., Any], matrix: Array, **options: Any) -> Any:
             answer.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
-    return answer.result()
+    return answer.result(max(deadline - monotonic(), 0.0) if deadline < inf else None)

@@ -329,6 +329,9 @@ LONG_FITS = {
         X = np.cumsum(rng.standard_normal((1500, 3000)), axis=1)
         y = rng.standard_normal(1500)
         fit = lambda: fastreg.solve_path(X, y, n_alphas=5000, eps=1e-6, sparse_coef=True)""",
+    "moments": """
+        X = np.broadcast_to(np.arange(40_000.0), (1_000_000, 40_000))
+        fit = lambda: fastreg.solve(X, np.arange(1e6))""",
     "Gram": """
         rng = np.random.default_rng(0)
         X = rng.standard_normal((2000, 40))

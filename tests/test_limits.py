@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
 import oracle
 import pytest
+import scipy.linalg
 import scipy.sparse
 from problems import regression
 
@@ -65,6 +67,37 @@ def test_a_path_stops_at_the_time_limit(method):
     assert path.status[-1] == fastreg.Status.TIME_LIMIT
     for i in (0, 60, 99):
         oracle.check(path[i], X, y, alpha=path.alphas[i], converged=False)
+
+
+@pytest.mark.parametrize("method", ["auto", "svd"])
+def test_a_long_decomposition_stops_at_the_time_limit(method, monkeypatch):
+    """The work goes on in the background; the point at hand is proven and returned."""
+    finished = threading.Event()
+
+    decompose = scipy.linalg.svd
+
+    def svd(matrix, **options):
+        finished.wait(20)
+        return decompose(matrix, **options)
+
+    monkeypatch.setattr(scipy.linalg, "svd", svd)
+    X, y = regression(600, 700)
+    started = time.monotonic()
+    result = fastreg.solve(X, y, 0.0, method=method, time_limit=0.2)
+    elapsed = time.monotonic() - started
+    finished.set()
+    assert result.status == fastreg.Status.TIME_LIMIT
+    assert elapsed < 10
+    oracle.check(result, X, y, alpha=0.0, converged=False)
+
+
+def test_later_responses_keep_the_time_limit():
+    """Only the very first fit is begun whatever the time."""
+    X, y = regression(200, 500, noise=3)
+    result = fastreg.solve(X, np.column_stack([y, y**2, y**3]), 0.01, time_limit=1e-9)
+    assert result.status == fastreg.Status.TIME_LIMIT
+    assert not result.coef[1:].any()
+    oracle.check(result, X, np.column_stack([y, y**2, y**3]), alpha=0.01, converged=False)
 
 
 def test_steps_whose_gain_is_rounding():

@@ -144,11 +144,11 @@ cdef class DenseDesign(Design):
                   double[::1] first, double[::1] second):
         with nogil:
             if self._is_narrow:
-                kernels.dense_moments(
+                moments_in_chunks(
                     &self._narrow[0, 0], self._row_stride, self._column_stride, self.n_samples,
                     self.n_features, &origin[0], &weight[0], &first[0], &second[0])
             else:
-                kernels.dense_moments(
+                moments_in_chunks(
                     &self._wide[0, 0], self._row_stride, self._column_stride, self.n_samples,
                     self.n_features, &origin[0], &weight[0], &first[0], &second[0])
 
@@ -211,22 +211,37 @@ cdef class DenseDesign(Design):
         return 0
 
 
+cdef Py_ssize_t columns_a_chunk(Py_ssize_t row_stride, Py_ssize_t n, Py_ssize_t p) noexcept nogil:
+    """Columns between two looks at pending signals; of rows, a stretch that is worth reading."""
+    if n * p <= CHUNK:
+        return p
+    return max(CHUNK // n, 1 if row_stride == 1 else 512)
+
+
+cdef int moments_in_chunks(
+    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t p,
+    const double* origin, const double* weight, double* first, double* second,
+) except -1 nogil:
+    cdef Py_ssize_t step = columns_a_chunk(row_stride, n, p), j = 0
+    while j < p:
+        kernels.dense_moments(X + j * column_stride, row_stride, column_stride, n,
+                              min(step, p - j), origin + j, weight, first + j, second + j)
+        if step < p:
+            check_interrupt()
+        j += step
+    return 0
+
+
 cdef int correlate_in_chunks(
     const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t p,
     const double* shift, const double* v, double* out,
 ) except -1 nogil:
-    cdef Py_ssize_t step, j
-    if n * p <= CHUNK:
-        kernels.dense_correlate(X, row_stride, column_stride, n, p, shift, v, out)
-        return 0
-    step = max(1, CHUNK // n)
-    if row_stride != 1:
-        step = max(step, 512)
-    j = 0
+    cdef Py_ssize_t step = columns_a_chunk(row_stride, n, p), j = 0
     while j < p:
         kernels.dense_correlate(X + j * column_stride, row_stride, column_stride, n,
                                 min(step, p - j), shift + j, v, out + j)
-        check_interrupt()
+        if step < p:
+            check_interrupt()
         j += step
     return 0
 
@@ -326,13 +341,17 @@ cdef class CSCDesign(Design):
         variance = np.zeros(self.n_features)
         cdef double[::1] first = mean
         cdef double[::1] second = variance
-        cdef Py_ssize_t j, a, nnz
+        cdef Py_ssize_t j, a, nnz, work = 0
         with nogil:
             for j in range(self.n_features):
                 a = self._start[j]
                 nnz = self._start[j + 1] - a
                 if nnz == 0:
                     continue
+                work += nnz
+                if work > CHUNK:
+                    check_interrupt()
+                    work = 0
                 if self._is_narrow:
                     kernels.sparse_column_moments(
                         &self._narrow[a], &self._rows[a], nnz, self.n_samples, &weight[0],
