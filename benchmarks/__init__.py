@@ -7,7 +7,8 @@ From the top of a clone, with the package installed for development (``pip insta
     Every benchmark once, in its smallest size: under a minute. Fails when the package and the
     reference disagree, so that no benchmark rots. The ratios that it prints are of tiny problems.
 
-``asv machine --yes && asv run --config benchmarks/asv.conf.json --quick --python=same``
+``asv machine --yes --config benchmarks/asv.conf.json``, then
+``asv run --config benchmarks/asv.conf.json --quick --python=same``
     The suite in full size, each benchmark once, on the package as it is installed.
 
 ``asv run --config benchmarks/asv.conf.json HEAD^!``, then ``asv publish`` and ``asv preview``
