@@ -7,6 +7,7 @@ digits, singular values of X itself take its place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +29,31 @@ class Spectrum:
     The unpenalised columns are projected out of B by the orthonormal Q.
     """
 
+    problem: Problem
     method: str
     penalised: npt.NDArray[np.intp]
     free: npt.NDArray[np.intp]
     unit: Array  # root of the penalty of each penalised column
     Q: Array  # n x free
     R: Array  # free x free
-    T: Array  # n x k
     square: Array  # squared singular values, the column norms of T
     V: Array | None  # penalised x k; None in the dual form
+    known: Array | None  # T where it is at hand
+
+    @cached_property
+    def T(self) -> Array:
+        """The n x k matrix B V, computed when first asked for."""
+        if self.known is not None or self.V is None:
+            assert self.known is not None
+            return self.known
+        return _images(self.problem, self.penalised, self.V / self.unit[:, None], self.Q)
+
+    def seen(self, vectors: Array) -> Array:
+        """Return T'vectors, the (n, m) vectors being free of Q."""
+        if self.known is not None or self.V is None:
+            return np.asarray(self.T.T @ vectors)
+        raw = times_transposed(self.problem, self.penalised, vectors) / self.unit[:, None]
+        return np.asarray(self.V.T @ raw)
 
     def shrink(self, alpha: float) -> Array:
         """Return 1 / (square + alpha), and 0 where both vanish."""
@@ -45,7 +62,7 @@ class Spectrum:
         if (
             alpha == 0
         ):  # eigenvalues end at the rounding of the largest, singular values at its root
-            rounding = 8 * EPSILON * max(self.T.shape)
+            rounding = 8 * EPSILON * max(len(self.Q), len(self.square))
             limit = self.square.max(initial=0.0) * rounding ** (1 if self.method == "dual" else 2)
         return np.where(total > limit, 1.0 / np.where(total > limit, total, 1.0), 0.0)
 
@@ -111,7 +128,14 @@ def decompose(problem: Problem, smallest: float, *, svd: bool = False) -> Spectr
         size = np.abs(np.diag(R))
         if len(size) < len(free) or size.min() <= 1e-13 * size.max():
             return None
-    common = {"penalised": penalised, "free": free, "unit": unit, "Q": Q, "R": R}
+    common = {
+        "problem": problem,
+        "penalised": penalised,
+        "free": free,
+        "unit": unit,
+        "Q": Q,
+        "R": R,
+    }
     wide = len(penalised) > n
     if wide:
         factor = np.zeros(problem.design.n_features)
@@ -130,14 +154,21 @@ def decompose(problem: Problem, smallest: float, *, svd: bool = False) -> Spectr
         matrix = standardised(problem, penalised) / unit
         matrix -= Q @ (Q.T @ matrix)
         U, s, Vt = lapack.svd(matrix)
-        return Spectrum(method="svd", T=U * s, square=s * s, V=Vt.T, **common)
+        return Spectrum(method="svd", known=U * s, square=s * s, V=Vt.T, **common)
     if wide:
-        return Spectrum(method="dual", T=vectors * np.sqrt(square), square=square, V=None, **common)
-    T = times(problem, penalised, vectors / unit[:, None])
-    T -= Q @ (Q.T @ T)
+        T = vectors * np.sqrt(square)
+        return Spectrum(method="dual", known=T, square=square, V=None, **common)
+    known = None
     if poor:  # the digits that small eigenvalues have lost
-        square = np.einsum("ij,ij->j", T, T)
-    return Spectrum(method="primal", T=T, square=square, V=vectors, **common)
+        known = _images(problem, penalised, vectors / unit[:, None], Q)
+        square = np.einsum("ij,ij->j", known, known)
+    return Spectrum(method="primal", known=known, square=square, V=vectors, **common)
+
+
+def _images(problem: Problem, penalised: npt.NDArray[np.intp], vectors: Array, Q: Array) -> Array:
+    """Return the columns combined by the vectors, without what Q explains."""
+    T = times(problem, penalised, vectors)
+    return np.asarray(T - Q @ (Q.T @ T))
 
 
 def _projected(
@@ -161,7 +192,7 @@ def coefficients(problem: Problem, spectrum: Spectrum, grid: Array, y: Array) ->
     target = np.sqrt(problem.weight) * y
     penalised, free = spectrum.penalised, spectrum.free
     projected = target - spectrum.Q @ (spectrum.Q.T @ target)
-    inner = spectrum.T.T @ projected
+    inner = spectrum.seen(projected[:, None])[:, 0]
     shrunk = np.stack([spectrum.shrink(alpha) * inner for alpha in grid], axis=1)
     W = np.zeros((problem.design.n_features, len(grid)))
     if spectrum.V is not None:
@@ -181,18 +212,34 @@ def coefficients(problem: Problem, spectrum: Spectrum, grid: Array, y: Array) ->
 def gaps(problem: Problem, spectrum: Spectrum, grid: Array, W: Array, residual: Array) -> Array:
     """Return the duality gaps in standardised units, from weighted residuals (n, n_alphas).
 
-    The unpenalised coefficients are corrected by a virtual least-squares step of length `radius`;
-    it changes the correlation of column j by at most norm_j * radius.
+    The unpenalised coefficients are corrected by a virtual least-squares step of length `radius`.
+    What is left of the slope in the penalised ones is paid for by their penalty alone, or where
+    that is less by the curvature of the loss as well.
     """
-    penalised = spectrum.penalised
-    radius = np.sqrt(np.sum((spectrum.Q.T @ residual) ** 2, axis=0))
-    slope = times_transposed(problem, penalised, residual)
-    l2 = grid[None, :] * spectrum.unit[:, None] ** 2
-    slope = np.abs(slope - l2 * W[penalised]) + problem.norm[penalised][:, None] * radius
+    penalised, unit = spectrum.penalised, spectrum.unit[:, None]
+    step = spectrum.Q.T @ residual
+    free = residual - spectrum.Q @ step
+    slope = times_transposed(problem, penalised, free) / unit - grid * (unit * W[penalised])
     with np.errstate(divide="ignore", invalid="ignore"):
-        gap = 0.5 * np.sum(slope * slope / l2, axis=0)
+        gap = 0.5 * np.sum(slope * slope, axis=0) / grid
+    gap = np.fmin(gap, _curved(spectrum, grid, slope))
     least = grid == 0
     if least.any():  # what of the residual lies in the column space
-        seen = spectrum.T.T @ residual[:, least]
+        seen = spectrum.seen(free[:, least])
         gap[least] = 0.5 * spectrum.shrink(0.0) @ (seen * seen)
-    return np.asarray(gap + 0.5 * radius * radius)
+    return np.asarray(gap + 0.5 * np.sum(step * step, axis=0))
+
+
+def _curved(spectrum: Spectrum, grid: Array, slope: Array) -> Array:
+    """Return 1/2 g'(B'B + alpha)^-1 g for every column g of the slope, inf where not known."""
+    V, square = spectrum.V, spectrum.square
+    if V is None or (spectrum.method == "primal" and spectrum.known is not None):
+        return np.full(len(grid), np.inf)
+    inside = V.T @ slope
+    outside = slope - V @ inside if len(V) > len(square) else np.zeros((1, len(grid)))
+    rounding = max(len(spectrum.Q), len(V)) * EPSILON * np.sqrt(square.max(initial=0.0))
+    sure = np.maximum(np.sqrt(square) - rounding, 0.0) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = np.sum(inside * inside / (sure[:, None] + grid), axis=0)
+        gap += np.where(outside.any(axis=0), np.sum(outside * outside, axis=0) / grid, 0.0)
+    return np.asarray(0.5 * gap * (1.0 + 1e-3))

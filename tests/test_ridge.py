@@ -246,3 +246,58 @@ def test_sparse_columns_that_are_dependent_have_the_smallest_norm():
     result = fastreg.solve(scipy.sparse.csc_array(X), y, 0.0, tol=1e-16)
     assert result.status == fastreg.Status.RANK_DEFICIENT
     np.testing.assert_allclose(result.coef, fastreg.solve(X, y, 0.0).coef, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(30, 4), (4, 30)])
+@pytest.mark.parametrize("factor", [1.0, 0.0])
+def test_gaps_at_tiny_strengths(shape, factor):
+    """Rounding in the slope is paid for by the curvature of the loss, not by alpha alone."""
+    X, y = regression(*shape, seed=11)
+    factors = np.r_[factor, np.ones(shape[1] - 1)]
+    alpha = 1e-30 if shape[0] > shape[1] else 1e-12
+    path = fastreg.ridge_path(X, y, [alpha], penalty_factor=factors)
+    problem = oracle.make_problem(X, y, alpha, l1_ratio=0.0, penalty_factor=factors)
+    exact = [part.astype(float) for part in solution(problem)]
+    best = float(oracle.objective(problem, exact[0], float(exact[1])))
+    found = float(oracle.objective(problem, path.coef[0], path.intercept[0]))
+    assert found - best <= path.duality_gap[0] * (1 + 1e-6) + 1e-15
+    assert path.duality_gap[0] <= 1e-18 * np.var(y)
+
+
+def test_the_gap_of_a_wrong_ridge_coefficient_is_the_distance_to_the_optimum():
+    from fastreg.problem import prepare
+    from fastreg.spectrum import coefficients, decompose, gaps
+
+    X, y = regression(30, 4, seed=11)
+    problem = prepare(X, y, penalty_factor=[0, 1, 2, 1])
+    grid = np.array([1.0, 1e-3, 1e-12])
+    spectrum = decompose(problem, 1e-12)
+    W = coefficients(problem, spectrum, grid, problem.y[0])
+
+    def residual(W):
+        rest = problem.y[0][:, None] - np.stack([problem.design.product(w) for w in W.T.copy()], 1)
+        return np.sqrt(problem.weight)[:, None] * (rest - problem.weight @ rest)
+
+    def objective(W):
+        return 0.5 * np.sum(residual(W) ** 2, axis=0) + 0.5 * grid * (spectrum.unit**2 @ W[1:] ** 2)
+
+    wrong = W + np.array([0.1, -0.2, 0.3, 0.05])[:, None]
+    excess = objective(wrong) - objective(W)
+    gap = gaps(problem, spectrum, grid, wrong, residual(wrong))
+    assert np.all(gap >= excess * (1 - 1e-9))
+    assert np.all(gap <= excess * 1.01)
+
+
+@pytest.mark.parametrize("penalty_factor", [None, [0.0, 1, 2, 1, 1]])
+def test_a_path_makes_no_matrix_of_the_size_of_the_design(penalty_factor, monkeypatch):
+    from fastreg import spectrum
+
+    X, y = regression(40, 5, seed=12)
+    alphas = np.logspace(0, -3, 10)
+    model = {"l1_ratio": 0.0, "penalty_factor": penalty_factor}
+    rows = fastreg.ridge_path(X, y, alphas, penalty_factor=penalty_factor)
+    monkeypatch.delattr(spectrum, "_images")
+    path = fastreg.solve_path(X, y, alphas=alphas, **model)
+    np.testing.assert_allclose(path.coef, rows.coef, rtol=1e-9, atol=1e-12)
+    with pytest.raises(NameError):
+        fastreg.ridge_path(X, y, alphas, penalty_factor=penalty_factor)
