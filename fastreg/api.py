@@ -16,6 +16,7 @@ from fastreg.problem import Problem, prepare
 from fastreg.result import PathResult, Result, Status
 from fastreg.settings import Settings, resolve_settings
 
+_MOST_ALPHAS = 1_000_000
 _RIDGE_GRID_RATIO = 1e-3  # l1_ratio that stands in for 0 when a grid of alphas is made
 
 
@@ -258,7 +259,8 @@ def alpha_max(
         alpha_max = max_j |sum_i s_i (x_ij - mean_j) r_i| / (S l1_ratio f_j)
 
     with r the residual of the unpenalised part of the model (the intercept and the features with
-    factor 0). Where zero is out of bounds, "zero" means the bound nearest to it.
+    factor 0); where rounding lets that be known roughly only, an upper bound. Where zero is out of
+    bounds, "zero" means the bound nearest to it.
 
     Parameters
     ----------
@@ -362,10 +364,9 @@ def _known(model: dict[str, Any]) -> dict[str, Any]:
 def _check_grid(n_alphas: Any, eps: Any) -> None:
     if isinstance(n_alphas, (bool, np.bool_)) or not isinstance(n_alphas, (int, np.integer)):
         raise TypeError(f"n_alphas must be an integer, got {n_alphas!r}")
-    if n_alphas < 1:
-        raise ValueError(f"n_alphas must be >= 1, got {n_alphas}")
-    if not 0 < as_strength("eps", eps, high=1.0) < 1:
-        raise ValueError(f"eps must be in (0, 1), got {eps!r}")
+    if not 1 <= n_alphas <= _MOST_ALPHAS:
+        raise ValueError(f"n_alphas must be >= 1 and <= {_MOST_ALPHAS}, got {n_alphas}")
+    as_strength("eps", eps, high=1.0, inside=True)
 
 
 def _grid(largest: Array, n_alphas: int, eps: float) -> Array:

@@ -25,6 +25,7 @@ _PASSES_ONE, _PASSES_PATH, _FEATURES_PER_PASS = 6, 15, 25
 
 _LONG_GRID = 8  # strengths from which one eigendecomposition beats a factor for each
 _NOISE = 1e-14  # correlation, relative to both norms, that is rounding
+_ROUGH = 1e-10  # gap, relative to the square of the response, that alpha_max notices
 _FAR = 1e6  # residual square of a useless start; that of a response is about one
 
 _QUADRATIC = ("cholesky", "svd", "krylov")  # methods for a smooth objective without bounds
@@ -120,30 +121,34 @@ class Engine:
         penalised = (l1 > 0) & problem.movable
         if not penalised.any():
             return 0.0
+        unknown = 0.0  # length of what the fit of the unpenalised features still lacks
         if np.any(problem.movable & ~penalised):
             held = np.clip(0.0, lower, upper)
-            state.set_penalty(
-                l1,
-                l2,
-                np.where(penalised, held, lower),
-                np.where(penalised, held, upper),
-            )
-            work = WorkingSet(state, self.settings.gram_memory)
-            tolerance = _NOISE * state.state()[2]
-            proof = self._run_working_set(work, 0.0, 0.0, tolerance, False, False)
-            if proof.status == Outcome.GRAM_LIMIT and problem.has_bounds:
-                self._solve_gradient(0.0, 0.0, tolerance)
-            elif proof.status == Outcome.GRAM_LIMIT:
-                self._iterate(tolerance, input_scale=False)
+            low, high = np.where(penalised, held, lower), np.where(penalised, held, upper)
+            state.set_penalty(l1, l2, low, high)
+            unknown = self._fit_unpenalised()
         w, c, _ = state.state()
         can_rise, can_fall = upper > 0, lower < 0
         pull = np.where(can_rise, np.maximum(c, 0.0), 0.0)
         pull = np.maximum(pull, np.where(can_fall, np.maximum(-c, 0.0), 0.0))
         pull[pull <= _NOISE * problem.norm * np.sqrt(problem.weight @ problem.y[response] ** 2)] = 0
+        pull += unknown * problem.norm
         resist = self.l1_ratio * l1 + (1.0 - self.l1_ratio) * l2 * np.abs(w)
         with np.errstate(divide="ignore", invalid="ignore"):
             needed = np.where(penalised & (pull > 0), pull / resist, 0.0)
         return float(needed.max()) * (1.0 + 1e-14)  # so that rounding leaves nothing above it
+
+    def _fit_unpenalised(self) -> float:
+        """Fit what may move; return how far, at most, the fitted values are off if that counts."""
+        square = self.state.state()[2]
+        work = WorkingSet(self.state, self.settings.gram_memory)
+        proof = self._run_working_set(work, 0.0, 0.0, _NOISE * square, False, False)
+        if proof.status == Outcome.GRAM_LIMIT or proof.gap > _ROUGH * square:
+            if self.problem.has_bounds:
+                proof = self._solve_gradient(0.0, 0.0, _NOISE * square)
+            else:
+                proof = self._iterate(_NOISE * square, input_scale=False)
+        return float(np.sqrt(2.0 * proof.gap)) if proof.gap > _ROUGH * square else 0.0
 
     def _choose(self, alpha: float) -> str:
         """Return the name of the method for the first strength."""

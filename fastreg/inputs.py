@@ -68,6 +68,32 @@ def name_bad_column(column: Array, j: int) -> ValueError:
     )
 
 
+def as_matrix_of(X: Any, n_features: int, names: tuple[str, ...] | None) -> Any:
+    """Return finite X with the features of a model; columns of a frame are taken by their names."""
+    matrix, given = as_matrix(X)
+    if names is not None and given is not None and given != names:
+        for what, some in (
+            ("lacks the columns", [name for name in names if name not in given]),
+            ("has other columns", [name for name in given if name not in names]),
+        ):
+            if some:
+                shown = ", ".join(map(repr, some[:5])) + (", ..." if len(some) > 5 else "")
+                raise ValueError(f"X {what} {shown}, but the model was fitted by name")
+        if len(set(given)) < len(given):
+            raise ValueError("X has columns of one name, and another order than the model's")
+        matrix = matrix[:, [given.index(name) for name in names]]
+    if matrix.shape[1] != n_features:
+        raise ValueError(
+            f"X has {matrix.shape[1]} features, but the model was fitted with {n_features}"
+        )
+    if not np.isfinite(matrix.data if is_sparse(matrix) else matrix).all():
+        for j in range(n_features):
+            column = matrix[:, [j]].toarray()[:, 0] if is_sparse(matrix) else matrix[:, j]
+            if not np.isfinite(column).all():
+                raise name_bad_column(column, j)
+    return matrix
+
+
 def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     """Return X as a readable dense array or a canonical CSC array, and the names of its columns."""
     if is_sparse(X):
@@ -236,6 +262,15 @@ def as_offset(offset: Any, responses: Array) -> Array:
     return responses - array.reshape(n, -1)
 
 
+def as_shift(offset: Any, shape: tuple[int, ...]) -> Array:
+    """Return the offset of a prediction of the given shape, so that it can be added."""
+    array = as_float("offset", offset, ndim=(1, 2))
+    if array.shape not in (shape[:1], shape):
+        raise ValueError(f"offset must have the shape of y, got {array.shape}")
+    _require_finite("offset", array)
+    return array[:, None] if array.ndim < len(shape) else array
+
+
 def as_factor(penalty_factor: Any, p: int) -> Array:
     """Return the penalty factors, one a feature."""
     if penalty_factor is None:
@@ -274,8 +309,8 @@ def as_bounds(lower: Any, upper: Any, positive: bool, p: int) -> tuple[Array, Ar
     return sides[0], sides[1]
 
 
-def as_strength(name: str, value: Any, *, high: float = np.inf) -> float:
-    """Return a number in [0, high]."""
+def as_strength(name: str, value: Any, *, high: float = np.inf, inside: bool = False) -> float:
+    """Return a number in [0, high], or inside of it: in (0, high)."""
     if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
@@ -284,8 +319,9 @@ def as_strength(name: str, value: Any, *, high: float = np.inf) -> float:
         raise TypeError(f"{name} must be a number, got {value!r}") from None
     except OverflowError:
         number = math.inf
-    if not 0 <= number <= high or np.isinf(number):
-        accepted = ">= 0 and finite" if np.isinf(high) else f"in [0, {high:g}]"
+    if not 0 <= number <= high or np.isinf(number) or (inside and number in (0.0, high)):
+        ends = f"(0, {high:g})" if inside else f"[0, {high:g}]"
+        accepted = ">= 0 and finite" if np.isinf(high) else f"in {ends}"
         raise ValueError(f"{name} must be {accepted}, got {value!r}")
     return number
 

@@ -48,7 +48,6 @@ class Problem:
     # columns: z_j = (x_j - shift_j) * scale_j, norm_j = sqrt(sum_i weight_i z_ij^2)
     design: Design
     mean: Array
-    deviation: Array
     norm: Array
 
     # rows
@@ -193,7 +192,6 @@ def prepare(
         feature_names=names,
         design=design,
         mean=mean,
-        deviation=deviation,
         norm=scale_of_column * scale,
         weight=weight,
         weight_sum=weight_sum,

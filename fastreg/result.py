@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg.inputs import as_float, as_matrix
+from fastreg.inputs import as_matrix_of, as_shift
 
 
 class Status(IntEnum):
@@ -94,12 +94,7 @@ class _Common:
         )
 
     def _design(self, X: Any) -> Any:
-        matrix, _ = as_matrix(X)
-        if matrix.shape[1] != self.n_features:
-            raise ValueError(
-                f"X has {matrix.shape[1]} features, but the model was fitted with {self.n_features}"
-            )
-        return matrix
+        return as_matrix_of(X, self.n_features, self.feature_names)
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,18 +150,17 @@ class Result(_Common):
     def predict(self, X: Any, offset: Any = None) -> npt.NDArray[np.float64]:
         """Return X @ coef + intercept (+ offset), of shape (n,) or (n, n_responses).
 
+        Columns of a data frame are taken by name where the model was fitted to a data frame.
+
         Raises
         ------
         TypeError, ValueError
-            If X or offset has a wrong type or shape.
+            If X or offset has a wrong type, shape or name, or is not finite.
         """
         matrix = self._design(X)
         prediction = np.asarray(matrix @ np.asarray(self.coef).T + self.intercept)
         if offset is not None:
-            shift = as_float("offset", offset, ndim=(1, 2))
-            if shift.shape not in (prediction.shape[:1], prediction.shape):
-                raise ValueError(f"offset must have the shape of y, got {shift.shape}")
-            prediction += shift[:, None] if shift.ndim < prediction.ndim else shift
+            prediction += as_shift(offset, prediction.shape)
         return prediction
 
     def __repr__(self) -> str:
@@ -253,13 +247,15 @@ class PathResult(_Common):
         """Whether every point has a usable (positive) status."""
         return bool(np.all(np.asarray(self.status) > 0))
 
-    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict(self, X: Any, offset: Any = None) -> npt.NDArray[np.float64]:
         """Return the predictions of every alpha, of shape (n, n_alphas[, n_responses]).
+
+        X and offset are those of `Result.predict`.
 
         Raises
         ------
         TypeError, ValueError
-            If X has a wrong type or shape.
+            If X or offset has a wrong type, shape or name, or is not finite.
         """
         matrix = self._design(X)
         if isinstance(self.coef, tuple):
@@ -269,7 +265,11 @@ class PathResult(_Common):
             product = np.asarray(matrix @ flat.T).reshape(-1, *self.coef.shape[:-1])
         else:
             product = _dense(matrix @ self.coef.T)
-        return np.asarray(product + self.intercept)
+        prediction = np.asarray(product + self.intercept)
+        if offset is not None:
+            shape = prediction.shape[:1] + prediction.shape[2:]
+            prediction += as_shift(offset, shape)[:, None]
+        return prediction
 
     def __repr__(self) -> str:
         """Return the path as a short table."""

@@ -268,3 +268,29 @@ def test_gradient_steps_on_unlike_scales():
     result = fastreg.solve(X, y, 0.0, method="gradient")
     oracle.check(result, X, y, alpha=0.0)
     assert result.method == "gradient, then krylov"
+
+
+@pytest.mark.parametrize("function", [fastreg.solve_path, fastreg.alpha_grid])
+def test_grids_that_no_memory_holds(function):
+    X, y = regression(20, 3)
+    with pytest.raises(ValueError, match="n_alphas must be >= 1 and <= 1000000"):
+        function(X, y, n_alphas=10**12)
+    with pytest.raises(ValueError, match=r"eps must be in \(0, 1\)"):
+        function(X, y, eps=2)
+
+
+@pytest.mark.parametrize("lower", [None, -0.5])
+def test_alpha_max_where_the_working_set_fails(lower, monkeypatch):
+    """Another method takes over; where none does, the answer is an upper bound."""
+    from fastreg.engine import Engine, Proof
+
+    X, y = regression(200, 60)
+    factor = np.r_[np.zeros(50), np.ones(10)]
+    model = {"penalty_factor": factor, "lower": lower}
+    expected = fastreg.alpha_max(X, y, **model)
+    failed = Proof(fastreg.Status.STALLED, 1.0)
+    monkeypatch.setattr(Engine, "_run_working_set", lambda *_: failed)
+    assert fastreg.alpha_max(X, y, **model) == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(Engine, "_iterate", lambda *_, **__: failed)
+    monkeypatch.setattr(Engine, "_solve_gradient", lambda *_: failed)
+    assert fastreg.alpha_max(X, y, **model) >= expected

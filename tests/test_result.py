@@ -225,3 +225,55 @@ def test_settings_are_frozen_keywords_with_defaults():
     with pytest.raises(TypeError):
         fastreg.Settings(1e-3)
     assert dataclasses.replace(settings, tol=1e-3).tol == 1e-3
+
+
+@pytest.fixture
+def frame(data):
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame(data[0], columns=list("abcdef"))
+
+
+def test_columns_of_a_frame_are_taken_by_name(data, frame):
+    for fitted in (
+        fastreg.solve(frame, data[1], alpha=0.1),
+        fastreg.solve_path(frame, data[1], n_alphas=3),
+    ):
+        expected = fitted.predict(data[0])
+        np.testing.assert_allclose(fitted.predict(frame), expected, rtol=1e-13)
+        np.testing.assert_allclose(fitted.predict(frame[list("fcabde")]), expected, rtol=1e-13)
+        with pytest.raises(ValueError, match="lacks the columns 'd'"):
+            fitted.predict(frame.rename(columns={"d": "x"}))
+        with pytest.raises(ValueError, match="has other columns 'g'"):
+            fitted.predict(frame.assign(g=1.0))
+        with pytest.raises(ValueError, match="lacks the columns 'f'"):
+            fitted.predict(frame.iloc[:, :5])
+        with pytest.raises(ValueError, match="of one name"):
+            fitted.predict(frame[list("bacdeff")])
+
+
+@pytest.mark.parametrize("storage", [np.asarray, scipy.sparse.csc_array, scipy.sparse.csr_array])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_predictions_from_what_is_not_finite_are_refused(data, result, storage, value):
+    X = data[0].copy()
+    X[3, 2] = value
+    path = fastreg.solve_path(*data, n_alphas=3, sparse_coef=True)
+    for fitted in (result, path):
+        with pytest.raises(ValueError, match=r"X contains .* in column 2 \(first in row 3\)"):
+            fitted.predict(storage(X))
+        with pytest.raises(ValueError, match="offset contains"):
+            fitted.predict(data[0], offset=X[:, 2])
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("sparse_coef", [False, True])
+def test_offsets_of_a_path(data, many, sparse_coef):
+    X, y = data
+    y = np.column_stack([y, -y, y**2]) if many else y
+    path = fastreg.solve_path(X, y, n_alphas=4, sparse_coef=sparse_coef)
+    rows = np.arange(20.0)
+    shaped = np.arange(20.0 * 3).reshape(20, 3) if many else rows
+    for offset in (rows, shaped):
+        expected = np.stack([path[i].predict(X, offset) for i in range(4)], axis=1)
+        np.testing.assert_allclose(path.predict(X, offset), expected, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="offset must have the shape of y"):
+        path.predict(X, np.zeros((20, 4)))
