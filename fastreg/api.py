@@ -126,21 +126,51 @@ def solve(
         engine.run(k, None if start is None else start[k])[0] for k in range(problem.n_responses)
     ]
 
+    return _result(engine, points, strength, problem.many, monotonic() - started)
+
+
+def solve_each(
+    X: Any, y: Any, alphas: Array, *, l1_ratio: float, options: dict[str, Any], **model: Any
+) -> list[tuple[Result, npt.NDArray[np.intp]]]:
+    """Minimise the objective of `solve` with an alpha of its own for each column of y.
+
+    They share all work on X. Returns a result for each distinct alpha, in increasing order, with
+    the responses that it is for; `n_passes` and `seconds` are those of the whole call.
+    """
+    started = monotonic()
+    problem = prepare(X, y, **_known(model))
+    grid, place = np.unique(-alphas, return_inverse=True)  # decreasing
+    engine = Engine(problem, resolve_settings(None, options), l1_ratio, -grid, started)
+    points = [engine.run(k, None, only=int(i))[0] for k, i in enumerate(place)]
+    seconds = monotonic() - started
+    results = []
+    for i in reversed(range(len(grid))):
+        own = np.flatnonzero(place == i)
+        alpha = float(engine.alphas[i])
+        results.append((_result(engine, [points[k] for k in own], alpha, True, seconds), own))
+    return results
+
+
+def _result(
+    engine: Engine, points: list[Point], alpha: float, many: bool, seconds: float
+) -> Result:
+    """Return the result of some responses at one strength."""
+
     def gather(name: str) -> Any:
         values = [getattr(point, name) for point in points]
-        return np.array(values) if problem.many else values[0]
+        return np.array(values) if many else values[0]
 
     return Result(
         **{name: gather(name) for name in _POINT_FIELDS},
         coef=gather("coef"),
-        alpha=strength,
-        l1_ratio=ratio,
+        alpha=alpha,
+        l1_ratio=engine.l1_ratio,
         status=Status(_worst([point.status for point in points])),
         n_passes=engine.n_passes,
-        seconds=monotonic() - started,
+        seconds=seconds,
         method=engine.method,
-        n_features=problem.design.n_features,
-        feature_names=problem.feature_names,
+        n_features=engine.problem.design.n_features,
+        feature_names=engine.problem.feature_names,
     )
 
 

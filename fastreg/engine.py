@@ -13,7 +13,7 @@ from fastreg import lapack, ridge
 from fastreg._core.first_order import conjugate_gradient, proximal_gradient
 from fastreg._core.objective import Outcome
 from fastreg._core.working_set import WorkingSet
-from fastreg.inputs import Array
+from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 from fastreg.result import Status
 from fastreg.settings import Settings
@@ -72,6 +72,7 @@ class Engine:
         self.settings = settings
         self.l1_ratio = l1_ratio
         self.alphas = alphas
+        self._grid = alphas  # of the current response
         self.deadline = started + settings.time_limit
         self.state = problem.least_squares()
         self.extra_passes = 1  # the moments
@@ -86,9 +87,12 @@ class Engine:
         """Reads of the whole of X so far."""
         return int(self.state.n_passes) + self.extra_passes
 
-    def run(self, response: int, start: Array | None, sparse: bool = False) -> list[Point]:
-        """Return the points of one response."""
+    def run(
+        self, response: int, start: Array | None, sparse: bool = False, only: int | None = None
+    ) -> list[Point]:
+        """Return the points of one response, over the whole grid or at one strength of it."""
         problem, state = self.problem, self.state
+        self._grid = self.alphas if only is None else self.alphas[only : only + 1]
         self._grid_coef = None
         problem.begin(state, response)
         null_w, _, null_square = state.state()
@@ -100,7 +104,7 @@ class Engine:
                 state.start(problem.y[response], problem.inside(start, response))
                 if not state.state()[2] <= _FAR:
                     problem.begin(state, response)
-            for i, alpha in enumerate(self.alphas):
+            for i, alpha in enumerate(self._grid):
                 l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
                 null = 0.5 * null_square + problem.penalty_at(state, l1, l2, null_w)
                 tolerance = self.settings.tol * null
@@ -184,11 +188,11 @@ class Engine:
             with lapack.until(self.deadline):
                 return self._solve(response, index, tolerance)
         except TimeoutError:
-            alpha = float(self.alphas[index])
+            alpha = float(self._grid[index])
             return self._give_up(alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio), tolerance)
 
     def _solve(self, response: int, index: int, tolerance: float) -> Proof:
-        alpha = float(self.alphas[index])
+        alpha = float(self._grid[index])
         l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
         method = self.settings.method
         if self._is_smooth(alpha) and (method in _QUADRATIC or method == "auto"):
@@ -196,7 +200,7 @@ class Engine:
             return self._solve_smooth(response, index, l2, tolerance)
         if method == "gradient":
             return self._solve_gradient(l1, l2, tolerance)
-        trust = index + 1 < len(self.alphas)
+        trust = index + 1 < len(self._grid)
         proof = self._run_working_set(self._shared(), l1, l2, tolerance, trust, index > 0)
         if proof.status == Outcome.GRAM_LIMIT:
             self.method = "working_set, then gradient"
@@ -251,7 +255,7 @@ class Engine:
         return proof
 
     def _solve_smooth(self, response: int, index: int, l2: float, tolerance: float) -> Proof:
-        problem, alpha, method = self.problem, float(self.alphas[index]), self.settings.method
+        problem, alpha, method = self.problem, float(self._grid[index]), self.settings.method
         if method == "auto":
             method = self._choose(alpha)
         if method != "krylov":
@@ -298,16 +302,21 @@ class Engine:
         """Use one decomposition for the whole grid; None where it does not apply or suffice."""
         problem = self.problem
         penalised = problem.factors(response)[1][problem.movable] > 0
-        grid = (1.0 - self.l1_ratio) * self.alphas
-        if len(grid) < _LONG_GRID or grid[index] == 0 or not penalised.all():
+        smooth = 1.0 - self.l1_ratio
+        svd = self.settings.method == "svd"
+        if len(self.alphas) < _LONG_GRID or self._grid[index] == 0 or not penalised.all():
+            return None
+        if svd and is_sparse(problem.X):
             return None
         if self._spectrum is None:
             # All columns are penalised, so there is one.
-            self._spectrum = decompose(problem, float(grid[grid > 0][-1]))
+            smallest = float(self.alphas[self.alphas > 0][-1])
+            self._spectrum = decompose(problem, smooth * smallest, svd=svd)
             self.extra_passes += 1
         assert self._spectrum is not None
         if self._grid_coef is None:
-            self._grid_coef = coefficients(problem, self._spectrum, grid, problem.y[response])
+            grid, y = smooth * self._grid, problem.y[response]
+            self._grid_coef = coefficients(problem, self._spectrum, grid, y)
         self.state.place(self._grid_coef[:, index])
         gap, kappa = self.state.certify_plain()
         self.method = self._spectrum.method

@@ -770,3 +770,39 @@ def test_examples(module):
     outcome = doctest.testmod(importlib.import_module(f"fastreg.estimators.{module}"))
     assert outcome.attempted > 0
     assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("solver", ["auto", "svd", "cholesky", "lsqr", "saga"])
+@pytest.mark.parametrize("n_targets", [3, 12])
+def test_one_strength_for_each_target(solver, n_targets, positive, monkeypatch):
+    """X is prepared and decomposed once for all of them."""
+    from fastreg import api
+
+    if positive and solver != "auto":
+        return
+    X, y = regression(60, 7, seed=4)
+    rng = np.random.default_rng(5)
+    Y = y[:, None] + 3 * rng.standard_normal((60, n_targets))
+    alphas = np.round(np.logspace(2, -2, n_targets), 6)
+    alphas[1], alphas[2] = alphas[0], 0.0
+    weight = rng.uniform(0.5, 2, 60)
+    prepared = []
+
+    def prepare(*args, **model):
+        prepared.append(args)
+        return problem_of(*args, **model)
+
+    problem_of = api.prepare
+    monkeypatch.setattr(api, "prepare", prepare)
+    parameters = {"solver": solver, "positive": positive, "tol": 1e-8}
+    model = ours.Ridge(alpha=alphas, **parameters).fit(X, Y, weight)
+    assert len(prepared) == 1
+    assert [r.alpha * weight.sum() for r in model.result_] == pytest.approx(np.unique(alphas))
+    assert [len(r.coef) for r in model.result_][-1] == 2
+    if solver != "auto":
+        assert model.solver_ == ours.Ridge(alpha=1.0, **parameters).fit(X, Y, weight).solver_
+    for k in range(n_targets):
+        alone = ours.Ridge(alpha=alphas[k], **parameters).fit(X, Y[:, k], weight)
+        np.testing.assert_allclose(model.coef_[k], alone.coef_, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(model.intercept_[k], alone.intercept_, rtol=1e-6, atol=1e-7)

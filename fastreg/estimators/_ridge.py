@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from fastreg.api import solve
+from fastreg.api import solve, solve_each
 from fastreg.estimators._base import (
     LinearRegressor,
     check_weight,
@@ -196,22 +196,18 @@ class Ridge(LinearRegressor):
         sample_weight = check_weight(sample_weight, X)
         total = float(X.shape[0] if sample_weight is None else sample_weight.sum())
         target = single_response(y)
-        results = [
-            (
-                solve(
-                    X,
-                    target if responses is None else target[:, responses],
-                    alpha / total if total > 0.0 else alpha,
-                    l1_ratio=0.0,
-                    fit_intercept=bool(self.fit_intercept),
-                    sample_weight=sample_weight,
-                    positive=bool(self.positive),
-                    **self._options(),
-                ),
-                responses,
-            )
-            for alpha, responses in self._penalties(target)
-        ]
+        alphas = self._penalties(target) / (total if total > 0.0 else 1.0)
+        model = {
+            "l1_ratio": 0.0,
+            "fit_intercept": bool(self.fit_intercept),
+            "sample_weight": sample_weight,
+            "positive": bool(self.positive),
+        }
+        results: list[tuple[Any, Any]]
+        if len(alphas) == 1:
+            results = [(solve(X, target, float(alphas[0]), **model, **self._options()), None)]
+        else:
+            results = solve_each(X, target, alphas, options=self._options(), **model)
         self._store(results, X, y)
         self._store_solver(results, target)
         return self
@@ -243,8 +239,8 @@ class Ridge(LinearRegressor):
                 options["max_iter"] = int(self.max_iter)
         return options
 
-    def _penalties(self, target: Any) -> list[tuple[float, Any]]:
-        """Distinct strengths, each with the indices of its responses (None: all of them)."""
+    def _penalties(self, target: Any) -> Any:
+        """Return the strength of each response, or one if it is the same for all."""
         alphas = as_float("alpha", self.alpha, ndim=(0, 1, 2)).ravel()
         n_targets = 1 if target.ndim == 1 else target.shape[1]
         if alphas.size not in (1, n_targets):
@@ -254,10 +250,7 @@ class Ridge(LinearRegressor):
             )
         if not (np.isfinite(alphas) & (alphas >= 0.0)).all():
             raise ValueError(f"alpha must be >= 0 and finite for each target, got {self.alpha!r}.")
-        distinct = np.unique(alphas)
-        if distinct.size == 1:
-            return [(float(distinct[0]), None)]
-        return [(float(alpha), np.flatnonzero(alphas == alpha)) for alpha in distinct]
+        return alphas[:1] if (alphas == alphas[0]).all() else alphas
 
     def _store_solver(self, results: list[tuple[Any, Any]], target: Any) -> None:
         """Write solver_ and n_iter_, and warn if a result has not converged."""
