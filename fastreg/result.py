@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastreg._core.objective import Outcome
 from fastreg.inputs import as_matrix_of, as_shift
 
 
 class Status(IntEnum):
     """How a solver ended: positive values are usable answers."""
 
-    CONVERGED = 1
-    RANK_DEFICIENT = 2
-    MAX_ITER = -1
-    TIME_LIMIT = -2
-    STALLED = -3
-    NUMERICAL_ERROR = -4
+    CONVERGED = Outcome.CONVERGED
+    RANK_DEFICIENT = Outcome.RANK_DEFICIENT
+    MAX_ITER = Outcome.MAX_ITER
+    TIME_LIMIT = Outcome.TIME_LIMIT
+    STALLED = Outcome.STALLED
+    NUMERICAL_ERROR = Outcome.NUMERICAL_ERROR
 
     @property
     def message(self) -> str:
@@ -39,7 +40,8 @@ _MESSAGES = {
     Status.MAX_ITER: "Stopped at the iteration limit; raise max_iter, or tol.",
     Status.TIME_LIMIT: "Stopped at the time limit; raise time_limit, or tol.",
     Status.STALLED: (
-        "Stopped because rounding allows no smaller duality gap; tol is too small for these data."
+        "Stopped because the duality gap got no smaller: tol is below the rounding of these data, "
+        "or columns are too nearly dependent for the method."
     ),
     Status.NUMERICAL_ERROR: "Stopped because numbers overflowed; rescale X or y.",
 }
