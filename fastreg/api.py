@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg.engine import Engine, Point
+from fastreg._core.record import Record
+from fastreg.engine import Engine
 from fastreg.inputs import Array, as_alphas, as_float, as_strength
 from fastreg.problem import Problem, prepare
 from fastreg.result import PathResult, Result, Status
@@ -122,11 +123,10 @@ def solve(
     )
     start = _warm_start(warm_start, problem)
     engine = Engine(problem, chosen, ratio, np.array([strength]), started)
-    points = [
-        engine.run(k, None if start is None else start[k])[0] for k in range(problem.n_responses)
-    ]
-
-    return _result(engine, points, strength, problem.many, monotonic() - started)
+    record = engine.new_record(1)
+    for k in range(problem.n_responses):
+        engine.run(record, k, None if start is None else start[k])
+    return _result(engine, record, strength, monotonic() - started)
 
 
 def solve_each(
@@ -141,31 +141,41 @@ def solve_each(
     problem = prepare(X, y, **_known(model))
     grid, place = np.unique(-alphas, return_inverse=True)  # decreasing
     engine = Engine(problem, resolve_settings(None, options), l1_ratio, -grid, started)
-    points = [engine.run(k, None, only=int(i))[0] for k, i in enumerate(place)]
+    record = engine.new_record(1)
+    for k, i in enumerate(place):
+        engine.run(record, k, None, only=int(i))
     seconds = monotonic() - started
     results = []
     for i in reversed(range(len(grid))):
         own = np.flatnonzero(place == i)
-        alpha = float(engine.alphas[i])
-        results.append((_result(engine, [points[k] for k in own], alpha, True, seconds), own))
+        results.append((_result(engine, record, float(engine.alphas[i]), seconds, own), own))
     return results
 
 
 def _result(
-    engine: Engine, points: list[Point], alpha: float, many: bool, seconds: float
+    engine: Engine,
+    record: Record,
+    alpha: float,
+    seconds: float,
+    responses: npt.NDArray[np.intp] | None = None,
 ) -> Result:
-    """Return the result of some responses at one strength."""
+    """Return the result of all or some responses at one strength."""
 
     def gather(name: str) -> Any:
-        values = [getattr(point, name) for point in points]
-        return np.array(values) if many else values[0]
+        values = getattr(record, name)[0]
+        if responses is not None:
+            return values[responses]
+        if engine.problem.many:
+            return values
+        return values[0] if values.ndim > 1 else values[0].item()
 
+    status = record.status[0] if responses is None else record.status[0][responses]
     return Result(
         **{name: gather(name) for name in _POINT_FIELDS},
         coef=gather("coef"),
         alpha=alpha,
         l1_ratio=engine.l1_ratio,
-        status=Status(_worst([point.status for point in points])),
+        status=Status(_worst(status)),
         n_passes=engine.n_passes,
         seconds=seconds,
         method=engine.method,
@@ -249,19 +259,19 @@ standardize, warm_start, settings, **options
         largest = _largest(problem, ratio or _RIDGE_GRID_RATIO, chosen, started)
         grid = _grid(largest, n_alphas, eps)
     engine = Engine(problem, chosen, ratio, grid, started)
-    paths = []
+    record = engine.new_record(len(grid), sparse=bool(sparse_coef))
     for k in range(problem.n_responses):
-        points = engine.run(k, None if start is None else start[k], sparse=bool(sparse_coef))
-        paths.append(points)
+        engine.run(record, k, None if start is None else start[k])
 
     def gather(name: str) -> npt.NDArray[Any]:
-        columns = [[getattr(point, name) for point in points] for points in paths]
-        stacked = np.stack([np.array(column) for column in columns], axis=1)
-        return stacked if problem.many else stacked[:, 0]
+        values = getattr(record, name)
+        return np.asarray(values if problem.many else values[:, 0])
 
     coef: Any
     if sparse_coef:
-        matrices = tuple(_stack_sparse(points, problem.design.n_features) for points in paths)
+        matrices = tuple(
+            _stack_sparse(record, k, problem.design.n_features) for k in range(problem.n_responses)
+        )
         coef = matrices if problem.many else matrices[0]
     else:
         coef = gather("coef")
@@ -270,9 +280,7 @@ standardize, warm_start, settings, **options
         coef=coef,
         alphas=grid,
         l1_ratio=ratio,
-        status=np.array(
-            [_worst([p.status for p in column]) for column in zip(*paths, strict=True)]
-        ),
+        status=np.array([_worst(statuses) for statuses in record.status]),
         n_passes=engine.n_passes,
         seconds=monotonic() - started,
         method=engine.method,
@@ -429,14 +437,15 @@ def _warm_start(given: Any, problem: Problem) -> Array | None:
     return array.reshape(shape)
 
 
-def _worst(statuses: list[Status]) -> int:
-    return min(statuses) if min(statuses) < 0 else max(statuses)
+def _worst(statuses: npt.NDArray[np.int64]) -> int:
+    return int(statuses.min() if statuses.min() < 0 else statuses.max())
 
 
-def _stack_sparse(points: list[Point], n_features: int) -> Any:
+def _stack_sparse(record: Record, response: int, n_features: int) -> Any:
     from scipy import sparse
 
-    indices = np.concatenate([point.coef[0] for point in points])
-    values = np.concatenate([point.coef[1] for point in points])
-    starts = np.cumsum([0] + [len(point.coef[0]) for point in points])
+    points = [record.sparse[i, response] for i in range(len(record.status))]
+    indices = np.concatenate([point[0] for point in points])
+    values = np.concatenate([point[1] for point in points])
+    starts = np.cumsum([0] + [len(point[0]) for point in points])
     return sparse.csr_array((values, indices, starts), shape=(len(points), n_features))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastreg import lapack, ridge
 from fastreg._core.first_order import conjugate_gradient, proximal_gradient
 from fastreg._core.objective import Outcome
+from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
@@ -29,25 +28,6 @@ _ROUGH = 1e-10  # gap, relative to the square of the response, that alpha_max no
 _FAR = 1e6  # residual square of a useless start; that of a response is about one
 
 _QUADRATIC = ("cholesky", "svd", "krylov")  # methods for a smooth objective without bounds
-
-
-@dataclass(frozen=True)
-class Point:
-    """One response at one strength, in the user's units."""
-
-    coef: Any  # ndarray, or (indices, values) if sparse
-    intercept: float
-    status: Status
-    objective: float
-    null_objective: float
-    duality_gap: float
-    tolerance: float
-    kkt_violation: float
-    certified_zero: npt.NDArray[np.bool_]
-    prediction_error_bound: float
-    n_iter: int
-    n_sweeps: int
-    n_active: int
 
 
 @dataclass
@@ -87,34 +67,93 @@ class Engine:
         """Reads of the whole of X so far."""
         return int(self.state.n_passes) + self.extra_passes
 
+    def new_record(self, n_points: int, *, sparse: bool = False) -> Record:
+        """Return where the points of all responses are written."""
+        problem = self.problem
+        return Record(
+            n_points,
+            problem.n_responses,
+            problem.design.scale,
+            problem.mean,
+            problem.weight_sum,
+            problem.fit_intercept,
+            sparse,
+        )
+
     def run(
-        self, response: int, start: Array | None, sparse: bool = False, only: int | None = None
-    ) -> list[Point]:
-        """Return the points of one response, over the whole grid or at one strength of it."""
+        self, record: Record, response: int, start: Array | None, only: int | None = None
+    ) -> None:
+        """Write the points of one response, over the whole grid or at one strength of it."""
         problem, state = self.problem, self.state
         self._grid = self.alphas if only is None else self.alphas[only : only + 1]
         self._grid_coef = None
         problem.begin(state, response)
-        null_w, _, null_square = state.state()
+        null = self._null_objectives()
         y_square = float(problem.weight @ problem.y[response] ** 2)
-        points = []
+        record.begin(problem.y_scale[response], problem.y_mean[response], y_square**0.5)
         # What overflows is seen in the proof.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if start is not None:
                 state.start(problem.y[response], problem.inside(start, response))
                 if not state.state()[2] <= _FAR:
                     problem.begin(state, response)
-            for i, alpha in enumerate(self._grid):
-                l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
-                null = 0.5 * null_square + problem.penalty_at(state, l1, l2, null_w)
-                tolerance = self.settings.tol * null
+            for i in range(self._run_compiled(record, response, null), len(self._grid)):
+                tolerance = self.settings.tol * float(null[i])
                 # The first fit of all decides for itself when to stop.
                 if (i > 0 or response > 0) and monotonic() > self.deadline:
-                    proof = self._give_up(l1, l2, tolerance)
+                    proof = self._give_up(*self._strengths(i), tolerance)
                 else:
                     proof = self._solve_in_time(response, i, tolerance)
-                points.append(self._point(response, proof, null, y_square, sparse))
-        return points
+                if monotonic() > self.deadline and proof.gap > tolerance:
+                    proof.status = Outcome.TIME_LIMIT
+                record.put_state(
+                    state,
+                    i,
+                    response,
+                    proof.status,
+                    proof.gap,
+                    proof.kappa,
+                    proof.radius,
+                    float(null[i]),
+                    self.settings.tol,
+                    proof.n_iter,
+                    proof.n_sweeps,
+                )
+
+    def _strengths(self, index: int) -> tuple[float, float]:
+        """Return what multiplies both parts of the penalty at a point of the grid."""
+        alpha = float(self._grid[index])
+        return alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
+
+    def _null_objectives(self) -> Array:
+        """Return the objectives of the point at hand over the grid."""
+        w, _, square = self.state.state()
+        penalty = [
+            self.problem.penalty_at(self.state, *self._strengths(i), w) if w.any() else 0.0
+            for i in range(len(self._grid))
+        ]
+        return 0.5 * square + np.array(penalty)
+
+    def _run_compiled(self, record: Record, response: int, null: Array) -> int:
+        """Let the working set go along the grid; return how many points it has written."""
+        grid, method = self._grid, self.settings.method
+        if method not in ("auto", "working_set", "gram"):
+            return 0
+        if method == "auto":
+            grid = grid[[not self._is_smooth(float(alpha)) for alpha in grid]]
+        if len(grid) == 0:
+            return 0
+        return self._shared().run(
+            record,
+            response,
+            grid * self.l1_ratio,
+            grid * (1.0 - self.l1_ratio),
+            null,
+            self.settings.tol,
+            max_iter=self.settings.max_iter,
+            max_sweeps=self.settings.max_sweeps,
+            deadline=self.deadline,
+        )
 
     def alpha_max(self, response: int) -> float:
         """Return the smallest strength at which every penalised coefficient is zero."""
@@ -188,20 +227,18 @@ class Engine:
             with lapack.until(self.deadline):
                 return self._solve(response, index, tolerance)
         except TimeoutError:
-            alpha = float(self._grid[index])
-            return self._give_up(alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio), tolerance)
+            return self._give_up(*self._strengths(index), tolerance)
 
     def _solve(self, response: int, index: int, tolerance: float) -> Proof:
-        alpha = float(self._grid[index])
-        l1, l2 = alpha * self.l1_ratio, alpha * (1.0 - self.l1_ratio)
+        l1, l2 = self._strengths(index)
         method = self.settings.method
-        if self._is_smooth(alpha) and (method in _QUADRATIC or method == "auto"):
+        smooth = self._is_smooth(float(self._grid[index]))
+        if smooth and (method in _QUADRATIC or method == "auto"):
             self.state.strengthen(l1, l2)
             return self._solve_smooth(response, index, l2, tolerance)
         if method == "gradient":
             return self._solve_gradient(l1, l2, tolerance)
-        trust = index + 1 < len(self._grid)
-        proof = self._run_working_set(self._shared(), l1, l2, tolerance, trust, index > 0)
+        proof = self._run_working_set(self._shared(), l1, l2, tolerance, True, index > 0)
         if proof.status == Outcome.GRAM_LIMIT:
             self.method = "working_set, then gradient"
             return self._solve_gradient(l1, l2, tolerance)
@@ -323,32 +360,3 @@ class Engine:
         if gap > tolerance:
             return None
         return Proof(Status.CONVERGED, gap, kappa, n_iter=1)
-
-    def _point(
-        self, response: int, proof: Proof, null: float, y_square: float, sparse: bool
-    ) -> Point:
-        problem, state = self.problem, self.state
-        w, _, square = state.state()
-        unit = problem.y_scale[response] ** 2
-        coef, intercept = problem.outside(w, state.residual_mean, response)
-        active = np.flatnonzero(coef)
-        largest = state.violation()
-        gap = max(proof.gap, 0.0)
-        status = proof.status
-        if monotonic() > self.deadline and gap > self.settings.tol * null:
-            status = Status.TIME_LIMIT
-        return Point(
-            coef=(active, coef[active]) if sparse else coef,
-            intercept=intercept,
-            status=Status(status),
-            objective=(0.5 * square + state.penalty_value()) * unit,
-            null_objective=null * unit,
-            duality_gap=gap * unit,
-            tolerance=self.settings.tol * null * unit,
-            kkt_violation=largest / np.sqrt(y_square) if y_square > 0 else largest,
-            certified_zero=state.certified_zero(gap, proof.kappa, proof.radius),
-            prediction_error_bound=2.0 * problem.weight_sum * gap * unit,
-            n_iter=proof.n_iter,
-            n_sweeps=proof.n_sweeps,
-            n_active=len(active),
-        )

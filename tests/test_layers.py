@@ -14,10 +14,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 FLOORS = [
     {"_core.kernels"},
     {"_core.design", "_core.factor", "_core.penalty"},
-    {"_core.certificate"},
+    {"_core.certificate", "_core.span"},
     {"_core.quadratic"},
     {"_core.objective"},
-    {"_core.dependence"},
+    {"_core.dependence", "_core.record"},
     {"_core.first_order", "_core.working_set"},
     {"inputs", "settings"},
     {"result"},

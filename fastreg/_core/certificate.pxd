@@ -12,10 +12,11 @@ cdef struct Certificate:
 
 # `radius` widens c_j to the interval c_j +- norm_j radius, for a residual known only up to that
 # distance. Coordinates flagged in `exact` (may be NULL) are stationary: c_j = l1 sign + l2 w_j.
+# No kappa above `cap` is tried: what else may limit it, for features that are not among the p.
 # A violation below norm_j noise is the rounding of c_j: no scaling of the residual could repair it,
 # so it is paid for as what a step along a direction of curvature NEGLIGIBLE norm_j^2 could gain.
 
 cdef double NEGLIGIBLE  # share of a diagonal that is lost in its rounding
 cdef Certificate certify(
     Penalty h, Py_ssize_t p, const double* w, const double* c, const double* norm, double radius,
-    double noise, const char* exact, double residual_square) noexcept nogil
+    double noise, const char* exact, double residual_square, double cap=*) noexcept nogil

@@ -74,9 +74,9 @@ cdef double gap_at(Point* at, double kappa) noexcept nogil:
 
 cdef Certificate certify(
     Penalty h, Py_ssize_t p, const double* w, const double* c, const double* norm, double radius,
-    double noise, const char* exact, double residual_square) noexcept nogil:
+    double noise, const char* exact, double residual_square, double cap=1.0) noexcept nogil:
     cdef Point at = Point(h, p, w, c, norm, radius, noise, exact, residual_square)
-    cdef double finite = 1.0, below = 1.0, slack, size
+    cdef double finite = cap, below = cap, slack, size
     cdef Py_ssize_t j
     cdef Certificate best, other
     for j in range(p):

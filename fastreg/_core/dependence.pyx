@@ -27,7 +27,13 @@ cdef class Dependence:
         self._directions = None
 
     cdef bint refresh(self) except -1:
-        cdef list doubtful = self._quadratic.doubtful()
+        cdef list doubtful
+        if self._quadratic.n_doubtful == 0:
+            self._key = None
+            self.n_null = 0
+            self._directions = None
+            return False
+        doubtful = self._quadratic.doubtful()
         key = (self._quadratic.factor.n_changes, tuple(doubtful))
         if key != self._key:
             self._key = key

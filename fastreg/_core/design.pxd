@@ -10,6 +10,7 @@ cdef int check_interrupt(double deadline=*) except -1 nogil
 cdef class Design:
     cdef readonly Py_ssize_t n_samples
     cdef readonly Py_ssize_t n_features
+    cdef readonly double n_stored  # entries of X in memory
     cdef double[::1] _shift
     cdef double[::1] _scale
     # out[j] = sum_i v[i] z_ij for all features: one pass over X
@@ -17,6 +18,9 @@ cdef class Design:
     # out[i] += sum_k coef[k] z_{i, columns[k]}
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil
+    # out[k] = sum_i v[i] z_{i, columns[k]}: true products of a few columns
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil
     # rows and columns first_new.. of the symmetric matrix out[a, b] = sum_i weight[i] z_ia z_ib
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,

@@ -65,6 +65,10 @@ cdef class Design:
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
         return 0
 
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        return 0
+
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1:
@@ -108,6 +112,7 @@ cdef class DenseDesign(Design):
 
     def __init__(self, X):
         super().__init__(X.shape[0], X.shape[1])
+        self.n_stored = float(X.size)
         self._is_narrow = X.dtype == np.float32
         if self._is_narrow:
             self._narrow = X
@@ -174,6 +179,21 @@ cdef class DenseDesign(Design):
             add_dense_columns(
                 &self._wide[0, 0], self._row_stride, self._column_stride, self.n_samples,
                 columns, m, &self._shift[0], &self._scale[0], coef, out)
+        return 0
+
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        cdef Py_ssize_t k, j
+        for k in range(m):
+            j = columns[k]
+            if self._is_narrow:
+                out[k] = self._scale[j] * kernels.dense_column_dot(
+                    &self._narrow[0, 0] + j * self._column_stride, self._row_stride,
+                    self.n_samples, self._shift[j], v)
+            else:
+                out[k] = self._scale[j] * kernels.dense_column_dot(
+                    &self._wide[0, 0] + j * self._column_stride, self._row_stride,
+                    self.n_samples, self._shift[j], v)
         return 0
 
     cdef int gram(
@@ -295,6 +315,7 @@ cdef class CSCDesign(Design):
 
     def __init__(self, X):
         super().__init__(X.shape[0], X.shape[1])
+        self.n_stored = float(X.nnz)
         self._start = np.array(X.indptr, dtype=np.intp)
         self._rows = np.ascontiguousarray(X.indices, dtype=np.int32)
         self._is_narrow = X.dtype == np.float32
@@ -383,6 +404,14 @@ cdef class CSCDesign(Design):
         if constant != 0.0:
             for k in range(self.n_samples):
                 out[k] -= constant
+        return 0
+
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        cdef double v_sum = kernels.total(v, self.n_samples)
+        cdef Py_ssize_t k
+        for k in range(m):
+            out[k] = self._scale[columns[k]] * self._dot(columns[k], v, v_sum)
         return 0
 
     cdef int gram(

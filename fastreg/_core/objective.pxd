@@ -34,10 +34,12 @@ cdef class LeastSquares:
     cdef double[::1] y
     cdef double[::1] w
     cdef double[::1] c              # correlations z_j'(weight * residual)
+    cdef double[::1] slack          # by how much c_j may be off, where X was not asked
     cdef double[::1] residual
     cdef double[::1] norm           # sqrt of sum_i weight_i z_ij^2
     cdef double square              # sum_i weight_i residual_i^2
     cdef bint is_true               # do c and square come from X (not from a Gram matrix)?
+    cdef bint is_settled            # are all of c true ones?
     cdef readonly double residual_mean  # what the intercept took from the residual
     cdef double[::1] _l1_factor
     cdef double[::1] _l2_factor
@@ -45,17 +47,25 @@ cdef class LeastSquares:
     cdef double[::1] l2
     cdef double[::1] lower
     cdef double[::1] upper
+    cdef readonly bint has_bounds   # of features that may move; excluded ones are fixed at zero
     cdef Penalty penalty
-    cdef double[::1] _weighted
+    cdef double[::1] weighted       # weight * residual, of the last look at X
     cdef char[::1] _exact
-    cdef int[::1] _columns
+    cdef int[::1] support           # features with w_j != 0, when the residual was computed
+    cdef Py_ssize_t n_active
     cdef double[::1] _coef
 
     cdef void set_strength(self, double l1, double l2) noexcept nogil
+    # list the support: sought among the given features (or the first m); `found` are listed already
+    cdef void find_support(
+        self, const int* features, Py_ssize_t m, Py_ssize_t found=*) noexcept nogil
     # residual of the current w, from the columns of its support
     cdef int update_residual(self) except -1 nogil
+    cdef int update_residual_of_support(self) except -1 nogil
     # c of the current residual: one pass over X
     cdef int update_correlation(self) except -1 nogil
+    # know every correlation from X
+    cdef int settle(self) except -1 nogil
     # gap of the current w; members of the (synchronised) quadratic may be corrected by a Newton
     # step first; None where there is none. `doubtful` is what a `Dependence` has measured: the
     # square of its own correction and by how much that moves the L1 penalty. radius returns the

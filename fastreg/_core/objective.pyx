@@ -9,6 +9,7 @@ from libc.math cimport INFINITY, fabs, sqrt
 from fastreg._core cimport certificate
 from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport Design
+from fastreg._core.kernels cimport dot
 from fastreg._core.penalty cimport violation
 from fastreg._core.quadratic cimport Membership, Quadratic
 
@@ -36,9 +37,11 @@ cdef class LeastSquares:
         self.w = np.zeros(p)
         self.c = np.zeros(p)
         self.residual = np.zeros(n)
-        self._weighted = np.empty(n)
+        self.slack = np.zeros(p)
+        self.weighted = np.empty(n)
         self._exact = np.zeros(p, dtype=np.int8)
-        self._columns = np.empty(p, dtype=np.int32)
+        self.support = np.empty(p, dtype=np.int32)
+        self.n_active = 0
         self._coef = np.empty(p)
         self.penalty.l1 = &self.l1[0]
         self.penalty.l2 = &self.l2[0]
@@ -51,6 +54,7 @@ cdef class LeastSquares:
         np.asarray(self._l2_factor)[:] = l2_factor
         np.asarray(self.lower)[:] = lower
         np.asarray(self.upper)[:] = upper
+        self.has_bounds = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
 
     def start(self, y, w):
         """Take a response (already centred) and a first w; compute residual and correlations."""
@@ -76,9 +80,7 @@ cdef class LeastSquares:
     def certify_plain(self):
         """Return (gap, kappa) of the current point."""
         cdef double radius
-        if not self.is_true:
-            self.update_residual()
-            self.update_correlation()
+        self.settle()
         proof = self.certify(None, Correction(0.0, 0.0), 0.0, &radius)
         return proof.gap, proof.kappa
 
@@ -88,6 +90,7 @@ cdef class LeastSquares:
 
     def state(self):
         """Return copies of w and the correlations, and the weighted square of the residual."""
+        self.settle()
         return np.array(self.w), np.array(self.c), self.square
 
     def penalty_value(self):
@@ -129,37 +132,56 @@ cdef class LeastSquares:
             self.l1[j] = l1 * self._l1_factor[j]
             self.l2[j] = l2 * self._l2_factor[j]
 
+    cdef void find_support(
+        self, const int* features, Py_ssize_t m, Py_ssize_t found=0) noexcept nogil:
+        cdef Py_ssize_t k, j
+        for k in range(m):
+            j = k if features == NULL else features[k]
+            if self.w[j] != 0.0:
+                self.support[found] = <int>j
+                found += 1
+        self.n_active = found
+
     cdef int update_residual(self) except -1 nogil:
-        cdef Py_ssize_t i, j, m = 0, n = self.design.n_samples
+        self.find_support(NULL, self.design.n_features)
+        return self.update_residual_of_support()
+
+    cdef int update_residual_of_support(self) except -1 nogil:
+        cdef Py_ssize_t i, k, n = self.design.n_samples
         cdef double* r = &self.residual[0]
         cdef double mean = 0.0, square = 0.0
-        for j in range(self.design.n_features):
-            if self.w[j] != 0.0:
-                self._columns[m] = <int>j
-                self._coef[m] = -self.w[j]
-                m += 1
+        for k in range(self.n_active):
+            self._coef[k] = -self.w[self.support[k]]
         for i in range(n):
             r[i] = self.y[i]
-        if m:
-            self.design.add_columns(&self._columns[0], m, &self._coef[0], r)
+        if self.n_active:
+            self.design.add_columns(&self.support[0], self.n_active, &self._coef[0], r)
         if self.centred:
-            for i in range(n):
-                mean += self.weight[i] * r[i]
+            mean = dot(&self.weight[0], r, n)
             for i in range(n):
                 r[i] -= mean
         for i in range(n):
-            square += self.weight[i] * r[i] * r[i]
+            self.weighted[i] = self.weight[i] * r[i]
+        square = dot(&self.weighted[0], r, n)
         self.residual_mean = mean
         self.square = square
         return 0
 
     cdef int update_correlation(self) except -1 nogil:
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, j
         for i in range(self.design.n_samples):
-            self._weighted[i] = self.weight[i] * self.residual[i]
+            self.weighted[i] = self.weight[i] * self.residual[i]
         self.n_passes += 1
-        self.is_true = True
-        return self.design.correlate(&self._weighted[0], &self.c[0])
+        self.is_true = self.is_settled = True
+        for j in range(self.design.n_features):
+            self.slack[j] = 0.0
+        return self.design.correlate(&self.weighted[0], &self.c[0])
+
+    cdef int settle(self) except -1 nogil:
+        if not self.is_settled:
+            self.update_residual()
+            self.update_correlation()
+        return 0
 
     cdef Certificate certify(
         self, Quadratic quadratic, Correction doubtful, double target, double* radius) noexcept:

@@ -8,6 +8,12 @@ from fastreg._core.design cimport Design
 from fastreg._core.factor cimport Factor
 from fastreg._core.penalty cimport Penalty
 
+cdef struct Proof:
+    double gap
+    double kappa
+    double radius   # by how much the corrected point's prediction may differ from the point's
+
+
 cdef enum Membership:
     OUTSIDE = 0
     MEMBER = 1
@@ -27,9 +33,11 @@ cdef class Quadratic:
     cdef char[::1] is_member       # a Membership: its place in the factor
     cdef double[::1] _excess       # by how much the pivot of a forced member was raised
     cdef Factor factor
+    cdef Py_ssize_t n_doubtful      # members that are forced, and dependent coordinates
     cdef double[::1] _base_u       # where c was last known exactly
     cdef double[::1] _base_c
     cdef double _base_square
+    cdef double _base_size
     cdef double[::1] _l1
     cdef double[::1] _l2
     cdef double[::1] _lower
@@ -45,7 +53,8 @@ cdef class Quadratic:
     cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil
     cdef void store(self, double* u, double* c) noexcept nogil
     cdef double residual_square(self) noexcept nogil
-    # what rounding of G and c can add to a gap that was computed from them alone
+    # what rounding of G and c can add to a gap that was computed from them alone; infinite where
+    # the point with known correlations lies far off
     cdef double rounding(self) noexcept nogil
     # rounding of a correlation, in units of its norm
     cdef double noise(self, double square) noexcept nogil
@@ -59,6 +68,14 @@ cdef class Quadratic:
     # returns whether the deadline stopped it
     cdef bint minimise(
         self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil
+    # the certificate over the working set of the point at hand; `cap` is the largest kappa that
+    # the features outside allow
+    cdef Proof prove(
+        self, double square, double noise, double target, double cap) noexcept nogil
+    # the same with its virtual Newton step: `extra` is what `decrement` has just returned, `drift`
+    # what measured directions add to the L1 penalty
+    cdef Proof prove_corrected(
+        self, double square, double extra, double drift, double cap) noexcept nogil
     # virtual Newton step: writes it to `_step`, returns its squared length in the metric of the
     # Hessian, or infinity where it would leave the face of the current support. What doubtful
     # directions add to the square is estimated, or given as measured on X
@@ -71,11 +88,11 @@ cdef class Quadratic:
     cdef double _slope(self, Py_ssize_t j) noexcept nogil
     cdef double _room(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
-    cdef Py_ssize_t _sweep(self) noexcept nogil
+    cdef Py_ssize_t _sweep(self, bint outside) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
     cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil
     cdef void _expel(self, Py_ssize_t k) noexcept nogil
     cdef double _size(self) noexcept nogil
     cdef void _move(self, Py_ssize_t j, double distance) noexcept nogil
-    cdef void _newton(self) noexcept nogil
-    cdef double _restricted_gap(self) noexcept nogil
+    cdef bint _newton(self) noexcept nogil
+    cdef double _restricted_gap(self, double target) noexcept nogil

@@ -22,6 +22,7 @@ cdef enum:
     PATIENCE = 20                # looks without progress before giving up
     WORK_A_CHECK = 1 << 27       # multiplications between two looks at signals and the clock
 
+cdef double FAR_BASE = 8.0  # size of a base that costs no digits, in units of the response
 cdef double FAR = 1e3  # steps along a null direction, in units of the prediction
 cdef double TOO_FAR = 1e8  # the same for a Newton step
 cdef double ROUNDING = 8 * 2.220446049250313e-16
@@ -96,6 +97,7 @@ cdef class Quadratic:
         cdef Py_ssize_t j
         for j in range(self.size):
             self.is_member[j] = Membership.OUTSIDE
+        self.n_doubtful = 0
         self.factor.clear()
 
     cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil:
@@ -104,6 +106,7 @@ cdef class Quadratic:
             self._base_u[j] = self.u[j] = u[self.column[j]]
             self._base_c[j] = self.c[j] = c[self.column[j]]
         self._base_square = residual_square
+        self._base_size = self._size()
 
     cdef void store(self, double* u, double* c) noexcept nogil:
         cdef Py_ssize_t j
@@ -128,6 +131,8 @@ cdef class Quadratic:
 
     cdef double rounding(self) noexcept nogil:
         cdef double size = self._size()
+        if self._base_size + sqrt(self._base_square) > FAR_BASE * (size + 1.0):
+            return INFINITY
         return ROUNDING * size * size
 
     cdef double noise(self, double square) noexcept nogil:
@@ -165,14 +170,17 @@ cdef class Quadratic:
             return INFINITY
         return (self._boundary(j, velocity) - self.u[j]) / velocity
 
-    cdef Py_ssize_t _sweep(self) noexcept nogil:
-        """One round of coordinate descent; return how many coordinates changed their face."""
+    cdef Py_ssize_t _sweep(self, bint outside) noexcept nogil:
+        """One round of coordinate descent, over all or (outside) those that are no members.
+
+        Return how many coordinates changed their face.
+        """
         cdef Py_ssize_t j, changed = 0
         cdef double old, new, diagonal
         for j in range(self.size):
             diagonal = self.gram[j, j]
             old = self.u[j]
-            if not diagonal > 0.0:
+            if not diagonal > 0.0 or (outside and self.is_member[j]):
                 continue
             if old == 0.0 and fabs(self.c[j]) <= self._l1[j] * (1.0 + 1e-14):
                 continue
@@ -190,8 +198,9 @@ cdef class Quadratic:
             if not self._is_free(j):
                 self._expel(k)
         for j in range(self.size):
-            if self.is_member[j] == Membership.DEPENDENT:
+            if self.n_doubtful and self.is_member[j] == Membership.DEPENDENT:
                 self.is_member[j] = Membership.OUTSIDE
+                self.n_doubtful -= 1
         for j in range(self.size):
             if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
                 self._admit(j)
@@ -201,6 +210,8 @@ cdef class Quadratic:
 
     cdef list doubtful(self):
         cdef Py_ssize_t j
+        if self.n_doubtful == 0:
+            return []
         return [j for j in range(self.size)
                 if self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED)]
 
@@ -222,6 +233,7 @@ cdef class Quadratic:
         out[j] = 1.0
 
     cdef void _expel(self, Py_ssize_t k) noexcept nogil:
+        self.n_doubtful -= self.is_member[self.factor.member[k]] == Membership.FORCED
         self.is_member[self.factor.member[k]] = Membership.OUTSIDE
         self.factor.delete(k)
 
@@ -242,10 +254,12 @@ cdef class Quadratic:
             pivot = self.factor.pivot(diagonal)
             if level == 0.0 and pivot <= NEGLIGIBLE * diagonal:  # its value is a choice
                 self.is_member[j] = Membership.DEPENDENT
+                self.n_doubtful += 1
                 return
             if not self._slide(j, &self._step[0], level):
                 self._excess[j] = self.factor.force(<int>j, diagonal)
                 self.is_member[j] = Membership.FORCED
+                self.n_doubtful += 1
                 return
 
     cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil:
@@ -298,8 +312,11 @@ cdef class Quadratic:
             self.u[j] += distance
             axpy(-distance, &self.gram[j, 0], &self.c[0], self.size)
 
-    cdef void _newton(self) noexcept nogil:
-        """Go to the minimum over the free coordinates, leaving out those that meet a boundary."""
+    cdef bint _newton(self) noexcept nogil:
+        """Go to the minimum over the free coordinates, leaving out those that meet a boundary.
+
+        Return whether it was reached.
+        """
         cdef Py_ssize_t k, blocking, rounds = 0, work = 0
         cdef double length, room, size, boundary = 0.0
         cdef double* d = &self._step[0]
@@ -326,12 +343,13 @@ cdef class Quadratic:
                 for k in range(self.factor.size):
                     self.u[self.factor.member[k]] = self._corrected[k]
                 self._refresh()
-                return
+                return False
             if blocking < 0:
                 rounds += 1  # the second one refines the first against rounding
                 continue
             self.u[self.factor.member[blocking]] = boundary
             self._expel(blocking)
+        return work <= WORK_A_CHECK
 
     cdef double decrement(self, double measured=-1.0) noexcept nogil:
         cdef Py_ssize_t k, j
@@ -364,43 +382,63 @@ cdef class Quadratic:
                 square += slope * slope / (NEGLIGIBLE * self.gram[j, j])
         return square
 
-    cdef double _restricted_gap(self) noexcept nogil:
-        cdef double square = self.residual_square(), extra, noise = self.noise(square)
+    cdef Proof prove(
+        self, double square, double noise, double target, double cap) noexcept nogil:
+        cdef Certificate plain = certify(
+            self._penalty, self.size, &self.u[0], &self.c[0], &self.norm[0], 0.0,
+            noise, NULL, square, cap)
+        return Proof(plain.gap, plain.kappa, 0.0)
+
+    cdef Proof prove_corrected(
+        self, double square, double extra, double drift, double cap) noexcept nogil:
         cdef Py_ssize_t k
-        cdef Certificate plain, corrected
-        plain = certify(self._penalty, self.size, &self.u[0], &self.c[0], &self.norm[0], 0.0,
-                        noise, NULL, square)
-        extra = self.decrement()
+        cdef Certificate proof
         if extra == INFINITY:
-            return plain.gap
+            return Proof(INFINITY, 0.0, 0.0)
         for k in range(self.size):
             self._corrected[k] = self.u[k]
         for k in range(self.factor.size):
             self._corrected[self.factor.member[k]] += self._step[k]
-        corrected = certify(self._penalty, self.size, &self._corrected[0], &self.c[0],
-                            &self.norm[0], sqrt(extra), noise, &self.is_member[0],
-                            square)
-        return min(plain.gap, corrected.gap + 0.5 * extra)
+        proof = certify(self._penalty, self.size, &self._corrected[0], &self.c[0],
+                        &self.norm[0], sqrt(extra), self.noise(square), &self.is_member[0],
+                        square, cap)
+        return Proof(proof.gap + 0.5 * extra + (1.0 - proof.kappa) * drift, proof.kappa,
+                     sqrt(extra))
+
+    cdef double _restricted_gap(self, double target) noexcept nogil:
+        cdef double square = self.residual_square()
+        cdef double plain = self.prove(square, self.noise(square), target, 1.0).gap
+        if plain <= target:
+            return plain
+        return min(plain, self.prove_corrected(square, self.decrement(), 0.0, 1.0).gap)
 
     cdef bint minimise(
         self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil:
         cdef Py_ssize_t changed, looks = 0, since_check = 0
         cdef double gap, best = INFINITY
+        cdef bint stationary = False  # has a Newton step just gone to the minimum over its face?
         self.n_sweeps = 0
+        if self.factor.size > 0:
+            # between two supports a path is linear
+            stationary = self._newton()
         while self.n_sweeps < max_sweeps:
-            changed = self._sweep()
+            changed = self._sweep(stationary)
             self.n_sweeps += 1
             since_check += self.size * self.size + 1
             if since_check > WORK_A_CHECK:
                 since_check = 0
                 if check_interrupt(deadline):
                     return True
-            if changed and self.n_sweeps % SWEEPS_A_LOOK:
+            if changed and not stationary and self.n_sweeps % SWEEPS_A_LOOK:
                 continue
-            since_check += WORK_A_CHECK // 2
-            self._newton()
+            if changed or not stationary:
+                since_check += WORK_A_CHECK // 2
+                stationary = self._newton()
+                # Rounding may let a dependent coordinate in again and again: look now and then.
+                if changed and stationary and self.n_sweeps % SWEEPS_A_LOOK:
+                    continue
             self._refresh()
-            gap = self._restricted_gap()
+            gap = self._restricted_gap(target)
             if gap <= target:
                 break
             # Without progress over several looks only the true residual can help further.
@@ -408,6 +446,7 @@ cdef class Quadratic:
             best = min(best, gap)
             if looks > PATIENCE and (not changed or looks > 10 * PATIENCE):
                 break
+            stationary = False
         return False
 
 

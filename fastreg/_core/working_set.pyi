@@ -1,7 +1,11 @@
 from typing import final
 
+import numpy as np
+import numpy.typing as npt
+
 from fastreg._core.objective import LeastSquares, Outcome
 from fastreg._core.quadratic import Quadratic
+from fastreg._core.record import Record
 
 @final
 class WorkingSet:
@@ -24,6 +28,19 @@ class WorkingSet:
     @property
     def radius(self) -> float: ...
     def include_all(self) -> bool: ...
+    def run(
+        self,
+        record: Record,
+        response: int,
+        l1: npt.NDArray[np.float64],
+        l2: npt.NDArray[np.float64],
+        null: npt.NDArray[np.float64],
+        tol: float,
+        *,
+        max_iter: int,
+        max_sweeps: int,
+        deadline: float,
+    ) -> int: ...
     def solve(
         self,
         l1: float,

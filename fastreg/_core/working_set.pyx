@@ -1,26 +1,34 @@
 # Design: solve the quadratic of the working set, certify it over all features, let the worst of
-# the others in, repeat. Once the working set holds every feature that can move, its Gram matrix
-# knows all correlations and X need not be read again, except to prove the answer at the end.
+# the others in, repeat. Features outside of the working set are asked for only where the span of
+# earlier residuals cannot tell: by true products of their columns, or by a pass over X once the
+# products since the last pass would have paid for half of one. Once the working set holds every
+# feature that can move, its Gram matrix knows all correlations and X need not be read again.
 
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 
-from fastreg._core.certificate cimport Certificate
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.objective cimport LeastSquares, Outcome
+from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.penalty cimport violation
-from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic cimport Proof, Quadratic
+from fastreg._core.record cimport Record
+from fastreg._core.span cimport Span
 
 cdef enum:
     FIRST_BATCH = 64    # features that enter a cold working set
     PATIENCE = 4        # iterations without a better gap or a new feature
+    SMALLEST_SPAN = 8
+    LARGEST_SPAN = 40
 
 
 # A residual square computed from moments must keep this many digits, or X is read again.
 cdef double CANCELLED = 1e-9
+cdef double SPAN_MEMORY = 0.1   # of that of X
+cdef double RENT = 0.5          # passes' worth of single products before a pass is taken
+cdef double INNER = 0.1         # share of the tolerance that the inner solver is asked for
 
 
 @final
@@ -30,6 +38,7 @@ cdef class WorkingSet:
     cdef readonly LeastSquares problem
     cdef readonly Quadratic quadratic
     cdef Dependence _dependence
+    cdef Span _span
     cdef readonly bint complete
     cdef readonly Py_ssize_t n_movable
     cdef readonly double gap
@@ -38,100 +47,165 @@ cdef class WorkingSet:
     cdef readonly Py_ssize_t n_iter
     cdef readonly Py_ssize_t n_sweeps
     cdef Py_ssize_t _limit
+    cdef Py_ssize_t _n_products     # columns multiplied since the last pass
+    cdef Py_ssize_t _n_undecided
+    cdef int[::1] _undecided        # features outside that no bound could rule out
+    cdef double[::1] _product
+    cdef double _l1                 # of the last strength, and how it ended
+    cdef double _l2
+    cdef int _outcome
+    cdef int[::1] _fixed
+    cdef Py_ssize_t _n_fixed
     cdef char[::1] _inside
+    cdef char[::1] _movable
     cdef double[::1] _score
     cdef double[::1] _old_l1
     cdef double[::1] _best_w
     cdef double _best_gap
 
     def __init__(self, LeastSquares problem, double gram_memory):
-        cdef Py_ssize_t p = problem.design.n_features
+        cdef Py_ssize_t p = problem.design.n_features, n = problem.design.n_samples
         self.problem = problem
         self.quadratic = Quadratic()
         self._dependence = Dependence(problem, self.quadratic)
         # G and the packed factor: 12 bytes for each pair of features
         self._limit = <Py_ssize_t>min(sqrt(gram_memory / 12.0), <double>p)
         self._inside = np.zeros(p, dtype=np.int8)
+        self._movable = np.zeros(p, dtype=np.int8)
+        self._undecided = np.empty(p, dtype=np.int32)
+        self._product = np.empty(p)
+        self._fixed = np.empty(p, dtype=np.int32)
         self._score = np.empty(p)
         self._old_l1 = np.full(p, np.inf)
         self._best_w = np.zeros(p)
+        self._n_products = 0
         self.n_movable = 0
         for j in range(p):
-            self.n_movable += problem.is_movable(j)
+            self._movable[j] = problem.is_movable(j)
+            self.n_movable += self._movable[j]
         self.complete = self.n_movable == 0
+        self._span = None
+        if not self.complete:
+            room = SPAN_MEMORY * problem.design.n_stored / (n + p)
+            self._span = Span(problem.design, problem.weight, problem.norm,
+                              int(max(SMALLEST_SPAN, min(LARGEST_SPAN, room))))
 
     def include_all(self):
         """Let every feature in: one Gram pass, after which X is not needed to solve."""
         if self.n_movable > self._limit:
             return False
-        movable = (np.asarray(self.problem.lower) < self.problem.upper) & (
-            np.asarray(self.problem.norm) > 0)
-        self._enter(np.flatnonzero(movable & (np.asarray(self._inside) == 0)))
+        self._enter(np.flatnonzero(np.asarray(self._movable) > np.asarray(self._inside)))
         return True
 
     cdef _enter(self, features):
         cdef int[::1] columns = features.astype(np.int32)
+        cdef LeastSquares problem = self.problem
         cdef Py_ssize_t k
         if columns.shape[0] == 0:
             return
-        self.quadratic.extend(self.problem.design, columns, self.problem.weight)
-        self.quadratic.set_penalty(self.problem.penalty)
+        self.quadratic.extend(problem.design, columns, problem.weight)
+        self.quadratic.set_penalty(problem.penalty)
         for k in range(columns.shape[0]):
             self._inside[columns[k]] = 1
+        problem.design.correlate_columns(
+            &columns[0], columns.shape[0], &problem.weighted[0], &self._product[0])
+        for k in range(columns.shape[0]):
+            problem.c[columns[k]] = self._product[k]
+            problem.slack[columns[k]] = 0.0
         self.complete = self.quadratic.size == self.n_movable
         if self.complete:
-            self.problem.n_passes += 1
+            problem.n_passes += 1
 
-    cdef Py_ssize_t _grow(self, bint strong, Py_ssize_t batch) except -1:
-        """Let in what violates optimality, or (strong) what may do so at the new strength."""
+    cdef Py_ssize_t _grow(self, const int* features, Py_ssize_t m, bint strong) except -1:
+        """Let in, of the given features (or all), what violates optimality or (strong) may do so.
+
+        The number of features that came, or -2 if their Gram matrix would be too large.
+        """
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t j, count = 0, p = problem.design.n_features
-        cdef double level
+        cdef Py_ssize_t j, k, count = 0
+        cdef double score
         if self.complete:
             return 0
-        for j in range(p):
-            self._score[j] = 0.0
-            if self._inside[j] or not problem.is_movable(j):
+        for k in range(m):
+            j = k if features == NULL else features[k]
+            if self._inside[j] or not self._movable[j]:
                 continue
-            self._score[j] = violation(problem.penalty, j, problem.w[j], problem.c[j])
-            if strong and self._score[j] == 0.0 and self._old_l1[j] < INFINITY:
-                # sequential strong rule; one-sided where a bound lies at zero
-                level = max(0.0, problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j]))
-                if (problem.c[j] > level and problem.upper[j] > 0.0) or (
-                        -problem.c[j] > level and problem.lower[j] < 0.0):
-                    self._score[j] = 1e-300
-            if problem.l1[j] == 0.0 or problem.w[j] != 0.0:
-                self._score[j] = max(self._score[j], 1e-300)
-            self._score[j] /= problem.norm[j]
-            count += self._score[j] > 0.0
+            score = self._urgency(j, strong)
+            if score > 0.0:
+                self._undecided[count] = <int>j
+                self._score[count] = score / problem.norm[j]
+                count += 1
         if count == 0:
             return 0
-        score = np.asarray(self._score)
+        chosen = np.array(self._undecided[:count])
+        batch = max(FIRST_BATCH, self.quadratic.size)
         if count > batch:
-            features = np.argpartition(-score, batch)[:batch]
-            forced = (score > 0) & (np.asarray(problem.w) != 0)
-            features = np.union1d(features, np.flatnonzero(forced))
-        else:
-            features = np.flatnonzero(score)
-        count = len(features)
+            score_of = np.asarray(self._score)[:count]
+            best = np.argpartition(-score_of, batch)[:batch]
+            best = np.union1d(best, np.flatnonzero(np.asarray(problem.w)[chosen]))
+            chosen = np.sort(chosen[best])
+        count = len(chosen)
         if problem.design.n_samples > self.n_movable and (
                 self.quadratic.size + count > self.n_movable // 3) and self.include_all():
             return count
         if self.quadratic.size + count > self._limit:
             return -2
-        self._enter(np.sort(features))
+        self._enter(chosen)
         return count
+
+    cdef double _urgency(self, Py_ssize_t j, bint strong) noexcept:
+        """How far a feature is from optimal, or a little if it is likely to enter the support."""
+        cdef LeastSquares problem = self.problem
+        cdef double score = 0.0, level
+        cdef double c = problem.c[j]
+        if fabs(c) > problem.l1[j]:
+            score = violation(problem.penalty, j, problem.w[j], c)
+        if strong and score == 0.0 and self._old_l1[j] < INFINITY:
+            # sequential strong rule; one-sided where a bound lies at zero
+            level = max(0.0, problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j]))
+            if (c > level and problem.upper[j] > 0.0) or (-c > level and problem.lower[j] < 0.0):
+                score = 1e-300
+        if problem.l1[j] == 0.0 or problem.w[j] != 0.0:
+            score = max(score, violation(problem.penalty, j, problem.w[j], c), 1e-300)
+        return score
 
     def solve(self, double l1, double l2, double tolerance, *, bint trust_gram, bint warm,
               Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
         """Solve at one strength from the current w; return an Outcome."""
+        return self._solve(l1, l2, tolerance, trust_gram, warm, max_iter, max_sweeps, deadline)
+
+    def run(self, Record record, Py_ssize_t response, const double[::1] l1,
+            const double[::1] l2, const double[::1] null, double tol, *,
+            Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
+        """Solve along a path of strengths; return how many were solved.
+
+        It ends early where the deadline has passed or the Gram matrix would grow too large.
+        """
+        cdef Py_ssize_t i
+        cdef int outcome
+        for i in range(l1.shape[0]):
+            if (i > 0 or response > 0) and check_interrupt(deadline):
+                return i
+            outcome = self._solve(l1[i], l2[i], tol * null[i], True, i > 0,
+                                  max_iter, max_sweeps, deadline)
+            if outcome == Outcome.GRAM_LIMIT:
+                return i
+            record.put(self.problem, i, response, outcome, self.gap, self.kappa, self.radius,
+                       self._violation(), null[i], tol, self.n_iter, self.n_sweeps)
+        return l1.shape[0]
+
+    cdef int _solve(self, double l1, double l2, double tolerance, bint trust_gram, bint warm,
+                    Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
         cdef int outcome = self._iterate(
             l1, l2, tolerance, trust_gram, warm, max_iter, max_sweeps, deadline)
-        if outcome < 0 and outcome != Outcome.GRAM_LIMIT:
+        if outcome == Outcome.GRAM_LIMIT:
+            self.problem.settle()
+        elif outcome < 0:
             self.problem.place(self._best_w)
             self.quadratic.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
             self.quadratic.synchronise()
             self._certify(0.0)
+        self._outcome = outcome
         return outcome
 
     cdef _keep_best(self):
@@ -144,50 +218,44 @@ cdef class WorkingSet:
                       Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
         cdef LeastSquares problem = self.problem
         cdef Quadratic quadratic = self.quadratic
-        cdef Py_ssize_t j, grown, stale = 0
-        cdef double best = INFINITY, rounding, square
-        cdef bint from_gram, timed_out
-        for j in range(problem.design.n_features):
-            self._old_l1[j] = problem.l1[j] if warm else INFINITY
+        cdef Py_ssize_t grown, stale = 0
+        cdef double best = INFINITY, rounding
+        cdef bint timed_out
+        if warm and l1 == self._l1 and l2 == self._l2 and self.gap <= tolerance:
+            return self._outcome
+        self._l1 = l1
+        self._l2 = l2
+        self._old_l1[:] = problem.l1
+        if not warm:
+            self._old_l1[:] = INFINITY
         problem.set_strength(l1, l2)
         quadratic.set_penalty(problem.penalty)
         self.n_iter = 0
         self.n_sweeps = 0
-        self._certify(tolerance)
         self._best_gap = INFINITY
-        self._keep_best()
-        if self.gap <= tolerance:
-            return Outcome.CONVERGED
-        grown = self._grow(True, max(FIRST_BATCH, quadratic.size))
+        self.gap = INFINITY
+        self._best_w[:] = problem.w
+        if not warm:
+            self._find_fixed()
+        if not (warm or self.complete):
+            self._span.learn(&problem.residual[0], problem.square, &problem.c[0])
+        grown = self._grow(NULL, problem.design.n_features, True)
         while True:
             if grown == -2:
                 return Outcome.GRAM_LIMIT
             if problem.is_true:
                 quadratic.load(&problem.w[0], &problem.c[0], problem.square)
             with nogil:
-                timed_out = quadratic.minimise(0.1 * tolerance, max_sweeps, deadline)
+                timed_out = quadratic.minimise(INNER * tolerance, max_sweeps, deadline)
                 quadratic.store(&problem.w[0], &problem.c[0])
-                rounding = quadratic.rounding()
-                square = quadratic.residual_square()
-                from_gram = (
-                    self.complete and trust_gram and rounding < 0.1 * tolerance
-                    and rounding < CANCELLED * square)
-            if self._dependence.refresh():
-                from_gram = False
-            with nogil:
-                if from_gram:
-                    problem.square = square
-                    problem.residual_mean = 0.0
-                    problem.is_true = False
-                else:
-                    problem.update_residual()
-                    problem.update_correlation()
+                problem.find_support(&self._fixed[0], self._n_fixed)
+                problem.find_support(&quadratic.column[0], quadratic.size, problem.n_active)
+            rounding = self._measure(trust_gram, tolerance)
             self.n_iter += 1
             self.n_sweeps += quadratic.n_sweeps
-            self._dependence.improve(0.1 * tolerance)
+            self._dependence.improve(INNER * tolerance)
             self._certify(tolerance)
-            if from_gram:
-                self.gap += rounding
+            self.gap += rounding
             if self.gap <= tolerance:
                 many = self._dependence.n_null > 0
                 return Outcome.RANK_DEFICIENT if many else Outcome.CONVERGED
@@ -198,16 +266,151 @@ cdef class WorkingSet:
                 return Outcome.TIME_LIMIT
             if self.n_iter >= max_iter or quadratic.n_sweeps >= max_sweeps:
                 return Outcome.MAX_ITER
-            grown = self._grow(False, max(FIRST_BATCH, quadratic.size))
+            grown = self._grow(&self._undecided[0], self._n_undecided, False)
             stale = 0 if self.gap < 0.5 * best or grown > 0 else stale + 1
             best = min(best, self.gap)
             if stale >= PATIENCE:
                 return Outcome.STALLED
 
+    cdef void _find_fixed(self) noexcept:
+        """List the nonzero coefficients that cannot move."""
+        cdef Py_ssize_t j
+        self._n_fixed = 0
+        for j in range(self.problem.design.n_features):
+            if self.problem.w[j] != 0.0 and not self._movable[j]:
+                self._fixed[self._n_fixed] = <int>j
+                self._n_fixed += 1
+
+    cdef double _measure(self, bint trust_gram, double tolerance) except -1.0:
+        """Compute residual and correlations of the working set: from X, or if the Gram matrix
+        knows them well enough, from that; return what its rounding may add to a gap."""
+        cdef LeastSquares problem = self.problem
+        cdef Quadratic quadratic = self.quadratic
+        cdef double rounding = quadratic.rounding(), square = quadratic.residual_square()
+        cdef Py_ssize_t k
+        problem.is_settled = False
+        if not self._dependence.refresh() and (
+                self.complete and trust_gram and rounding < 0.1 * tolerance
+                and rounding < CANCELLED * square):
+            problem.square = square
+            problem.residual_mean = 0.0
+            problem.is_true = False
+            return rounding
+        with nogil:
+            problem.update_residual_of_support()
+            problem.design.correlate_columns(
+                &quadratic.column[0], quadratic.size, &problem.weighted[0], &self._product[0])
+            for k in range(quadratic.size):
+                problem.c[quadratic.column[k]] = self._product[k]
+                problem.slack[quadratic.column[k]] = 0.0
+        self._n_products += quadratic.size
+        problem.is_true = True
+        return 0.0
+
     cdef _certify(self, double target):
-        cdef double radius = 0.0
-        cdef Certificate proof = self.problem.certify(
-            self.quadratic, self._dependence.correction(), target, &radius)
+        """Prove the current point over all features: as it is, or with a virtual Newton step."""
+        cdef LeastSquares problem = self.problem
+        cdef Quadratic quadratic = self.quadratic
+        cdef Correction doubtful = self._dependence.correction()
+        cdef double extra
+        cdef Proof proof, corrected
+        if problem.is_true:
+            quadratic.load(&problem.w[0], &problem.c[0], problem.square)
+        proof = quadratic.prove(problem.square, 0.0, target, self._cap(0.0))
+        if proof.gap > target:
+            extra = quadratic.decrement(doubtful.square)
+            if extra < INFINITY:
+                corrected = quadratic.prove_corrected(
+                    problem.square, extra, doubtful.drift, self._cap(sqrt(extra)))
+                if corrected.gap < proof.gap:
+                    proof = corrected
         self.gap = proof.gap
         self.kappa = proof.kappa
-        self.radius = radius
+        self.radius = proof.radius
+
+    cdef double _cap(self, double radius) except -1.0:
+        """The largest multiple of the residual that the features outside allow as dual point.
+
+        `radius` is how far the prediction may still move.
+        """
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t k, j
+        cdef double size, slack, cap = 1.0
+        if self.complete:
+            return cap
+        self._decide(radius)
+        for k in range(self._n_undecided):
+            j = self._undecided[k]
+            slack = problem.slack[j] + radius * problem.norm[j]
+            size = 0.0
+            if problem.upper[j] > 0.0:
+                size = problem.c[j] + slack
+            if problem.lower[j] < 0.0:
+                size = max(size, slack - problem.c[j])
+            if size > problem.l1[j]:
+                cap = min(cap, problem.l1[j] / size)
+        return cap
+
+    cdef int _decide(self, double radius) except -1:
+        """List the features outside that might violate optimality, and know their correlations."""
+        cdef LeastSquares problem = self.problem
+        cdef Span span = self._span
+        cdef Py_ssize_t k, count, p = problem.design.n_features
+        if radius == 0.0:  # a new residual
+            span.estimate(&problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
+            self._restore_inside()
+        count = self._list_undecided(radius)
+        if count and self._n_products + count > RENT * p:
+            if span.complete(
+                    &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0]):
+                problem.n_passes += 1
+                self._n_products = 0
+                self._restore_inside()
+            self._n_undecided = self._list_undecided(radius)
+            return 0
+        problem.design.correlate_columns(
+            &self._undecided[0], count, &problem.weighted[0], &self._product[0])
+        self._n_products += count
+        for k in range(count):
+            problem.c[self._undecided[k]] = self._product[k]
+            problem.slack[self._undecided[k]] = 0.0
+        self._n_undecided = count
+        return 0
+
+    cdef void _restore_inside(self) noexcept:
+        """Write the correlations of the working set, which are true, over their estimates."""
+        cdef Quadratic quadratic = self.quadratic
+        cdef Py_ssize_t k
+        for k in range(quadratic.size):
+            self.problem.c[quadratic.column[k]] = quadratic.c[k]
+            self.problem.slack[quadratic.column[k]] = 0.0
+
+    cdef Py_ssize_t _list_undecided(self, double radius) noexcept:
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t j, count = 0
+        cdef double slack
+        for j in range(problem.design.n_features):
+            slack = problem.slack[j] + radius * problem.norm[j]
+            if fabs(problem.c[j]) + slack <= problem.l1[j]:
+                continue
+            if self._inside[j] or not self._movable[j]:
+                continue
+            self._undecided[count] = <int>j
+            count += 1
+        return count
+
+    cdef double _violation(self) noexcept:
+        """The largest distance of a correlation to the subdifferential, over norm_j."""
+        cdef LeastSquares problem = self.problem
+        cdef double largest = 0.0
+        cdef Py_ssize_t k, j
+        for k in range(self.quadratic.size):
+            j = self.quadratic.column[k]
+            largest = max(
+                largest, violation(problem.penalty, j, problem.w[j], problem.c[j]) / problem.norm[j])
+        for k in range(self._n_undecided if not self.complete else 0):
+            j = self._undecided[k]
+            if not self._inside[j]:
+                largest = max(largest, violation(
+                    problem.penalty, j, problem.w[j], problem.c[j]) / problem.norm[j])
+        return largest

@@ -1,0 +1,44 @@
+# Where a solver writes its answers: one point for each strength and response, in the user's units.
+# Arrays are allocated once; what a path does a point is compiled.
+
+from cython cimport final
+
+from fastreg._core.objective cimport LeastSquares
+
+
+@final
+cdef class Record:
+    cdef readonly object coef          # (K, m, p), or None if the points are sparse
+    cdef readonly object intercept     # from here on (K, m)
+    cdef readonly object status
+    cdef readonly object objective
+    cdef readonly object null_objective
+    cdef readonly object duality_gap
+    cdef readonly object tolerance
+    cdef readonly object kkt_violation
+    cdef readonly object prediction_error_bound
+    cdef readonly object n_iter
+    cdef readonly object n_sweeps
+    cdef readonly object n_active
+    cdef readonly object certified_zero  # (K, m, p)
+    cdef readonly dict sparse          # (i, k): (indices, values)
+    cdef bint _is_sparse
+    cdef bint _fit_intercept
+    cdef double _weight_sum
+    cdef double _unit              # of the current response
+    cdef double _mean
+    cdef double _size
+    cdef const double[::1] _scale
+    cdef const double[::1] _column_mean
+    cdef double[::1] _values
+    cdef double[::1] _means
+    cdef double[:, :, ::1] _coef
+    cdef unsigned char[:, :, ::1] _zero
+    cdef double[:, :, ::1] _number   # a Number, point, response
+    cdef long long[:, :, ::1] _count
+
+    # write point i of response k: the state of the problem, and what its certificate says
+    cdef int put(
+        self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status, double gap,
+        double kappa, double radius, double violation, double null, double tol,
+        Py_ssize_t n_iter, Py_ssize_t n_sweeps) except -1

@@ -1,0 +1,148 @@
+# Design: the coefficients of a point are written where the support is, everything else of them
+# stays zero. The intercept cancels large means against large coefficients, so it is summed with
+# twice the working precision (T. Ogita, S. M. Rump, S. Oishi, "Accurate sum and dot product", SIAM
+# J. Sci. Comput. 26, 2005).
+
+import numpy as np
+
+from cython cimport final
+from libc.math cimport fabs, fma, sqrt
+
+from fastreg._core.objective cimport LeastSquares
+from fastreg._core.penalty cimport value
+
+cdef enum:  # numbers of a point
+    INTERCEPT
+    OBJECTIVE
+    NULL_OBJECTIVE
+    GAP
+    TOLERANCE
+    VIOLATION
+    PREDICTION
+    N_NUMBERS
+
+cdef enum:  # counts of a point
+    STATUS
+    N_ITER
+    N_SWEEPS
+    N_ACTIVE
+    N_COUNTS
+
+
+cdef double accurate_difference(
+    double first, const double* a, const double* b, Py_ssize_t n) noexcept nogil:
+    """first - sum_i a_i b_i."""
+    cdef double high = first, low = 0.0, product, error, total, part
+    cdef Py_ssize_t i
+    for i in range(n):
+        product = -a[i] * b[i]
+        error = fma(-a[i], b[i], -product)
+        total = high + product
+        part = total - high
+        low += ((high - (total - part)) + (product - part)) + error
+        high = total
+    return high + low
+
+
+@final
+cdef class Record:
+    """Points of a path for each response, in the user's units."""
+
+    def __init__(self, Py_ssize_t n_points, Py_ssize_t n_responses, scale, mean,
+                 double weight_sum, bint fit_intercept, bint sparse):
+        cdef Py_ssize_t p = len(scale)
+        shape = (n_points, n_responses)
+        number = np.zeros((N_NUMBERS, n_points, n_responses))
+        count = np.zeros((N_COUNTS, n_points, n_responses), dtype=np.int64)
+        self._number = number
+        self._count = count
+        # in the order of the enums
+        (self.intercept, self.objective, self.null_objective, self.duality_gap, self.tolerance,
+         self.kkt_violation, self.prediction_error_bound) = number
+        self.status, self.n_iter, self.n_sweeps, self.n_active = count
+        self.certified_zero = np.zeros((*shape, p), dtype=np.bool_)
+        self._zero = self.certified_zero.view(np.uint8)
+        self._is_sparse = sparse
+        self.sparse = {}
+        if not sparse:
+            self.coef = np.zeros((*shape, p))
+            self._coef = self.coef
+        self._scale, self._column_mean = scale, mean
+        self._weight_sum, self._fit_intercept = weight_sum, fit_intercept
+        self._values = np.empty(p)
+        self._means = np.empty(p)
+
+    def begin(self, double unit, double mean, double size):
+        """Take the units of the next response: its scale, its mean, and its length inside."""
+        self._unit, self._mean, self._size = unit, mean, size
+
+    def put_state(self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status,
+                  double gap, double kappa, double radius, double null, double tol,
+                  Py_ssize_t n_iter, Py_ssize_t n_sweeps):
+        """Write a point whose correlations are all known."""
+        problem.settle()
+        problem.find_support(NULL, problem.design.n_features)
+        self.put(problem, i, k, status, gap, kappa, radius, problem.violation(), null, tol,
+                 n_iter, n_sweeps)
+
+    cdef int put(
+        self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status, double gap,
+        double kappa, double radius, double violation, double null, double tol,
+        Py_ssize_t n_iter, Py_ssize_t n_sweeps) except -1:
+        cdef double square = self._unit * self._unit, penalty = 0.0
+        cdef Py_ssize_t a, j, active = 0
+        gap = max(gap, 0.0)
+        for a in range(problem.n_active):
+            j = problem.support[a]
+            penalty += value(problem.penalty, j, problem.w[j])
+            self._values[a] = problem.w[j] * self._scale[j] * self._unit
+            self._means[a] = self._column_mean[j]
+            active += self._values[a] != 0.0
+        if self._is_sparse:
+            kept = np.flatnonzero(self._values[:problem.n_active])
+            order = kept[np.argsort(np.asarray(problem.support)[kept])]
+            self.sparse[i, k] = (
+                np.asarray(problem.support)[order], np.asarray(self._values)[order])
+        else:
+            for a in range(problem.n_active):
+                self._coef[i, k, problem.support[a]] = self._values[a]
+        self._number[INTERCEPT, i, k] = 0.0
+        if self._fit_intercept:
+            self._number[INTERCEPT, i, k] = accurate_difference(
+                self._mean + problem.residual_mean * self._unit, &self._means[0],
+                &self._values[0], problem.n_active)
+        self._number[OBJECTIVE, i, k] = (0.5 * problem.square + penalty) * square
+        self._number[NULL_OBJECTIVE, i, k] = null * square
+        self._number[GAP, i, k] = gap * square
+        self._number[TOLERANCE, i, k] = tol * null * square
+        self._number[VIOLATION, i, k] = (
+            violation / self._size if self._size > 0.0 else violation)
+        self._number[PREDICTION, i, k] = 2.0 * self._weight_sum * gap * square
+        self._count[STATUS, i, k] = status
+        self._count[N_ITER, i, k] = n_iter
+        self._count[N_SWEEPS, i, k] = n_sweeps
+        self._count[N_ACTIVE, i, k] = active
+        prove_zeros(problem, gap, kappa, radius, &self._zero[i, k, 0])
+        return 0
+
+
+cdef void prove_zeros(
+    LeastSquares problem, double gap, double kappa, double radius, unsigned char* zero,
+) noexcept nogil:
+    """Which features are zero at every optimum: the gap-safe sphere."""
+    cdef Py_ssize_t j, p = problem.design.n_features
+    cdef double reach = kappa * radius + sqrt(2.0 * gap), slack
+    cdef const double* c = &problem.c[0]
+    cdef const double* own = &problem.slack[0]
+    cdef const double* norm = &problem.norm[0]
+    cdef const double* l1 = &problem.l1[0]
+    if not problem.has_bounds:
+        for j in range(p):
+            zero[j] = kappa * (fabs(c[j]) + own[j]) + norm[j] * reach < l1[j]
+        return
+    for j in range(p):
+        slack = kappa * own[j] + norm[j] * reach
+        zero[j] = (
+            (problem.upper[j] <= 0.0 or kappa * c[j] + slack < l1[j])
+            and (problem.lower[j] >= 0.0 or slack - kappa * c[j] < l1[j])
+            and problem.lower[j] <= 0.0 <= problem.upper[j])

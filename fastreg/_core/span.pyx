@@ -1,0 +1,126 @@
+# Design: the basis is orthogonalised twice, so that it is orthonormal to rounding. What rounding
+# may add to a bound is part of the bound: a share of norm_j^2 under the root, and of |r| beside it.
+# A full basis starts anew from the latest residual, whose correlations a pass has just made known.
+
+import numpy as np
+
+from cython cimport final
+from libc.math cimport sqrt
+
+from fastreg._core.design cimport Design
+from fastreg._core.kernels cimport axpy, dot
+
+cdef double EPSILON = 2.220446049250313e-16
+
+cdef enum:
+    BLOCK = 1024  # features whose estimate stays in the first-level cache
+
+
+@final
+cdef class Span:
+    """Orthonormal basis of residuals, and the correlations of all features with it."""
+
+    def __init__(self, Design design, weight, norm, Py_ssize_t capacity):
+        cdef Py_ssize_t n = design.n_samples, p = design.n_features
+        self.size = 0
+        self.capacity = capacity
+        self._design = design
+        self._weight = weight
+        self._norm = norm
+        self._basis = np.empty((capacity, n))
+        self._image = np.empty((capacity, p))
+        self._rest = np.array(norm, dtype=np.float64)
+        self._square = np.square(self._rest)
+        self._share = np.zeros(capacity)
+        self._remainder = np.empty(n)
+        self._weighted = np.empty(n)
+        self._estimate = np.empty(p)
+        self.length = 0.0
+
+    cdef double _margin(self, double square) noexcept nogil:
+        """What rounding may add to a correlation, over norm_j."""
+        return 8.0 * EPSILON * sqrt(square)
+
+    cdef void _project(self, const double* r) noexcept nogil:
+        """Split r into the basis and a remainder."""
+        cdef Py_ssize_t i, k, n = self._design.n_samples
+        cdef double* e = &self._remainder[0]
+        cdef double* weighted = &self._weighted[0]
+        cdef double share
+        for i in range(n):
+            e[i] = r[i]
+        for k in range(self.size):
+            self._share[k] = 0.0
+        for _ in range(2):
+            for i in range(n):
+                weighted[i] = self._weight[i] * e[i]
+            for k in range(self.size):
+                share = dot(weighted, &self._basis[k, 0], n)
+                axpy(-share, &self._basis[k, 0], e, n)
+                self._share[k] += share
+        for i in range(n):
+            weighted[i] = self._weight[i] * e[i]
+        self.length = sqrt(dot(weighted, e, n))
+
+    cdef void estimate(
+        self, const double* r, double square, double* c, double* slack) noexcept nogil:
+        cdef Py_ssize_t j, k, count, first = 0, p = self._design.n_features
+        cdef double margin = self._margin(square)
+        self._project(r)
+        while first < p:
+            count = min(p - first, <Py_ssize_t>BLOCK)
+            for j in range(first, first + count):
+                c[j] = 0.0
+                slack[j] = self._rest[j] * self.length + margin * self._norm[j]
+            for k in range(self.size):
+                axpy(self._share[k], &self._image[k, first], c + first, count)
+            first += count
+
+    cdef int complete(
+        self, const double* r, double square, double* c, double* slack) except -1 nogil:
+        cdef Py_ssize_t j, p = self._design.n_features
+        cdef double margin = self._margin(square)
+        if self.length <= margin:  # nothing left to learn
+            return 0
+        self._design.correlate(&self._weighted[0], slack)
+        for j in range(p):
+            c[j] += slack[j]
+        if self.size == self.capacity:
+            self.size = 0
+            self.learn(r, square, c)
+        else:
+            self._join(slack)
+        for j in range(p):
+            slack[j] = margin * self._norm[j]
+        self.length = 0.0
+        return 1
+
+    cdef void learn(self, const double* r, double square, const double* c) noexcept nogil:
+        cdef Py_ssize_t j, k, p = self._design.n_features
+        if self.size == self.capacity:
+            self.size = 0
+        if self.size == 0:
+            for j in range(p):
+                self._square[j] = self._norm[j] * self._norm[j]
+        self._project(r)
+        if self.length <= self._margin(square):
+            return
+        for j in range(p):
+            self._estimate[j] = c[j]
+        for k in range(self.size):
+            axpy(-self._share[k], &self._image[k, 0], &self._estimate[0], p)
+        self._join(&self._estimate[0])
+
+    cdef void _join(self, const double* correlation) noexcept nogil:
+        """Let the remainder, whose correlations are given, into the basis."""
+        cdef Py_ssize_t i, j
+        cdef double rounding
+        cdef double* image = &self._image[self.size, 0]
+        for i in range(self._design.n_samples):
+            self._basis[self.size, i] = self._remainder[i] / self.length
+        self.size += 1
+        for j in range(self._design.n_features):
+            image[j] = correlation[j] / self.length
+            self._square[j] -= image[j] * image[j]
+            rounding = 8.0 * self.size * EPSILON * self._norm[j] * self._norm[j]
+            self._rest[j] = sqrt(max(self._square[j], 0.0) + rounding)
