@@ -11,13 +11,13 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY
-from scipy.linalg.cython_blas cimport dgemm, dsyrk
-
 from fastreg._core cimport kernels
-from fastreg._core.kernels cimport real
+from fastreg._core.kernels cimport Matrix, simd
 
 cdef enum:
-    ROW_BLOCK = 256
+    ROW_BLOCK = 128  # of these rows a panel of a packed block stays in the first-level cache
+    SQUARE = 16  # of a matrix that is transposed
+    LIST = 256
     CHUNK = 1 << 24  # elements between two looks at pending signals: some 10 ms
     WORK_A_CHECK = 1 << 28  # multiplications of a Gram product between two of them
 
@@ -61,6 +61,10 @@ cdef class Design:
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
         return 0
 
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        return 0
+
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
         return 0
@@ -78,6 +82,15 @@ cdef class Design:
         cdef double[::1] view = out
         with nogil:
             self.correlate(&v[0], &view[0])
+        return out
+
+    def correlation_of(self, const int[::1] columns, const double[::1] v):
+        """Return sum_i v_i z_ij for the given columns j."""
+        out = np.empty(columns.shape[0])
+        cdef double[::1] view = out
+        if columns.shape[0]:
+            with nogil:
+                self.correlate_columns(&columns[0], columns.shape[0], &v[0], &view[0])
         return out
 
     def product(self, const double[::1] coef):
@@ -100,80 +113,101 @@ cdef class Design:
 cdef class DenseDesign(Design):
     """Dense X, float64 or float32, whose rows or columns are contiguous."""
 
-    cdef const double[:, :] _wide
-    cdef const float[:, :] _narrow
-    cdef bint _is_narrow
-    cdef Py_ssize_t _row_stride
-    cdef Py_ssize_t _column_stride
+    cdef object _X  # keeps the memory alive
+    cdef Matrix _matrix
 
     def __init__(self, X):
         super().__init__(X.shape[0], X.shape[1])
-        self._is_narrow = X.dtype == np.float32
-        if self._is_narrow:
-            self._narrow = X
+        cdef const double[:, :] wide
+        cdef const float[:, :] narrow
+        self._X = X
+        self._matrix.narrow = X.dtype == np.float32
+        if self._matrix.narrow:
+            narrow = X
+            self._matrix.data = &narrow[0, 0]
         else:
-            self._wide = X
-        self._row_stride = X.strides[0] // X.itemsize
-        self._column_stride = X.strides[1] // X.itemsize
+            wide = X
+            self._matrix.data = &wide[0, 0]
+        self._matrix.n_rows = self.n_samples
+        self._matrix.n_columns = self.n_features
+        self._matrix.row_stride = X.strides[0] // X.itemsize
+        self._matrix.column_stride = X.strides[1] // X.itemsize
+        # What a stride is where there is one row or column only, is not defined.
         if self.n_features == 1:
-            self._column_stride = 1 if self._row_stride != 1 else self.n_samples
+            if self._matrix.row_stride == 1:
+                self._matrix.column_stride = self.n_samples
+            else:
+                self._matrix.column_stride = 1
         elif self.n_samples == 1:
-            self._row_stride = 1 if self._column_stride != 1 else self.n_features
+            if self._matrix.column_stride == 1:
+                self._matrix.row_stride = self.n_features
+            else:
+                self._matrix.row_stride = 1
 
     def moments(self, const double[::1] weight):
+        # A row that counts: one without weight may hold anything.
+        cdef double[::1] origin = np.array(self._X[np.argmax(weight)], dtype=np.float64)
         first = np.empty(self.n_features)
         second = np.empty(self.n_features)
-        # A row that counts: one without weight may hold anything.
-        cdef Py_ssize_t row = np.argmax(weight)
-        if self._is_narrow:
-            origin = np.array(self._narrow[row], dtype=np.float64)
-        else:
-            origin = np.array(self._wide[row], dtype=np.float64)
         self._moments(weight, origin, first, second)
         # Where that row lies far from the mean, its square would swallow the variance.
         poor = ~(first * first < 0.99 * second) & (second > 0)
         if poor.any():
-            origin[poor] += first[poor]
+            np.asarray(origin)[poor] += first[poor]
             again, square = np.empty(self.n_features), np.empty(self.n_features)
             self._moments(weight, origin, again, square)
             first = np.where(poor, again, first)
             second = np.where(poor, square, second)
         return origin + first, np.maximum(second - first * first, 0.0)
 
-    cdef _moments(self, const double[::1] weight, const double[::1] origin,
+    cdef _moments(self, const double[::1] weight, double[::1] origin,
                   double[::1] first, double[::1] second):
+        cdef Py_ssize_t j = 0, step = columns_a_chunk(self._matrix)
+        cdef Matrix part
         with nogil:
-            if self._is_narrow:
-                moments_in_chunks(
-                    &self._narrow[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                    self.n_features, &origin[0], &weight[0], &first[0], &second[0])
-            else:
-                moments_in_chunks(
-                    &self._wide[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                    self.n_features, &origin[0], &weight[0], &first[0], &second[0])
+            while j < self.n_features:
+                part = some_columns(self._matrix, j, step)
+                simd.column_sums(
+                    &part, &weight[0], NULL, 0, -1, &origin[j], &first[j], &second[j], NULL, 0)
+                if step < self.n_features:
+                    check_interrupt()
+                j += step
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
-        if self._is_narrow:
-            correlate_in_chunks(&self._narrow[0, 0], self._row_stride, self._column_stride,
-                                self.n_samples, self.n_features, &self._shift[0], v, out)
-        else:
-            correlate_in_chunks(&self._wide[0, 0], self._row_stride, self._column_stride,
-                                self.n_samples, self.n_features, &self._shift[0], v, out)
-        cdef Py_ssize_t j
+        cdef Py_ssize_t j = 0, step = columns_a_chunk(self._matrix)
+        cdef Matrix part
+        while j < self.n_features:
+            part = some_columns(self._matrix, j, step)
+            simd.column_dots(&part, NULL, part.n_columns, &self._shift[j], v, out + j)
+            if step < self.n_features:
+                check_interrupt()
+            j += step
         for j in range(self.n_features):
             out[j] *= self._scale[j]
         return 0
 
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        cdef Py_ssize_t k
+        simd.column_dots(&self._matrix, columns, m, &self._shift[0], v, out)
+        for k in range(m):
+            out[k] *= self._scale[columns[k]]
+        return 0
+
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
-        if self._is_narrow:
-            add_dense_columns(
-                &self._narrow[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                columns, m, &self._shift[0], &self._scale[0], coef, out)
-        else:
-            add_dense_columns(
-                &self._wide[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                columns, m, &self._shift[0], &self._scale[0], coef, out)
+        cdef int chosen[LIST]
+        cdef double factor[LIST]
+        cdef Py_ssize_t k = 0, count
+        while k < m:
+            count = 0
+            while k < m and count < LIST:
+                if coef[k] != 0.0:
+                    chosen[count] = columns[k]
+                    factor[count] = coef[k] * self._scale[columns[k]]
+                    count += 1
+                k += 1
+            simd.add_columns(&self._matrix, chosen, count, &self._shift[0], factor, out)
         return 0
 
     cdef int gram(
@@ -183,104 +217,61 @@ cdef class DenseDesign(Design):
         cdef Py_ssize_t m = columns.shape[0]
         if m == first_new:
             return 0
-        cdef double[::1] block = np.empty(m * min(ROW_BLOCK, self.n_samples))
-        cdef Py_ssize_t first = 0, last, a, b, work = 0
+        cdef Py_ssize_t first = 0, rows, a, b, work = 0
+        cdef double[::1] block = packed_block(min(ROW_BLOCK, self.n_samples), m)
         with nogil:
             for a in range(first_new, m):
                 for b in range(m):
                     out[a, b] = 0.0
             while first < self.n_samples:
-                last = min(self.n_samples, first + ROW_BLOCK)
-                if self._is_narrow:
-                    kernels.dense_pack(
-                        &self._narrow[0, 0], self._row_stride, self._column_stride, first, last,
-                        &columns[0], m, &self._shift[0], &self._scale[0], &root_weight[0],
-                        &block[0])
-                else:
-                    kernels.dense_pack(
-                        &self._wide[0, 0], self._row_stride, self._column_stride, first, last,
-                        &columns[0], m, &self._shift[0], &self._scale[0], &root_weight[0],
-                        &block[0])
-                add_block_products(&block[0], last - first, m, first_new, out)
-                work += m * (m - first_new) * (last - first)
+                rows = min(ROW_BLOCK, self.n_samples - first)
+                simd.pack(&self._matrix, first, rows, &columns[0], m, &self._shift[0],
+                          &self._scale[0], &root_weight[0], &block[0], 0)
+                simd.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1])
+                work += m * (m - first_new) * rows
                 if work > WORK_A_CHECK:
                     check_interrupt()
                     work = 0
-                first = last
+                first += rows
             mirror(first_new, m, out)
         return 0
 
 
-cdef Py_ssize_t columns_a_chunk(Py_ssize_t row_stride, Py_ssize_t n, Py_ssize_t p) noexcept nogil:
+cdef Py_ssize_t columns_a_chunk(Matrix X) noexcept nogil:
     """Columns between two looks at pending signals; of rows, a stretch that is worth reading."""
-    if n * p <= CHUNK:
-        return p
-    return max(CHUNK // n, 1 if row_stride == 1 else 512)
+    if X.n_rows * X.n_columns <= CHUNK:
+        return X.n_columns
+    return max(CHUNK // X.n_rows, 4 if X.row_stride == 1 else 512)
 
 
-cdef int moments_in_chunks(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t p,
-    const double* origin, const double* weight, double* first, double* second,
-) except -1 nogil:
-    cdef Py_ssize_t step = columns_a_chunk(row_stride, n, p), j = 0
-    while j < p:
-        kernels.dense_moments(X + j * column_stride, row_stride, column_stride, n,
-                              min(step, p - j), origin + j, weight, first + j, second + j)
-        if step < p:
-            check_interrupt()
-        j += step
-    return 0
+cdef Matrix some_columns(Matrix X, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
+    """The columns first..first + count, as far as there are any."""
+    cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)
+    X.data = <const char*>X.data + first * X.column_stride * size
+    X.n_columns = min(count, X.n_columns - first)
+    return X
 
 
-cdef int correlate_in_chunks(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t p,
-    const double* shift, const double* v, double* out,
-) except -1 nogil:
-    cdef Py_ssize_t step = columns_a_chunk(row_stride, n, p), j = 0
-    while j < p:
-        kernels.dense_correlate(X + j * column_stride, row_stride, column_stride, n,
-                                min(step, p - j), shift + j, v, out + j)
-        if step < p:
-            check_interrupt()
-        j += step
-    return 0
-
-
-cdef void add_dense_columns(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n,
-    const int* columns, Py_ssize_t m, const double* shift, const double* scale,
-    const double* coef, double* out,
-) noexcept nogil:
-    cdef Py_ssize_t k
-    if row_stride != 1:
-        kernels.dense_rows_dot(X, row_stride, n, columns, m, shift, scale, coef, out)
-        return
-    for k in range(m):
-        if coef[k] != 0.0:
-            kernels.dense_column_axpy(X + columns[k] * column_stride, row_stride, n,
-                                      shift[columns[k]], coef[k] * scale[columns[k]], out)
-
-
-cdef void add_block_products(
-    double* block, Py_ssize_t rows, Py_ssize_t m, Py_ssize_t first_new, double[:, ::1] out,
-) noexcept nogil:
-    """Add B'B for the new rows of the symmetric `out`; B is rows x m, column-major."""
-    cdef int k = <int>rows, new = <int>(m - first_new), old = <int>first_new
-    cdef int stride = <int>out.shape[1]
-    cdef double one = 1.0
-    if old > 0:  # row-major out[new, old] is column-major (old x new)
-        dgemm("T", "N", &old, &new, &k, &one, block, &k, block + first_new * rows, &k,
-              &one, &out[first_new, 0], &stride)
-    dsyrk("U", "T", &new, &k, &one, block + first_new * rows, &k, &one,
-          &out[first_new, first_new], &stride)
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
+    """Memory for a packed block, aligned to 64 bytes."""
+    cdef Py_ssize_t size = (width + simd.panel - 1) // simd.panel * simd.panel * rows
+    memory = np.empty(size + 8)
+    cdef double[::1] view = memory
+    cdef Py_ssize_t first = 8 - <Py_ssize_t>(<size_t>&view[0] % 64) // 8
+    return memory[first:first + size]
 
 
 cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil:
     """Complete the symmetric matrix from the lower triangle (row-major) of its new rows."""
-    cdef Py_ssize_t a, b
-    for a in range(first_new, m):
-        for b in range(a):
-            out[b, a] = out[a, b]
+    cdef Py_ssize_t a, b, b0, a0 = first_new
+    while a0 < m:
+        b0 = 0
+        while b0 < min(a0 + SQUARE, m):
+            for a in range(a0, min(a0 + SQUARE, m)):
+                for b in range(b0, min(b0 + SQUARE, a)):
+                    out[b, a] = out[a, b]
+            b0 += SQUARE
+        a0 += SQUARE
 
 
 @final
@@ -371,6 +362,14 @@ cdef class CSCDesign(Design):
             if work > CHUNK:
                 check_interrupt()
                 work = 0
+        return 0
+
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        cdef double v_sum = kernels.total(v, self.n_samples)
+        cdef Py_ssize_t k
+        for k in range(m):
+            out[k] = self._scale[columns[k]] * self._dot(columns[k], v, v_sum)
         return 0
 
     cdef int add_columns(
