@@ -92,6 +92,10 @@ def test_verbs(level, shape, dtype, storage):
         np.testing.assert_array_equal(ours, ours.T)
         norm = np.sqrt(np.maximum(np.diag(gram), 1e-30))
         assert np.max(np.abs(ours - gram) / (1e-14 + np.outer(norm, norm))) < 2e-12
+        for k in (1, len(columns) // 2, len(columns)):
+            grown = design.gram_matrix(columns, weight, ours[:k, :k])
+            np.testing.assert_array_equal(grown, grown.T)
+            assert np.max(np.abs(grown - gram) / (1e-14 + np.outer(norm, norm))) < 2e-12
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e3, 1e6, 1e8])
@@ -111,6 +115,29 @@ def test_a_large_mean_costs_no_digit(level, storage, mean):
     mean_of, variance = design.moments(weight)
     assert error(variance, np.diag(gram)) < limit
     assert np.max(np.abs(mean_of - center)) < limit + 4e-16 * mean
+
+
+# Few stored entries in many columns, many, few columns; each with columns that store (almost) all.
+@pytest.mark.parametrize(("density", "p"), [(0.01, 200), (0.6, 100), (0.1, 3)])
+@pytest.mark.parametrize("full", [0.0, 0.05, 0.6])
+def test_gram_of_sparse_columns(level, density, p, full):
+    rng = np.random.default_rng(0)
+    n = 3000
+    shares = np.where(rng.random(p) < full, rng.choice([0.8, 1.0], p), density)
+    X = np.where(rng.random((n, p)) < shares, 5 + rng.standard_normal((n, p)), 0.0)
+    X[:, shares > density] += np.where(X[:, shares > density] != 0, 1e3, 0.0)
+    weight = rng.random(n) / n
+    design = stored(X, "csc")
+    shift = np.average(X, axis=0, weights=weight)
+    design.set_units(shift, np.full(p, 0.5))
+    columns = np.arange(p, dtype=np.int32)[::-1].copy()
+    Z = ((X - shift) / 2)[:, columns]
+    gram = (Z.T * weight) @ Z
+    norm = np.sqrt(np.diag(gram))
+    for old in (0, 1, p // 2, p - 1, p):
+        ours = design.gram_matrix(columns, weight, gram[:old, :old])
+        np.testing.assert_array_equal(ours[old:], ours.T[old:])
+        assert np.max(np.abs(ours - gram) / np.outer(norm, norm)) < 1e-12
 
 
 def test_rows_without_weight_may_be_huge(level):

@@ -19,7 +19,10 @@ class Design:
         self, columns: npt.NDArray[np.int32], v: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]: ...
     def gram_matrix(
-        self, columns: npt.NDArray[np.int32], weight: npt.NDArray[np.float64]
+        self,
+        columns: npt.NDArray[np.int32],
+        weight: npt.NDArray[np.float64],
+        known: npt.NDArray[np.float64] | None = None,
     ) -> npt.NDArray[np.float64]: ...
     def moments(
         self, weight: npt.NDArray[np.float64]
