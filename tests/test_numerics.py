@@ -209,7 +209,8 @@ def test_monomials(degree, low, high):
     best = np.linalg.lstsq(basis, y, rcond=None)[0]
     floor = np.mean((y - basis @ best) ** 2) / 2
     least = judged(X, X, y, reference=None, alpha=0.0)
-    assert least.objective >= floor * (1 - 1e-9)
+    # The terms of a prediction reach 3e7 and more, and the objective is measured on rounded ones.
+    assert least.objective >= floor * (1 - (1e-9 if degree == 10 else 1e-6))
     if degree == 10:  # beyond it the last digits of the powers are seen in the fit
         assert least.objective <= floor * (1 + 1e-6)
     for model in (

@@ -15,12 +15,12 @@ cdef class Design:
     cdef double[::1] _scale
     # out[j] = sum_i v[i] z_ij for all features: one pass over X
     cdef int correlate(self, const double* v, double* out) except -1 nogil
+    # out[k] = sum_i v[i] z_{i, columns[k]}, read from X
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil
     # out[i] += sum_k coef[k] z_{i, columns[k]}
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil
-    # out[k] = sum_i v[i] z_{i, columns[k]}: true products of a few columns
-    cdef int correlate_columns(
-        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil
     # rows and columns first_new.. of the symmetric matrix out[a, b] = sum_i weight[i] z_ia z_ib
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,

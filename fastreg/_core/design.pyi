@@ -15,8 +15,14 @@ class Design:
     @property
     def shift(self) -> npt.NDArray[np.float64]: ...
     def correlation(self, v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+    def correlation_of(
+        self, columns: npt.NDArray[np.int32], v: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]: ...
     def gram_matrix(
-        self, columns: npt.NDArray[np.int32], weight: npt.NDArray[np.float64]
+        self,
+        columns: npt.NDArray[np.int32],
+        weight: npt.NDArray[np.float64],
+        known: npt.NDArray[np.float64] | None = None,
     ) -> npt.NDArray[np.float64]: ...
     def moments(
         self, weight: npt.NDArray[np.float64]

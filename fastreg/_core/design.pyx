@@ -11,15 +11,17 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY
-from scipy.linalg.cython_blas cimport dgemm, dsyrk
-
 from fastreg._core cimport kernels
-from fastreg._core.kernels cimport real
+from fastreg._core.kernels cimport Matrix, simd
 
 cdef enum:
-    ROW_BLOCK = 256
+    ROW_BLOCK = 128  # of these rows a panel of a packed block stays in the first-level cache
+    SQUARE = 16  # of a matrix that is transposed
+    LIST = 256
     CHUNK = 1 << 24  # elements between two looks at pending signals: some 10 ms
     WORK_A_CHECK = 1 << 28  # multiplications of a Gram product between two of them
+
+cdef double ALMOST_FULL = 0.75  # share of stored entries above which a column counts as dense
 
 
 cdef extern from "Python.h":
@@ -61,12 +63,12 @@ cdef class Design:
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
         return 0
 
-    cdef int add_columns(
-        self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
-        return 0
-
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        return 0
+
+    cdef int add_columns(
+        self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
         return 0
 
     cdef int gram(
@@ -84,6 +86,15 @@ cdef class Design:
             self.correlate(&v[0], &view[0])
         return out
 
+    def correlation_of(self, const int[::1] columns, const double[::1] v):
+        """Return sum_i v_i z_ij for the given columns j."""
+        out = np.empty(columns.shape[0])
+        cdef double[::1] view = out
+        if columns.shape[0]:
+            with nogil:
+                self.correlate_columns(&columns[0], columns.shape[0], &v[0], &view[0])
+        return out
+
     def product(self, const double[::1] coef):
         """Return sum_j z_ij coef_j for every row i."""
         out = np.zeros(self.n_samples)
@@ -93,10 +104,13 @@ cdef class Design:
             self.add_columns(&columns[0], self.n_features, &coef[0], &view[0])
         return out
 
-    def gram_matrix(self, const int[::1] columns, const double[::1] weight):
-        """Return sum_i weight_i z_ia z_ib for the given columns."""
+    def gram_matrix(self, const int[::1] columns, const double[::1] weight, known=None):
+        """Return sum_i weight_i z_ia z_ib for the given columns; of the first ones it is known."""
         out = np.empty((columns.shape[0], columns.shape[0]))
-        self.gram(columns, 0, weight, out)
+        cdef Py_ssize_t old = 0 if known is None else len(known)
+        if old:
+            out[:old, :old] = known
+        self.gram(columns, old, weight, out)
         return out
 
 
@@ -104,96 +118,102 @@ cdef class Design:
 cdef class DenseDesign(Design):
     """Dense X, float64 or float32, whose rows or columns are contiguous."""
 
-    cdef const double[:, :] _wide
-    cdef const float[:, :] _narrow
-    cdef bint _is_narrow
-    cdef Py_ssize_t _row_stride
-    cdef Py_ssize_t _column_stride
+    cdef object _X  # keeps the memory alive
+    cdef Matrix _matrix
 
     def __init__(self, X):
         super().__init__(X.shape[0], X.shape[1])
+        cdef const double[:, :] wide
+        cdef const float[:, :] narrow
         self.n_stored = float(X.size)
-        self._is_narrow = X.dtype == np.float32
-        if self._is_narrow:
-            self._narrow = X
+        self._X = X
+        self._matrix.narrow = X.dtype == np.float32
+        if self._matrix.narrow:
+            narrow = X
+            self._matrix.data = &narrow[0, 0]
         else:
-            self._wide = X
-        self._row_stride = X.strides[0] // X.itemsize
-        self._column_stride = X.strides[1] // X.itemsize
+            wide = X
+            self._matrix.data = &wide[0, 0]
+        self._matrix.n_rows = self.n_samples
+        self._matrix.n_columns = self.n_features
+        self._matrix.row_stride = X.strides[0] // X.itemsize
+        self._matrix.column_stride = X.strides[1] // X.itemsize
+        # What a stride is where there is one row or column only, is not defined.
         if self.n_features == 1:
-            self._column_stride = 1 if self._row_stride != 1 else self.n_samples
+            if self._matrix.row_stride == 1:
+                self._matrix.column_stride = self.n_samples
+            else:
+                self._matrix.column_stride = 1
         elif self.n_samples == 1:
-            self._row_stride = 1 if self._column_stride != 1 else self.n_features
+            if self._matrix.column_stride == 1:
+                self._matrix.row_stride = self.n_features
+            else:
+                self._matrix.row_stride = 1
 
     def moments(self, const double[::1] weight):
+        # A row that counts: one without weight may hold anything.
+        cdef double[::1] origin = np.array(self._X[np.argmax(weight)], dtype=np.float64)
         first = np.empty(self.n_features)
         second = np.empty(self.n_features)
-        # A row that counts: one without weight may hold anything.
-        cdef Py_ssize_t row = np.argmax(weight)
-        if self._is_narrow:
-            origin = np.array(self._narrow[row], dtype=np.float64)
-        else:
-            origin = np.array(self._wide[row], dtype=np.float64)
         self._moments(weight, origin, first, second)
         # Where that row lies far from the mean, its square would swallow the variance.
         poor = ~(first * first < 0.99 * second) & (second > 0)
         if poor.any():
-            origin[poor] += first[poor]
+            np.asarray(origin)[poor] += first[poor]
             again, square = np.empty(self.n_features), np.empty(self.n_features)
             self._moments(weight, origin, again, square)
             first = np.where(poor, again, first)
             second = np.where(poor, square, second)
         return origin + first, np.maximum(second - first * first, 0.0)
 
-    cdef _moments(self, const double[::1] weight, const double[::1] origin,
+    cdef _moments(self, const double[::1] weight, double[::1] origin,
                   double[::1] first, double[::1] second):
+        cdef Py_ssize_t j = 0, step = columns_a_chunk(self._matrix)
+        cdef Matrix part
         with nogil:
-            if self._is_narrow:
-                moments_in_chunks(
-                    &self._narrow[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                    self.n_features, &origin[0], &weight[0], &first[0], &second[0])
-            else:
-                moments_in_chunks(
-                    &self._wide[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                    self.n_features, &origin[0], &weight[0], &first[0], &second[0])
+            while j < self.n_features:
+                part = some_columns(self._matrix, j, step)
+                simd.column_sums(
+                    &part, &weight[0], NULL, 0, -1, &origin[j], &first[j], &second[j], NULL, 0)
+                if step < self.n_features:
+                    check_interrupt()
+                j += step
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
-        if self._is_narrow:
-            correlate_in_chunks(&self._narrow[0, 0], self._row_stride, self._column_stride,
-                                self.n_samples, self.n_features, &self._shift[0], v, out)
-        else:
-            correlate_in_chunks(&self._wide[0, 0], self._row_stride, self._column_stride,
-                                self.n_samples, self.n_features, &self._shift[0], v, out)
-        cdef Py_ssize_t j
+        cdef Py_ssize_t j = 0, step = columns_a_chunk(self._matrix)
+        cdef Matrix part
+        while j < self.n_features:
+            part = some_columns(self._matrix, j, step)
+            simd.column_dots(&part, NULL, part.n_columns, &self._shift[j], v, out + j)
+            if step < self.n_features:
+                check_interrupt()
+            j += step
         for j in range(self.n_features):
             out[j] *= self._scale[j]
         return 0
 
-    cdef int add_columns(
-        self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
-        if self._is_narrow:
-            add_dense_columns(
-                &self._narrow[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                columns, m, &self._shift[0], &self._scale[0], coef, out)
-        else:
-            add_dense_columns(
-                &self._wide[0, 0], self._row_stride, self._column_stride, self.n_samples,
-                columns, m, &self._shift[0], &self._scale[0], coef, out)
-        return 0
-
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
-        cdef Py_ssize_t k, j
+        cdef Py_ssize_t k
+        simd.column_dots(&self._matrix, columns, m, &self._shift[0], v, out)
         for k in range(m):
-            j = columns[k]
-            if self._is_narrow:
-                out[k] = self._scale[j] * kernels.dense_column_dot(
-                    &self._narrow[0, 0] + j * self._column_stride, self._row_stride,
-                    self.n_samples, self._shift[j], v)
-            else:
-                out[k] = self._scale[j] * kernels.dense_column_dot(
-                    &self._wide[0, 0] + j * self._column_stride, self._row_stride,
-                    self.n_samples, self._shift[j], v)
+            out[k] *= self._scale[columns[k]]
+        return 0
+
+    cdef int add_columns(
+        self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
+        cdef int chosen[LIST]
+        cdef double factor[LIST]
+        cdef Py_ssize_t k = 0, count
+        while k < m:
+            count = 0
+            while k < m and count < LIST:
+                if coef[k] != 0.0:
+                    chosen[count] = columns[k]
+                    factor[count] = coef[k] * self._scale[columns[k]]
+                    count += 1
+                k += 1
+            simd.add_columns(&self._matrix, chosen, count, &self._shift[0], factor, out)
         return 0
 
     cdef int gram(
@@ -203,104 +223,61 @@ cdef class DenseDesign(Design):
         cdef Py_ssize_t m = columns.shape[0]
         if m == first_new:
             return 0
-        cdef double[::1] block = np.empty(m * min(ROW_BLOCK, self.n_samples))
-        cdef Py_ssize_t first = 0, last, a, b, work = 0
+        cdef Py_ssize_t first = 0, rows, a, b, work = 0
+        cdef double[::1] block = packed_block(min(ROW_BLOCK, self.n_samples), m)
         with nogil:
             for a in range(first_new, m):
                 for b in range(m):
                     out[a, b] = 0.0
             while first < self.n_samples:
-                last = min(self.n_samples, first + ROW_BLOCK)
-                if self._is_narrow:
-                    kernels.dense_pack(
-                        &self._narrow[0, 0], self._row_stride, self._column_stride, first, last,
-                        &columns[0], m, &self._shift[0], &self._scale[0], &root_weight[0],
-                        &block[0])
-                else:
-                    kernels.dense_pack(
-                        &self._wide[0, 0], self._row_stride, self._column_stride, first, last,
-                        &columns[0], m, &self._shift[0], &self._scale[0], &root_weight[0],
-                        &block[0])
-                add_block_products(&block[0], last - first, m, first_new, out)
-                work += m * (m - first_new) * (last - first)
+                rows = min(ROW_BLOCK, self.n_samples - first)
+                simd.pack(&self._matrix, first, rows, &columns[0], m, &self._shift[0],
+                          &self._scale[0], &root_weight[0], &block[0], 0)
+                simd.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1])
+                work += m * (m - first_new) * rows
                 if work > WORK_A_CHECK:
                     check_interrupt()
                     work = 0
-                first = last
+                first += rows
             mirror(first_new, m, out)
         return 0
 
 
-cdef Py_ssize_t columns_a_chunk(Py_ssize_t row_stride, Py_ssize_t n, Py_ssize_t p) noexcept nogil:
+cdef Py_ssize_t columns_a_chunk(Matrix X) noexcept nogil:
     """Columns between two looks at pending signals; of rows, a stretch that is worth reading."""
-    if n * p <= CHUNK:
-        return p
-    return max(CHUNK // n, 1 if row_stride == 1 else 512)
+    if X.n_rows * X.n_columns <= CHUNK:
+        return X.n_columns
+    return max(CHUNK // X.n_rows, 4 if X.row_stride == 1 else 512)
 
 
-cdef int moments_in_chunks(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t p,
-    const double* origin, const double* weight, double* first, double* second,
-) except -1 nogil:
-    cdef Py_ssize_t step = columns_a_chunk(row_stride, n, p), j = 0
-    while j < p:
-        kernels.dense_moments(X + j * column_stride, row_stride, column_stride, n,
-                              min(step, p - j), origin + j, weight, first + j, second + j)
-        if step < p:
-            check_interrupt()
-        j += step
-    return 0
+cdef Matrix some_columns(Matrix X, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
+    """The columns first..first + count, as far as there are any."""
+    cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)
+    X.data = <const char*>X.data + first * X.column_stride * size
+    X.n_columns = min(count, X.n_columns - first)
+    return X
 
 
-cdef int correlate_in_chunks(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t p,
-    const double* shift, const double* v, double* out,
-) except -1 nogil:
-    cdef Py_ssize_t step = columns_a_chunk(row_stride, n, p), j = 0
-    while j < p:
-        kernels.dense_correlate(X + j * column_stride, row_stride, column_stride, n,
-                                min(step, p - j), shift + j, v, out + j)
-        if step < p:
-            check_interrupt()
-        j += step
-    return 0
-
-
-cdef void add_dense_columns(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n,
-    const int* columns, Py_ssize_t m, const double* shift, const double* scale,
-    const double* coef, double* out,
-) noexcept nogil:
-    cdef Py_ssize_t k
-    if row_stride != 1:
-        kernels.dense_rows_dot(X, row_stride, n, columns, m, shift, scale, coef, out)
-        return
-    for k in range(m):
-        if coef[k] != 0.0:
-            kernels.dense_column_axpy(X + columns[k] * column_stride, row_stride, n,
-                                      shift[columns[k]], coef[k] * scale[columns[k]], out)
-
-
-cdef void add_block_products(
-    double* block, Py_ssize_t rows, Py_ssize_t m, Py_ssize_t first_new, double[:, ::1] out,
-) noexcept nogil:
-    """Add B'B for the new rows of the symmetric `out`; B is rows x m, column-major."""
-    cdef int k = <int>rows, new = <int>(m - first_new), old = <int>first_new
-    cdef int stride = <int>out.shape[1]
-    cdef double one = 1.0
-    if old > 0:  # row-major out[new, old] is column-major (old x new)
-        dgemm("T", "N", &old, &new, &k, &one, block, &k, block + first_new * rows, &k,
-              &one, &out[first_new, 0], &stride)
-    dsyrk("U", "T", &new, &k, &one, block + first_new * rows, &k, &one,
-          &out[first_new, first_new], &stride)
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
+    """Memory for a packed block, aligned to 64 bytes."""
+    cdef Py_ssize_t size = (width + simd.panel - 1) // simd.panel * simd.panel * rows
+    memory = np.empty(size + 8)
+    cdef double[::1] view = memory
+    cdef Py_ssize_t first = 8 - <Py_ssize_t>(<size_t>&view[0] % 64) // 8
+    return memory[first:first + size]
 
 
 cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil:
     """Complete the symmetric matrix from the lower triangle (row-major) of its new rows."""
-    cdef Py_ssize_t a, b
-    for a in range(first_new, m):
-        for b in range(a):
-            out[b, a] = out[a, b]
+    cdef Py_ssize_t a, b, b0, a0 = first_new
+    while a0 < m:
+        b0 = 0
+        while b0 < min(a0 + SQUARE, m):
+            for a in range(a0, min(a0 + SQUARE, m)):
+                for b in range(b0, min(b0 + SQUARE, a)):
+                    out[b, a] = out[a, b]
+            b0 += SQUARE
+        a0 += SQUARE
 
 
 @final
@@ -394,6 +371,14 @@ cdef class CSCDesign(Design):
                 work = 0
         return 0
 
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        cdef double v_sum = kernels.total(v, self.n_samples)
+        cdef Py_ssize_t k
+        for k in range(m):
+            out[k] = self._scale[columns[k]] * self._dot(columns[k], v, v_sum)
+        return 0
+
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
         cdef double constant = 0.0
@@ -406,33 +391,191 @@ cdef class CSCDesign(Design):
                 out[k] -= constant
         return 0
 
-    cdef int correlate_columns(
-        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
-        cdef double v_sum = kernels.total(v, self.n_samples)
-        cdef Py_ssize_t k
-        for k in range(m):
-            out[k] = self._scale[columns[k]] * self._dot(columns[k], v, v_sum)
-        return 0
-
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1:
-        # One standardised column at a time plays the vector of `correlate` for all the others.
-        cdef double[::1] scattered = np.empty(self.n_samples)
-        cdef Py_ssize_t a, b, i, m = columns.shape[0]
-        cdef double constant, v_sum
+        # Three ways, in nanoseconds each: a column as the dense vector that meets the others (few
+        # columns, or all entries stored); pairs of entries row by row; dense blocks.
+        cdef Py_ssize_t a, k, m = columns.shape[0], n = self.n_samples, new = m - first_new
+        cdef Py_ssize_t nnz = 0, nnz_new = 0, dense = 0
+        cdef double by_columns, by_rows, by_blocks, pairs
+        if new == 0:
+            return 0
+        cdef char[::1] is_dense = np.zeros(m, dtype=np.int8)
+        for k in range(m):
+            a = self._nnz(columns[k])
+            nnz += a
+            nnz_new += a if k >= first_new else 0
+            is_dense[k] = a > ALMOST_FULL * n
+            dense += is_dense[k]
+        by_columns = new * (0.7 * nnz + 0.7 * n)
+        by_blocks = n * m * (0.3 + 0.02 * new) + 3.0 * nnz
+        by_rows = 4.0 * nnz + 3.5 * n
+        if by_columns > by_rows:
+            by_rows += dense * (0.7 * nnz + 0.7 * n)
+            pairs = self._pairs(columns, first_new, is_dense) if nnz_new > n else nnz_new
+            by_rows += 1.2 * pairs
+        if by_blocks < min(by_rows, by_columns):
+            self._gram_by_blocks(columns, first_new, weight, out)
+        elif by_columns <= by_rows:
+            is_dense[first_new:] = 1
+            is_dense[:first_new] = 0
+            self._gram_of_dense(columns, first_new, weight, is_dense, out)
+        else:
+            self._gram_by_rows(columns, first_new, weight, is_dense, out)
+            self._gram_of_dense(columns, first_new, weight, is_dense, out)
+        mirror(first_new, m, out)
+        return 0
+
+    cdef Py_ssize_t _nnz(self, Py_ssize_t j) noexcept nogil:
+        return self._start[j + 1] - self._start[j]
+
+    cdef double _value(self, Py_ssize_t k) noexcept nogil:
+        return self._narrow[k] if self._is_narrow else self._wide[k]
+
+    cdef double _pairs(self, const int[::1] columns, Py_ssize_t first_new, const char[::1] skip):
+        """How many products of two entries of a row the new rows of a Gram matrix have."""
+        cdef int[::1] count = np.zeros(self.n_samples, dtype=np.int32)
+        cdef int[::1] count_new = np.zeros(self.n_samples, dtype=np.int32)
+        cdef Py_ssize_t a, k
+        cdef double pairs = 0.0
         with nogil:
+            for a in range(columns.shape[0]):
+                if not skip[a]:
+                    for k in range(self._start[columns[a]], self._start[columns[a] + 1]):
+                        count[self._rows[k]] += 1
+                        count_new[self._rows[k]] += a >= first_new
+            for k in range(self.n_samples):
+                pairs += count_new[k] * (count[k] - 0.5 * count_new[k])
+        return pairs
+
+    cdef _gram_by_rows(self, const int[::1] columns, Py_ssize_t first_new,
+                       const double[::1] weight, const char[::1] skip, double[:, ::1] out):
+        """Products of the entries of each row; what the shift adds follows in closed form.
+
+        Raw moments may stand here: in a column with zeros they cancel by a bounded factor only.
+        """
+        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], nnz = 0, a, b, e, f, i, j, k
+        for a in range(m):
+            nnz += 0 if skip[a] else self._nnz(columns[a])
+        cdef Py_ssize_t[::1] start = np.zeros(n + 2, dtype=np.intp)
+        cdef int[::1] place = np.empty(nnz + 1, dtype=np.int32)
+        cdef double[::1] value = np.empty(nnz + 1)
+        cdef double[::1] first = np.zeros(m)
+        cdef double[::1] shift = np.zeros(m)
+        cdef double factor, unit, weight_sum = kernels.total(&weight[0], n)
+        cdef double* target
+        cdef Py_ssize_t work = 0
+        with nogil:
+            for a in range(m):
+                if not skip[a]:
+                    for k in range(self._start[columns[a]], self._start[columns[a] + 1]):
+                        start[self._rows[k] + 2] += 1
+            for i in range(n):
+                start[i + 2] += start[i + 1]
+            for a in range(m):
+                if skip[a]:
+                    continue
+                j = columns[a]
+                unit = self._scale[j]
+                shift[a] = self._shift[j] * unit
+                for k in range(self._start[j], self._start[j + 1]):
+                    i = self._rows[k]
+                    e = start[i + 1]
+                    start[i + 1] = e + 1
+                    place[e] = <int>a
+                    value[e] = self._value(k) * unit
+                    first[a] += weight[i] * value[e]
             for a in range(first_new, m):
+                for b in range(a + 1):
+                    out[a, b] = 0.0
+            for i in range(n):
+                e = start[i + 1] - 1
+                while e >= start[i] and place[e] >= first_new:
+                    factor = weight[i] * value[e]
+                    target = &out[place[e], 0]
+                    for f in range(start[i], e + 1):
+                        target[place[f]] += factor * value[f]
+                    work += e - start[i] + 1
+                    e -= 1
+                if work > CHUNK:
+                    check_interrupt()
+                    work = 0
+            for a in range(first_new, m):
+                for b in range(a + 1):
+                    out[a, b] += (
+                        shift[a] * shift[b] * weight_sum - shift[a] * first[b] - shift[b] * first[a])
+
+    cdef _gram_of_dense(self, const int[::1] columns, Py_ssize_t first_new,
+                        const double[::1] weight, const char[::1] chosen, double[:, ::1] out):
+        """One standardised column at a time plays the vector of `correlate` for the others."""
+        cdef double[::1] scattered = np.empty(self.n_samples)
+        cdef Py_ssize_t a, b, i, work = 0, m = columns.shape[0]
+        cdef double constant, v_sum, value
+        with nogil:
+            for a in range(m):
+                if not chosen[a]:
+                    continue
                 for i in range(self.n_samples):
                     scattered[i] = 0.0
                 constant = self._axpy(columns[a], self._scale[columns[a]], &scattered[0])
                 for i in range(self.n_samples):
                     scattered[i] = weight[i] * (scattered[i] - constant)
                 v_sum = kernels.total(&scattered[0], self.n_samples)
-                for b in range(a + 1):
-                    out[a, b] = self._scale[columns[b]] * self._dot(
-                        columns[b], &scattered[0], v_sum)
-                if a % 64 == 0:
+                for b in range(0 if a >= first_new else first_new, m):
+                    if chosen[b] and b > a:  # its own turn comes
+                        continue
+                    value = self._scale[columns[b]] * self._dot(columns[b], &scattered[0], v_sum)
+                    out[max(a, b), min(a, b)] = value
+                    work += self._nnz(columns[b])
+                if work > CHUNK:
                     check_interrupt()
-            mirror(first_new, m, out)
-        return 0
+                    work = 0
+
+    cdef _gram_by_blocks(self, const int[::1] columns, Py_ssize_t first_new,
+                         const double[::1] weight, double[:, ::1] out):
+        """Blocks of rows are made dense, shifted and weighted."""
+        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], panel = simd.panel
+        cdef Py_ssize_t a, b, i, j, k, rows, first = 0, work = 0
+        cdef double[::1] root_weight = np.sqrt(weight)
+        cdef double[::1] block = packed_block(min(ROW_BLOCK, n), m)
+        cdef Py_ssize_t[::1] cursor = np.empty(m, dtype=np.intp)
+        cdef Py_ssize_t padded = (m + panel - 1) // panel * panel
+        cdef double[::1] zero = np.zeros(padded)  # what an entry that is not stored becomes
+        cdef double* target
+        cdef double shift, unit
+        with nogil:
+            for a in range(m):
+                cursor[a] = self._start[columns[a]]
+                zero[a] = -self._shift[columns[a]] * self._scale[columns[a]]
+            for a in range(first_new, m):
+                for b in range(m):
+                    out[a, b] = 0.0
+            while first < n:
+                rows = min(ROW_BLOCK, n - first)
+                target = &block[0]
+                a = 0
+                while a < padded:
+                    for i in range(rows):
+                        for b in range(panel):
+                            target[b] = root_weight[first + i] * zero[a + b]
+                        target += panel
+                    a += panel
+                for a in range(m):
+                    j = columns[a]
+                    shift = self._shift[j]
+                    unit = self._scale[j]
+                    target = &block[a // panel * panel * rows + a % panel]
+                    k = cursor[a]
+                    while k < self._start[j + 1] and self._rows[k] < first + rows:
+                        i = self._rows[k]
+                        target[(i - first) * panel] = root_weight[i] * (
+                            (self._value(k) - shift) * unit)
+                        k += 1
+                    cursor[a] = k
+                simd.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1])
+                work += m * (m - first_new) * rows
+                if work > WORK_A_CHECK:
+                    check_interrupt()
+                    work = 0
+                first += rows

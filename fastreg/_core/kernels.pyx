@@ -1,187 +1,202 @@
-# Design: one fused function per loop, over the element type. Columns are
+# Design: the level "plain" is written here, one function a loop, as simple as it can be said; the C
+# levels of simd/ are tested against it, and it serves where no C level was built. Columns are
 # shifted while they are read: (x - shift) costs nothing in a loop that waits for memory, and
 # x'v - shift * sum(v) would lose all digits of a column whose mean is far from zero.
 
-cdef enum:
-    COLUMN_BLOCK = 2048  # two blocks of doubles stay in the first-level cache
+import os
 
 
-cdef void dense_correlate(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride,
-    Py_ssize_t n, Py_ssize_t p, const double* shift, const double* v, double* out,
-) noexcept nogil:
-    """out[j] = sum_i v[i] (X[i, j] - shift[j])."""
-    cdef Py_ssize_t i, j, j0, j1
-    cdef double v0, v1, v2, v3
-    cdef const real* x0
-    cdef const real* x1
-    cdef const real* x2
-    cdef const real* x3
-    if row_stride == 1:
-        for j in range(p):
-            out[j] = dense_column_dot(X + j * column_stride, 1, n, shift[j], v)
-        return
-    j0 = 0
-    while j0 < p:
-        j1 = min(p, j0 + COLUMN_BLOCK)
-        for j in range(j0, j1):
-            out[j] = 0.0
-        i = 0
-        while i + 4 <= n:
-            x0 = X + i * row_stride
-            x1 = x0 + row_stride
-            x2 = x1 + row_stride
-            x3 = x2 + row_stride
-            v0 = v[i]
-            v1 = v[i + 1]
-            v2 = v[i + 2]
-            v3 = v[i + 3]
-            for j in range(j0, j1):
-                out[j] += (v0 * (x0[j] - shift[j]) + v1 * (x1[j] - shift[j])) + (
-                    v2 * (x2[j] - shift[j]) + v3 * (x3[j] - shift[j]))
-            i += 4
-        while i < n:
-            x0 = X + i * row_stride
-            v0 = v[i]
-            for j in range(j0, j1):
-                out[j] += v0 * (x0[j] - shift[j])
-            i += 1
-        j0 = j1
-
-
-cdef double dense_column_dot(
-    const real* x, Py_ssize_t stride, Py_ssize_t n, double shift, const double* v,
-) noexcept nogil:
-    """sum_i v[i] (x[i] - shift)."""
+cdef double plain_dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
     cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
-    cdef double s4 = 0.0, s5 = 0.0, s6 = 0.0, s7 = 0.0
     cdef Py_ssize_t i = 0
-    if stride == 1:
-        while i + 8 <= n:
-            s0 += v[i] * (x[i] - shift)
-            s1 += v[i + 1] * (x[i + 1] - shift)
-            s2 += v[i + 2] * (x[i + 2] - shift)
-            s3 += v[i + 3] * (x[i + 3] - shift)
-            s4 += v[i + 4] * (x[i + 4] - shift)
-            s5 += v[i + 5] * (x[i + 5] - shift)
-            s6 += v[i + 6] * (x[i + 6] - shift)
-            s7 += v[i + 7] * (x[i + 7] - shift)
-            i += 8
+    while i + 4 <= n:
+        s0 += a[i] * b[i]
+        s1 += a[i + 1] * b[i + 1]
+        s2 += a[i + 2] * b[i + 2]
+        s3 += a[i + 3] * b[i + 3]
+        i += 4
     while i < n:
-        s0 += v[i] * (x[i * stride] - shift)
+        s0 += a[i] * b[i]
         i += 1
-    return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
+    return (s0 + s2) + (s1 + s3)
 
 
-cdef void dense_column_axpy(
-    const real* x, Py_ssize_t stride, Py_ssize_t n, double shift, double a, double* out,
-) noexcept nogil:
-    """out[i] += a (x[i] - shift)."""
+cdef void plain_axpy(double a, const double* x, double* y, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    if stride == 1:
-        for i in range(n):
-            out[i] += a * (x[i] - shift)
-    else:
-        for i in range(n):
-            out[i] += a * (x[i * stride] - shift)
-
-
-cdef void dense_rows_dot(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t n, const int* columns, Py_ssize_t m,
-    const double* shift, const double* scale, const double* coef, double* out,
-) noexcept nogil:
-    """out[i] += sum_k coef[k] scale[j] (X[i, j] - shift[j]), j = columns[k], rows contiguous."""
-    cdef Py_ssize_t i, k, j
-    cdef double s0, s1
-    cdef const real* x
     for i in range(n):
-        x = X + i * row_stride
-        s0 = 0.0
-        s1 = 0.0
-        k = 0
-        while k + 2 <= m:
-            j = columns[k]
-            s0 += (coef[k] * scale[j]) * (x[j] - shift[j])
-            j = columns[k + 1]
-            s1 += (coef[k + 1] * scale[j]) * (x[j] - shift[j])
-            k += 2
-        if k < m:
-            j = columns[k]
-            s0 += (coef[k] * scale[j]) * (x[j] - shift[j])
-        out[i] += s0 + s1
+        y[i] += a * x[i]
 
 
-cdef void dense_pack(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride,
-    Py_ssize_t first, Py_ssize_t last, const int* columns, Py_ssize_t m,
-    const double* shift, const double* scale, const double* root_weight, double* out,
+cdef void plain_dot4(
+    const double* x0, const double* x1, const double* x2, const double* x3,
+    const double* v, Py_ssize_t n, double* out,
 ) noexcept nogil:
-    """Rows first..last of columns, shifted, scaled and weighted, into a column-major block."""
-    cdef Py_ssize_t i, k, j, rows = last - first
-    cdef const real* x
-    cdef double* target
-    cdef double a, b
-    if row_stride == 1:
+    out[0] = plain_dot(x0, v, n)
+    out[1] = plain_dot(x1, v, n)
+    out[2] = plain_dot(x2, v, n)
+    out[3] = plain_dot(x3, v, n)
+
+
+cdef void plain_axpy4(
+    const double* a, const double* x0, const double* x1, const double* x2, const double* x3,
+    double* y, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] += (a[0] * x0[i] + a[1] * x1[i]) + (a[2] * x2[i] + a[3] * x3[i])
+
+
+cdef inline double entry(const Matrix* X, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t k = i * X.row_stride + j * X.column_stride
+    return (<const float*>X.data)[k] if X.narrow else (<const double*>X.data)[k]
+
+
+cdef inline Py_ssize_t feature(const int* columns, Py_ssize_t k) noexcept nogil:
+    return k if columns == NULL else columns[k]
+
+
+cdef void plain_column_dots(
+    const Matrix* X, const int* columns, Py_ssize_t m, const double* shift, const double* v,
+    double* out,
+) noexcept nogil:
+    cdef Py_ssize_t i, j, k
+    for k in range(m):
+        out[k] = 0.0
+    if X.row_stride == 1:
         for k in range(m):
-            j = columns[k]
-            x = X + j * column_stride + first
-            a = scale[j]
-            b = shift[j]
-            target = out + k * rows
-            if root_weight == NULL:
-                for i in range(rows):
-                    target[i] = a * (x[i] - b)
-            else:
-                for i in range(rows):
-                    target[i] = root_weight[first + i] * (a * (x[i] - b))
+            j = feature(columns, k)
+            for i in range(X.n_rows):
+                out[k] += v[i] * (entry(X, i, j) - shift[j])
     else:
-        for i in range(rows):
-            x = X + (first + i) * row_stride
-            a = 1.0 if root_weight == NULL else root_weight[first + i]
+        for i in range(X.n_rows):
             for k in range(m):
-                j = columns[k]
-                out[k * rows + i] = a * (scale[j] * (x[j] - shift[j]))
+                j = feature(columns, k)
+                out[k] += v[i] * (entry(X, i, j) - shift[j])
 
 
-cdef void dense_moments(
-    const real* X, Py_ssize_t row_stride, Py_ssize_t column_stride,
-    Py_ssize_t n, Py_ssize_t p, const double* origin, const double* weight,
-    double* first, double* second,
+cdef void plain_add_columns(
+    const Matrix* X, const int* columns, Py_ssize_t m, const double* shift, const double* coef,
+    double* out,
 ) noexcept nogil:
-    """first[j] = sum_i weight[i] d, second[j] = sum_i weight[i] d^2; d = X[i, j] - origin[j]."""
-    cdef Py_ssize_t i, j
-    cdef double d, a0, a1, b0, b1, e
-    cdef const real* x
-    if row_stride == 1:
-        for j in range(p):
-            x = X + j * column_stride
-            a0 = a1 = b0 = b1 = 0.0
-            i = 0
-            while i + 2 <= n:
-                d = x[i] - origin[j]
-                e = x[i + 1] - origin[j]
-                a0 += weight[i] * d
-                a1 += weight[i + 1] * e
-                b0 += weight[i] * d * d
-                b1 += weight[i + 1] * e * e
-                i += 2
-            if i < n:
-                d = x[i] - origin[j]
-                a0 += weight[i] * d
-                b0 += weight[i] * d * d
-            first[j] = a0 + a1
-            second[j] = b0 + b1
-        return
-    for j in range(p):
+    cdef Py_ssize_t i, j, k
+    if X.row_stride == 1:
+        for k in range(m):
+            j = feature(columns, k)
+            for i in range(X.n_rows):
+                out[i] += coef[k] * (entry(X, i, j) - shift[j])
+    else:
+        for i in range(X.n_rows):
+            for k in range(m):
+                j = feature(columns, k)
+                out[i] += coef[k] * (entry(X, i, j) - shift[j])
+
+
+cdef void plain_column_sums(
+    const Matrix* X, const double* weight, const double* V, Py_ssize_t m, Py_ssize_t head,
+    double* shift, double* first, double* second, double* cross, Py_ssize_t stride,
+) noexcept nogil:
+    cdef Py_ssize_t i, j, k
+    cdef double d
+    for j in range(X.n_columns):
         first[j] = 0.0
         second[j] = 0.0
-    for i in range(n):
-        x = X + i * row_stride
-        a0 = weight[i]
-        for j in range(p):
-            d = x[j] - origin[j]
-            first[j] += a0 * d
-            second[j] += a0 * d * d
+        for k in range(m):
+            cross[k * stride + j] = 0.0
+        if head >= 0 and X.row_stride == 1:
+            shift[j] = entry(X, head, j)
+    for i in range(X.n_rows):
+        for j in range(X.n_columns):
+            d = entry(X, i, j) - shift[j]
+            first[j] += weight[i] * d
+            second[j] += weight[i] * d * d
+            for k in range(m):
+                cross[k * stride + j] += V[k * X.n_rows + i] * d
+
+
+# A panel is one column wide: the block is column-major.
+
+cdef void plain_pack(
+    const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
+    const double* shift, const double* scale, const double* root_weight, double* block,
+    Py_ssize_t at,
+) noexcept nogil:
+    cdef Py_ssize_t i, j, k
+    for k in range(m):
+        j = feature(columns, k)
+        for i in range(rows):
+            block[(at + k) * rows + i] = (
+                (entry(X, first + i, j) - shift[j]) * root_weight[first + i] * scale[j])
+
+
+cdef void plain_tiles(
+    const double* block, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
+    double* out, Py_ssize_t stride,
+) noexcept nogil:
+    cdef Py_ssize_t a, b
+    for a in range(first_new, width):
+        for b in range(a + 1):
+            out[(a - first_new) * stride + b] += plain_dot(block + a * rows, block + b * rows, rows)
+
+
+cdef Kernels plain
+plain.name = "plain"
+plain.dot = plain_dot
+plain.axpy = plain_axpy
+plain.dot4 = plain_dot4
+plain.axpy4 = plain_axpy4
+plain.column_dots = plain_column_dots
+plain.add_columns = plain_add_columns
+plain.column_sums = plain_column_sums
+plain.panel = 1
+plain.pack = plain_pack
+plain.tiles = plain_tiles
+
+
+cdef const Kernels* level_number(int k) noexcept nogil:
+    """All levels of this build and processor, the best last; NULL behind it."""
+    if k == 0:
+        return &plain
+    return kernels_level(k - 1)
+
+
+def levels():
+    """Return the names of the levels that this build and this processor have, the best last."""
+    names = []
+    while level_number(<int>len(names)) != NULL:
+        names.append(level_number(<int>len(names)).name.decode())
+    return names
+
+
+def level():
+    """Return the name of the level in use."""
+    return simd.name.decode()
+
+
+def use(name):
+    """Use another level in the whole process, while nothing is being solved: tests, benchmarks."""
+    global simd
+    if name not in levels():
+        raise ValueError(f"FASTREG_SIMD is {name!r}; this processor has {', '.join(levels())}")
+    simd = level_number(<int>levels().index(name))
+
+
+use(os.environ.get("FASTREG_SIMD") or levels().pop())
+
+
+cdef double total(const double* v, Py_ssize_t n) noexcept nogil:
+    """The sum of a vector."""
+    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
+    cdef Py_ssize_t i = 0
+    while i + 4 <= n:
+        s0 += v[i]
+        s1 += v[i + 1]
+        s2 += v[i + 2]
+        s3 += v[i + 3]
+        i += 4
+    while i < n:
+        s0 += v[i]
+        i += 1
+    return (s0 + s2) + (s1 + s3)
 
 
 cdef double sparse_column_dot(

@@ -407,7 +407,8 @@ cdef class WorkingSet:
         for k in range(self.quadratic.size):
             j = self.quadratic.column[k]
             largest = max(
-                largest, violation(problem.penalty, j, problem.w[j], problem.c[j]) / problem.norm[j])
+                largest,
+                violation(problem.penalty, j, problem.w[j], problem.c[j]) / problem.norm[j])
         for k in range(self._n_undecided if not self.complete else 0):
             j = self._undecided[k]
             if not self._inside[j]:

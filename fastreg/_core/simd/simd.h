@@ -1,0 +1,68 @@
+/* The hot loops on dense data, compiled once for every instruction-set level.
+ *
+ * Contract: pointers in, numbers out; nothing is allocated, raised or remembered. `fastreg_kernels`
+ * is one level; all levels compute the same sums, each in an order of its own that depends on the
+ * shape alone. A sum over rows keeps several partial results, so that nothing needs -ffast-math.
+ * kernels.pyx holds the level "plain" in Cython, which every other one is tested against.
+ */
+#ifndef FASTREG_SIMD_H
+#define FASTREG_SIMD_H
+
+#include <stddef.h>
+
+/* Element (i, j) is data[i * row_stride + j * column_stride]; one of the strides is 1. */
+typedef struct {
+    const void *data;
+    ptrdiff_t row_stride, column_stride;
+    ptrdiff_t n_rows, n_columns;
+    int narrow; /* float instead of double */
+} fastreg_matrix;
+
+typedef struct {
+    const char *name;
+
+    double (*dot)(const double *a, const double *b, ptrdiff_t n);
+    void (*axpy)(double a, const double *x, double *y, ptrdiff_t n);
+    /* out[k] = x_k'v */
+    void (*dot4)(const double *x0, const double *x1, const double *x2, const double *x3,
+                 const double *v, ptrdiff_t n, double *out);
+    /* y += sum_k a[k] x_k */
+    void (*axpy4)(const double *a, const double *x0, const double *x1, const double *x2,
+                  const double *x3, double *y, ptrdiff_t n);
+
+    /* Columns: columns[k], or k itself where `columns` is NULL. `shift` has one entry a column of
+     * X, everything else one for each of the m columns. */
+
+    /* out[k] = sum_i v[i] (x_ij - shift_j) */
+    void (*column_dots)(const fastreg_matrix *X, const int *columns, ptrdiff_t m,
+                        const double *shift, const double *v, double *out);
+    /* out[i] += sum_k coef[k] (x_ij - shift_j) */
+    void (*add_columns)(const fastreg_matrix *X, const int *columns, ptrdiff_t m,
+                        const double *shift, const double *coef, double *out);
+    /* With d = x_ij - shift_j, for every column: first = sum_i weight[i] d,
+     * second = sum_i weight[i] d^2, cross[k * stride + j] = sum_i V[k * n + i] d, k < m.
+     * Where head >= 0 and columns are contiguous, `shift` is written first: the weighted mean of
+     * some rows from `head` on, which must have weight. */
+    void (*column_sums)(const fastreg_matrix *X, const double *weight, const double *V, ptrdiff_t m,
+                        ptrdiff_t head, double *shift, double *first, double *second,
+                        double *cross, ptrdiff_t stride);
+
+    /* A packed block is a row block of a matrix with `width` columns, as panels of `panel` columns:
+     * panel q is a row-major rows x panel array at block + q * panel * rows; aligned to 64 bytes it
+     * is read faster. */
+    ptrdiff_t panel;
+    /* Columns at..at + m of a block: (x_ij - shift_j) * root_weight[i] * scale_j for rows
+     * first..first + rows. Behind them come as many zeros as `tiles` reads beyond a block. */
+    void (*pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
+                 ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
+                 double *block, ptrdiff_t at);
+    /* out[(a - first_new) * stride + b] += sum_i block[i, a] block[i, b] for a >= first_new, b <= a;
+     * entries with b > a are left undefined. */
+    void (*tiles)(const double *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
+                  double *out, ptrdiff_t stride);
+} fastreg_kernels;
+
+/* Level k of those that this build and this processor have, the best one last; NULL behind it. */
+const fastreg_kernels *fastreg_kernels_level(int k);
+
+#endif
