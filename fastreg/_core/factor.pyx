@@ -7,11 +7,13 @@ import numpy as np
 from cython cimport final
 from libc.math cimport hypot, sqrt
 from libc.string cimport memmove
+from scipy.linalg.cython_lapack cimport dpotrf
 
 from fastreg._core.kernels cimport axpy, dot
 
 # A pivot below this share of its diagonal is rounding noise: the column depends on the others.
 cdef double DEPENDENT = 1e-12
+cdef double CLEAR = 1e-10  # share that leaves no doubt
 
 
 @final
@@ -39,6 +41,27 @@ cdef class Factor:
     cdef void clear(self) noexcept nogil:
         self.size = 0
         self.n_changes += 1
+
+    cdef bint rebuild(self, const int* members, double[:, ::1] matrix) noexcept nogil:
+        cdef int m = <int>matrix.shape[0], info
+        cdef Py_ssize_t a, b
+        cdef double* row = &self._rows[0]
+        for a in range(m):
+            self._cosine[a] = matrix[a, a]
+        dpotrf("U", &m, &matrix[0, 0], &m, &info)  # row by row it is the lower one
+        if info != 0:
+            return False
+        for a in range(m):
+            if matrix[a, a] * matrix[a, a] <= CLEAR * self._cosine[a]:
+                return False
+        for a in range(m):
+            for b in range(a + 1):
+                row[b] = matrix[a, b]
+            row += a + 1
+            self.member[a] = members[a]
+        self.size = m
+        self.n_changes += 1
+        return True
 
     cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil:
         cdef Py_ssize_t a = self.size, i

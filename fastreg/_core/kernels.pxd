@@ -74,6 +74,12 @@ cdef inline void axpy(double a, const double* x, double* y, Py_ssize_t n) noexce
         y[i] += a * x[i]
 
 
+# y += sum_k a[k] M[rows[k], :n], in the order of k; M has rows of `stride`
+cdef void add_rows(
+    const double* M, Py_ssize_t stride, const int* rows, const double* a, Py_ssize_t m,
+    double* y, Py_ssize_t n) noexcept nogil
+
+
 cdef double total(const double* v, Py_ssize_t n) noexcept nogil
 
 

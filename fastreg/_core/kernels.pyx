@@ -183,6 +183,19 @@ def use(name):
 use(os.environ.get("FASTREG_SIMD") or levels().pop())
 
 
+cdef void add_rows(
+    const double* M, Py_ssize_t stride, const int* rows, const double* a, Py_ssize_t m,
+    double* y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t k = 0
+    while k + 4 <= m:
+        simd.axpy4(a + k, M + rows[k] * stride, M + rows[k + 1] * stride,
+                   M + rows[k + 2] * stride, M + rows[k + 3] * stride, y, n)
+        k += 4
+    while k < m:
+        axpy(a[k], M + rows[k] * stride, y, n)
+        k += 1
+
+
 cdef double total(const double* v, Py_ssize_t n) noexcept nogil:
     """The sum of a vector."""
     cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0

@@ -44,6 +44,8 @@ cdef class Quadratic:
     cdef double[::1] _upper
     cdef double[::1] _step
     cdef double[::1] _corrected
+    cdef double[::1] _before
+    cdef int[::1] _row
     cdef Penalty _penalty
 
     cdef extend(self, Design design, int[::1] columns, const double[::1] weight)
@@ -90,9 +92,12 @@ cdef class Quadratic:
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef Py_ssize_t _sweep(self, bint outside) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
+    cdef bint _admit_many(self) noexcept nogil
+    cdef bint _is_stationary(self) noexcept nogil
     cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil
     cdef void _expel(self, Py_ssize_t k) noexcept nogil
     cdef double _size(self) noexcept nogil
     cdef void _move(self, Py_ssize_t j, double distance) noexcept nogil
     cdef bint _newton(self) noexcept nogil
+    cdef bint _newton_round(self, Py_ssize_t* work) noexcept nogil
     cdef double _restricted_gap(self, double target) noexcept nogil

@@ -14,11 +14,12 @@ from libc.math cimport INFINITY, fabs, sqrt
 from fastreg._core.certificate cimport NEGLIGIBLE, Certificate, certify
 from fastreg._core.design cimport Design, check_interrupt
 from fastreg._core.factor cimport Factor
-from fastreg._core.kernels cimport axpy
+from fastreg._core.kernels cimport add_rows, axpy
 from fastreg._core.penalty cimport Penalty, prox
 
 cdef enum:
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
+    MANY = 24                    # coordinates that are worth a new factor
     PATIENCE = 20                # looks without progress before giving up
     WORK_A_CHECK = 1 << 27       # multiplications between two looks at signals and the clock
 
@@ -40,7 +41,7 @@ cdef class Quadratic:
 
     cdef _reserve(self, Py_ssize_t capacity):
         cdef Py_ssize_t m = self.size
-        gram = np.zeros((capacity, capacity))
+        gram = np.empty((capacity, capacity))
         if m:
             gram[:m, :m] = self.gram[:m, :m]
         self.gram = gram
@@ -54,6 +55,8 @@ cdef class Quadratic:
         self._lower = _grown(self._lower, m, capacity)
         self._upper = _grown(self._upper, m, capacity)
         self._step = np.empty(capacity)
+        self._before = np.empty(capacity)
+        self._row = np.empty(capacity, dtype=np.int32)
         self._excess = _grown(self._excess, m, capacity)
         self._corrected = np.empty(capacity)
         is_member = np.zeros(capacity, dtype=np.int8)
@@ -140,12 +143,16 @@ cdef class Quadratic:
 
     cdef void _refresh(self) noexcept nogil:
         """Recompute the correlations from the base point."""
-        cdef Py_ssize_t j
+        cdef Py_ssize_t j, count = 0
         for j in range(self.size):
             self.c[j] = self._base_c[j]
         for j in range(self.size):
             if self.u[j] != self._base_u[j]:
-                axpy(self._base_u[j] - self.u[j], &self.gram[j, 0], &self.c[0], self.size)
+                self._row[count] = <int>j
+                self._corrected[count] = self._base_u[j] - self.u[j]
+                count += 1
+        add_rows(&self.gram[0, 0], self.gram.shape[1], &self._row[0], &self._corrected[0], count,
+                 &self.c[0], self.size)
 
     cdef bint _is_free(self, Py_ssize_t j) noexcept nogil:
         return (
@@ -201,12 +208,43 @@ cdef class Quadratic:
             if self.n_doubtful and self.is_member[j] == Membership.DEPENDENT:
                 self.is_member[j] = Membership.OUTSIDE
                 self.n_doubtful -= 1
+        if self._admit_many():
+            return
         for j in range(self.size):
             if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
                 self._admit(j)
                 work += self.factor.size * self.factor.size
                 if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
                     return
+
+    cdef bint _admit_many(self) noexcept nogil:
+        """Make all free coordinates members at once where that is cheaper, and they allow it."""
+        cdef Py_ssize_t j, a, b, count = self.factor.size
+        cdef int* row = &self._row[0]
+        cdef bint done
+        cdef double[:, ::1] matrix
+        if self.n_doubtful:
+            return False
+        for j in range(count):
+            row[j] = self.factor.member[j]
+        for j in range(self.size):
+            if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
+                row[count] = <int>j
+                count += 1
+        if count - self.factor.size < max(<Py_ssize_t>MANY, self.factor.size // 4):
+            return False
+        with gil:
+            matrix = np.empty((count, count))
+        for a in range(count):
+            for b in range(a):
+                matrix[a, b] = self.gram[row[a], row[b]]
+            matrix[a, a] = self.gram[row[a], row[a]] + self._l2[row[a]]
+        done = self.factor.rebuild(row, matrix)
+        if done:
+            for a in range(count):
+                self.is_member[row[a]] = Membership.MEMBER
+                self._excess[row[a]] = 0.0
+        return done
 
     cdef list doubtful(self):
         cdef Py_ssize_t j
@@ -317,16 +355,32 @@ cdef class Quadratic:
 
         Return whether it was reached.
         """
-        cdef Py_ssize_t k, blocking, rounds = 0, work = 0
-        cdef double length, room, size, boundary = 0.0
-        cdef double* d = &self._step[0]
+        cdef Py_ssize_t rounds, work = 0
         self.synchronise()
-        while rounds < 2 and self.factor.size > 0 and work <= WORK_A_CHECK:
-            work += self.factor.size * (self.factor.size + self.size)
-            size = self._size() + sqrt(self._base_square)
+        for rounds in range(2):  # the second one refines the first against rounding
+            if self.factor.size == 0 or (rounds == 1 and self._is_stationary()):
+                break
+            if not self._newton_round(&work):
+                return False
+        return True
+
+    cdef bint _newton_round(self, Py_ssize_t* work) noexcept nogil:
+        """One Newton step, with as many stops at a boundary as it takes."""
+        cdef Py_ssize_t k, j, blocking, count = self.factor.size
+        cdef double length = 0.0, room, size = self._size() + sqrt(self._base_square)
+        cdef double* d = &self._step[0]
+        cdef double* slope = &self._corrected[0]  # by coordinate; so is the point before
+        cdef bint enough = False
+        for k in range(count):
+            j = self.factor.member[k]
+            self._row[k] = <int>j
+            self._before[j] = self.u[j]
+            slope[j] = self._slope(j)
+        while self.factor.size > 0 and length < 1.0 and not enough:
+            work[0] += self.factor.size * (self.factor.size + 1)
+            enough = work[0] > WORK_A_CHECK
             for k in range(self.factor.size):
-                d[k] = self._slope(self.factor.member[k])
-                self._corrected[k] = self.u[self.factor.member[k]]
+                d[k] = slope[self.factor.member[k]]
             self.factor.solve(d)
             length = 1.0
             blocking = -1
@@ -335,21 +389,35 @@ cdef class Quadratic:
                 if room < length:
                     length = room
                     blocking = k
-            if blocking >= 0:
-                boundary = self._boundary(self.factor.member[blocking], d[blocking])
+            # Part of a Newton step takes the same part of every slope.
             for k in range(self.factor.size):
-                self._move(self.factor.member[k], length * d[k])
-            if not self._size() <= TOO_FAR * size:  # rounding of an ill-conditioned factor
-                for k in range(self.factor.size):
-                    self.u[self.factor.member[k]] = self._corrected[k]
-                self._refresh()
+                j = self.factor.member[k]
+                slope[j] *= 1.0 - length
+                if k != blocking:
+                    self.u[j] += length * d[k]
+            if blocking >= 0:
+                j = self.factor.member[blocking]
+                self.u[j] = self._boundary(j, d[blocking])
+                self._expel(blocking)
+        if not self._size() <= TOO_FAR * size:  # rounding of an ill-conditioned factor
+            for k in range(count):
+                self.u[self._row[k]] = self._before[self._row[k]]
+            return False
+        for k in range(count):
+            d[k] = self._before[self._row[k]] - self.u[self._row[k]]
+        add_rows(
+            &self.gram[0, 0], self.gram.shape[1], &self._row[0], d, count, &self.c[0], self.size)
+        return not enough
+
+    cdef bint _is_stationary(self) noexcept nogil:
+        """Are the slopes along all members rounding?"""
+        cdef Py_ssize_t k, j
+        cdef double noise = 0.25 * self.noise(self._base_square)
+        for k in range(self.factor.size):
+            j = self.factor.member[k]
+            if fabs(self._slope(j)) > noise * self.norm[j]:
                 return False
-            if blocking < 0:
-                rounds += 1  # the second one refines the first against rounding
-                continue
-            self.u[self.factor.member[blocking]] = boundary
-            self._expel(blocking)
-        return work <= WORK_A_CHECK
+        return True
 
     cdef double decrement(self, double measured=-1.0) noexcept nogil:
         cdef Py_ssize_t k, j

@@ -76,7 +76,7 @@ cdef class WorkingSet:
         self._product = np.empty(p)
         self._fixed = np.empty(p, dtype=np.int32)
         self._score = np.empty(p)
-        self._old_l1 = np.full(p, np.inf)
+        self._old_l1 = np.full(p, -np.inf)
         self._best_w = np.zeros(p)
         self._n_products = 0
         self.n_movable = 0
@@ -130,6 +130,10 @@ cdef class WorkingSet:
             j = k if features == NULL else features[k]
             if self._inside[j] or not self._movable[j]:
                 continue
+            # what `_urgency` says of most features
+            if fabs(problem.c[j]) < min(problem.l1[j], 2.0 * problem.l1[j] - self._old_l1[j]) and (
+                    problem.w[j] == 0.0):
+                continue
             score = self._urgency(j, strong)
             if score > 0.0:
                 self._undecided[count] = <int>j
@@ -160,7 +164,7 @@ cdef class WorkingSet:
         cdef double c = problem.c[j]
         if fabs(c) > problem.l1[j]:
             score = violation(problem.penalty, j, problem.w[j], c)
-        if strong and score == 0.0 and self._old_l1[j] < INFINITY:
+        if strong and score == 0.0 and self._old_l1[j] > -INFINITY:
             # sequential strong rule; one-sided where a bound lies at zero
             level = max(0.0, problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j]))
             if (c > level and problem.upper[j] > 0.0) or (-c > level and problem.lower[j] < 0.0):
@@ -227,7 +231,7 @@ cdef class WorkingSet:
         self._l2 = l2
         self._old_l1[:] = problem.l1
         if not warm:
-            self._old_l1[:] = INFINITY
+            self._old_l1[:] = -INFINITY
         problem.set_strength(l1, l2)
         quadratic.set_penalty(problem.penalty)
         self.n_iter = 0
@@ -303,7 +307,6 @@ cdef class WorkingSet:
             for k in range(quadratic.size):
                 problem.c[quadratic.column[k]] = self._product[k]
                 problem.slack[quadratic.column[k]] = 0.0
-        self._n_products += quadratic.size
         problem.is_true = True
         return 0.0
 
