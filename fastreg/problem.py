@@ -131,6 +131,15 @@ class Problem:
         means = self.mean[support].astype(np.longdouble)
         return coef, float(intercept - means @ coef[support].astype(np.longdouble))
 
+    def outside_many(self, W: Array, residual_mean: Array, response: int) -> tuple[Array, Array]:
+        """Return what `outside` does, for the rows of W; W is overwritten."""
+        W *= self.design.scale * self.y_scale[response]
+        if not self.fit_intercept:
+            return W, np.zeros(len(W))
+        intercept = self.y_mean[response] + residual_mean * self.y_scale[response]
+        means = self.mean.astype(np.longdouble)
+        return W, np.array([float(b - means @ w) for b, w in zip(intercept, W, strict=True)])
+
 
 def prepare(
     X: Any,
