@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastreg.engine import Engine, Point
 from fastreg.inputs import Array, as_alphas, as_float, as_strength
 from fastreg.problem import Problem, prepare
+from fastreg.responses import solve_responses
 from fastreg.result import PathResult, Result, Status
 from fastreg.settings import Settings, resolve_settings
 
@@ -122,10 +123,7 @@ def solve(
     )
     start = _warm_start(warm_start, problem)
     engine = Engine(problem, chosen, ratio, np.array([strength]), started)
-    points = [
-        engine.run(k, None if start is None else start[k])[0] for k in range(problem.n_responses)
-    ]
-
+    points = solve_responses(engine, start, np.zeros(problem.n_responses, np.intp))
     return _result(engine, points, strength, problem.many, monotonic() - started)
 
 
@@ -141,7 +139,7 @@ def solve_each(
     problem = prepare(X, y, **_known(model))
     grid, place = np.unique(-alphas, return_inverse=True)  # decreasing
     engine = Engine(problem, resolve_settings(None, options), l1_ratio, -grid, started)
-    points = [engine.run(k, None, only=int(i))[0] for k, i in enumerate(place)]
+    points = solve_responses(engine, None, place)
     seconds = monotonic() - started
     results = []
     for i in reversed(range(len(grid))):

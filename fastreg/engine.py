@@ -87,6 +87,12 @@ class Engine:
         """Reads of the whole of X so far."""
         return int(self.state.n_passes) + self.extra_passes
 
+    @property
+    def takes_cholesky(self) -> bool:
+        """Whether the whole grid is smooth and the method is, or may be, Cholesky factors."""
+        free = self.settings.method in ("auto", "cholesky") and self.method == "cholesky"
+        return free and self._is_smooth(float(self.alphas[-1]))
+
     def run(
         self, response: int, start: Array | None, sparse: bool = False, only: int | None = None
     ) -> list[Point]:

@@ -125,7 +125,10 @@ def ridge_path(
     room = (fits.room - np.sum(problem.weight == 0)) / np.count_nonzero(problem.weight)
     with np.errstate(divide="ignore", invalid="ignore"):
         gcv = fits.square / room**2
-    points = [problem.outside_many(W, fits.mean[i], i) for i, W in enumerate(fits.coef)]
+    points = [
+        problem.outside_many(W, fits.mean[i], np.full(len(grid), i))
+        for i, W in enumerate(fits.coef)
+    ]
 
     def gather(values: Sequence[Array] | Array, axis: int) -> Array:
         """Put the responses, which come first, where the contract wants them."""
