@@ -27,6 +27,8 @@ _DOUBT = 1e-3  # relative error of H^-1 up to which a proof is made with it
 _WELL = 1e-3  # reciprocal condition number from which nothing needs refinement
 _POOR = 1e-5  # the same, below which moments would cost the coefficients too many digits
 _REFINEMENTS = 3
+_CHEAP = 100  # columns whose Cholesky factor is inverted for a better bound
+_STRETCH = 1e6  # the bound from which that is done for more columns, too
 _VISIBLE = 1e-6  # share of a response that must be left for moments to know its size
 
 
@@ -89,11 +91,14 @@ class CholeskyInverse(Inverse):
         self.factor, self.rcond = lapack.cholesky(H)
         self.error = self.stretch = np.inf
         if self.rcond > 0.0:
-            inverse, _ = linalg.lapack.dtrtri(self.factor, lower=1)
-            # The trace of diag(H) H^-1, no less than the norm of the scaled inverse.
-            trace = float(np.sum((inverse * self.scale.T) ** 2))
-            self.stretch = np.sqrt(trace)
-            self.error = p * (moments.rounding + 2 * (p + 1) * EPSILON) * trace
+            known = p * (moments.rounding + 2 * (p + 1) * EPSILON)
+            # Bounds on the norm of the inverse of H with a unit diagonal. The penalty alone gives
+            # one; the trace, which costs as much as the factor, another.
+            bound = float(np.max(np.diag(H) / l2)) if l2.min() > 0 else np.inf
+            if p <= _CHEAP or known * bound > _DOUBT or bound > _STRETCH:
+                inverse, _ = linalg.lapack.dtrtri(self.factor, lower=1)
+                bound = min(bound, float(np.sum((inverse * self.scale.T) ** 2)))
+            self.stretch, self.error = np.sqrt(bound), known * bound
 
     def times(self, vectors: Array) -> Array:
         """Return H^-1 times the vectors."""

@@ -25,6 +25,7 @@ from fastreg.problem import Problem
 from fastreg.result import Status
 from fastreg.spectrum import combine, decompose, gaps_of, responses
 
+_SMALL = 100_000  # entries up to which one response takes its way over X, the most accurate one
 _FEW = 8  # distinct strengths up to which a Cholesky factor for each is cheapest
 
 
@@ -33,7 +34,9 @@ def solve_responses(
 ) -> list[Point]:
     """Return a point for each response, at the strength of the engine's grid that `which` names."""
     points: dict[int, Point] = {}
-    if engine.problem.n_responses > 1 and engine.takes_cholesky:
+    problem = engine.problem
+    size = problem.design.n_samples * problem.design.n_features
+    if engine.takes_cholesky and (problem.n_responses > 1 or size > _SMALL):
         try:
             with lapack.until(engine.deadline), np.errstate(all="ignore"):
                 points = _together(engine, engine.alphas[which])
@@ -51,9 +54,12 @@ def moments_of(
     """Return the moments of some columns and all responses, and the means of both."""
     weight, y = problem.weight, problem.y
     gram = problem.design.gram_matrix(columns.astype(np.int32), weight)
-    correlation = np.zeros((len(columns), len(y)))
-    for rows, block in row_blocks(problem, columns):
-        correlation += block.transposed_times((y[:, rows] * weight[rows]).T)
+    if len(y) == 1:
+        correlation = problem.design.correlation(y[0] * weight)[columns, None]
+    else:
+        correlation = np.zeros((len(columns), len(y)))
+        for rows, block in row_blocks(problem, columns):
+            correlation += block.transposed_times((y[:, rows] * weight[rows]).T)
     centre, means = np.zeros(len(columns)), np.zeros(len(y))
     if problem.fit_intercept:
         centre, means = problem.design.correlation(weight)[columns], y @ weight
