@@ -17,6 +17,7 @@ from fastreg.problem import Problem
 
 _BLOCK = 1 << 20  # entries of X standardised at a time
 _CACHED = 1 << 17  # the same where they are used again at once
+_COLUMNS = 512  # of a block of a Gram matrix of rows, which is added up for each
 _ROWS = 256  # that make a matrix product worth its call
 _FEW = 2  # vectors that are met one after the other, without a copy of X
 
@@ -52,9 +53,15 @@ def row_gram(problem: Problem, factor: Array) -> Array:
     design = problem.design
     if not is_sparse(problem.X):
         kernel = np.zeros((n, n))
-        for columns in _column_blocks(problem):
-            block = np.asarray(problem.X[:, columns], dtype=np.float64) - design.shift[columns]
-            block *= design.scale[columns] * np.sqrt(factor[columns])
+        unit = design.scale * np.sqrt(factor)
+        step = min(design.n_features, max(_COLUMNS, _CACHED // n))
+        by_column = problem.X.flags.f_contiguous
+        buffer = np.empty((step, n)).T if by_column else np.empty((n, step))
+        for first in range(0, design.n_features, step):
+            columns = slice(first, min(first + step, design.n_features))
+            block = buffer[:, : columns.stop - first]
+            np.subtract(problem.X[:, columns], design.shift[columns], out=block)
+            block *= unit[columns]
             block *= root[:, None]
             kernel += block @ block.T
         return kernel
@@ -151,10 +158,3 @@ def times_transposed(problem: Problem, columns: npt.NDArray[np.integer], M: Arra
     for rows, block in row_blocks(problem, columns):
         out += block.transposed_times(weighted[rows])
     return out
-
-
-def _column_blocks(problem: Problem) -> Iterator[slice]:
-    """Yield slices of columns of a bounded number of entries."""
-    step = max(1, _BLOCK // problem.design.n_samples)
-    for first in range(0, problem.design.n_features, step):
-        yield slice(first, min(first + step, problem.design.n_features))

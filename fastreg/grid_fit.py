@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import linalg
 
 from fastreg._core.leave_one_out import leave_out
 from fastreg.blocks import RowBlock, row_blocks, times_transposed
 from fastreg.inputs import Array
 from fastreg.problem import Problem
-from fastreg.spectrum import EPSILON, Spectrum, combine, gaps_of, responses
+from fastreg.spectrum import EPSILON, Spectrum, combine, gaps_of, project_responses
 
 
 @dataclass(frozen=True)
@@ -37,23 +36,17 @@ class GridFits:
 class _Hats:
     """The diagonals of the hat matrices, a block of rows at a time."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        spectrum: Spectrum,
-        columns: npt.NDArray[np.intp],
-        cross: Array,
-        grid: Array,
-    ) -> None:
+    def __init__(self, problem: Problem, spectrum: Spectrum, cross: Array, grid: Array) -> None:
         self.problem, self.spectrum = problem, spectrum
+        self.columns = np.sort(np.concatenate([spectrum.penalised, spectrum.free]))
         self.L, self.U = spectrum.family(grid)
         self.root = np.sqrt(problem.weight)
         self.whole = spectrum.whole(problem)
         if spectrum.known is None:
             assert spectrum.V is not None
             scaled = spectrum.V / spectrum.unit[:, None]
-            self.V = np.zeros((len(columns), scaled.shape[1]))
-            self.V[np.searchsorted(columns, spectrum.penalised)] = scaled
+            self.V = np.zeros((len(self.columns), scaled.shape[1]))
+            self.V[np.searchsorted(self.columns, spectrum.penalised)] = scaled
             self.explained = cross.T @ scaled  # Q'T
         if self.whole is None:
             self.free = 1.0 - (spectrum.Q * spectrum.Q).sum(axis=1)
@@ -85,7 +78,7 @@ class _Hats:
         return np.asarray(self.factors @ (np.square(T, out=self._squares(T)) @ self.terms).T)
 
     def _squares(self, T: Array) -> Array | None:
-        """Return T itself where nobody will ask for it again."""
+        """Return T itself where nobody will ask for it again: not `exact`, and nobody's `seen`."""
         return T if self.spectrum.known is None and self.whole is None else None
 
     def exact(self, rows: slice, T: Array, inner: Array, computed: Array) -> Array:
@@ -98,74 +91,70 @@ class _Hats:
 
 
 class _Response:
-    """What one response needs and gathers during the pass; e is the basis of its residuals."""
+    """One response: coefficients B U, residuals E U, and what the pass gathers for their proofs."""
 
     def __init__(
-        self, problem: Problem, spectrum: Spectrum, hats: _Hats, target: Array, inner: Array
+        self, hats: _Hats, response: int, target: Array, inner: Array, centre: Array
     ) -> None:
+        problem, spectrum = hats.problem, hats.spectrum
         # Beside the functions of alpha there is the constant one, which brings in the response.
         self.U = np.vstack([hats.U, np.ones(hats.U.shape[1])])
+        constant = np.append(np.zeros(len(hats.U)), 1.0)
         shrunk = np.hstack([hats.L * inner[:, None], np.zeros((len(inner), 1))])
-        self.inner, self.constant = inner, np.zeros(len(self.U))
-        self.constant[-1] = 1.0
-        self.B = combine(problem, spectrum, shrunk, target[:, None] * self.constant)
-        self.slope = np.zeros(0)
-        self.step = np.zeros((len(spectrum.free), len(self.U)))
-        self.seen: Array | None = None
+        self.problem, self.spectrum = problem, spectrum
+        self.y, self.inner = problem.y[response], inner
+        self.B = combine(problem, spectrum, shrunk, target[:, None] * constant)
+        self.basis = self.B[hats.columns]
+        self.mean = np.zeros(len(self.U))  # of the residuals
+        if problem.fit_intercept:
+            self.mean = (problem.weight @ self.y) * constant - centre @ self.basis
+        self.slope = np.zeros(self.basis.shape)  # of the loss, in all columns
+        self.step = np.zeros((len(spectrum.free), len(self.U)))  # left to the free columns
+        self.seen = None if spectrum.V is not None else np.zeros((len(inner), len(self.U)))
+
+    def advance(self, rows: slice, block: RowBlock, root: Array, T: Array) -> Array:
+        """Take in a block of rows; return their residuals, (n_alphas, rows)."""
+        e = -block.times(self.basis) - self.mean
+        e[:, -1] += self.y[rows]
+        weighted = root[:, None] * e
+        self.slope += block.transposed_times(root[:, None] * weighted)
+        self.step += self.spectrum.Q[rows].T @ weighted
+        if self.seen is not None:
+            self.seen += T.T @ weighted
+        return np.asarray(self.U.T @ e.T)
 
 
 def fit_grid(problem: Problem, spectrum: Spectrum, grid: Array) -> GridFits:
     """Return the fits of every response at every strength."""
-    columns = np.sort(np.concatenate([spectrum.penalised, spectrum.free]))
-    place = np.searchsorted(columns, spectrum.penalised)
-    Q, weight, m, k = spectrum.Q, problem.weight, problem.n_responses, len(grid)
-    cross = times_transposed(problem, spectrum.penalised, Q)
-    hats = _Hats(problem, spectrum, columns, cross, grid)
-    targets, inner = responses(problem, spectrum)
-    fits = [_Response(problem, spectrum, hats, targets[:, i], inner[:, i]) for i in range(m)]
-    centre = np.zeros(len(columns))
+    weight, m, k = problem.weight, problem.n_responses, len(grid)
+    cross = times_transposed(problem, spectrum.penalised, spectrum.Q)
+    hats = _Hats(problem, spectrum, cross, grid)
+    targets, inner = project_responses(problem, spectrum)
+    centre = np.zeros(len(hats.columns))
     if problem.fit_intercept:  # of the columns: nothing but the rounding of their shifts
-        centre = times_transposed(problem, columns, hats.root[:, None])[:, 0]
+        centre = times_transposed(problem, hats.columns, hats.root[:, None])[:, 0]
+    fits = [_Response(hats, i, targets[:, i], inner[:, i], centre) for i in range(m)]
     errors, sums = np.empty((m, k, len(weight))), np.zeros((m, k, 3))
-    bases = [fit.B[columns] for fit in fits]
-    means = [
-        (weight @ problem.y[i]) * fit.constant - centre @ basis
-        if problem.fit_intercept
-        else np.zeros(len(fit.U))
-        for i, (fit, basis) in enumerate(zip(fits, bases, strict=True))
-    ]
-    slopes = [np.zeros((len(columns), len(fit.U))) for fit in fits]
-    least = spectrum.V is None and bool((grid == 0).any())
-    for rows, block in row_blocks(problem, columns):
+    for rows, block in row_blocks(problem, hats.columns):
         T = hats.images(rows, block)
-        hat = hats.diagonal(T)
-        s, root = weight[rows], hats.root[rows, None]
+        diagonal = hats.diagonal(T)
         for i, fit in enumerate(fits):
-            e = -block.times(bases[i]) - means[i]
-            e[:, -1] += problem.y[i, rows]
-            slopes[i] += block.transposed_times(s[:, None] * e)
-            fit.step += Q[rows].T @ (root * e)
-            if least:
-                part = T.T @ (root * e)
-                fit.seen = part if fit.seen is None else fit.seen + part
-            residual = hats.exact(rows, T, fit.inner, fit.U.T @ e.T)
+            residual = hats.exact(rows, T, fit.inner, fit.advance(rows, block, hats.root[rows], T))
             leave_out(
                 residual,
-                hat,
+                diagonal,
                 hats.free[rows],
-                s,
+                weight[rows],
                 hats.least,
                 problem.y_scale[i],
                 errors[i, :, rows],
                 sums[i],
             )
-    ends = [
-        _proof(spectrum, grid, fit, slopes[i][place] - cross @ fit.step, cross)
-        for i, fit in enumerate(fits)
-    ]
+    place = np.searchsorted(hats.columns, spectrum.penalised)
+    ends = [_proof(spectrum, grid, fit, fit.slope[place] - cross @ fit.step, cross) for fit in fits]
     return GridFits(
         coef=[W for W, _ in ends],
-        mean=np.stack([mean @ fit.U for mean, fit in zip(means, fits, strict=True)]),
+        mean=np.stack([fit.mean @ fit.U for fit in fits]),
         gap=np.stack([gap for _, gap in ends]),
         errors=errors,
         score=sums[:, :, 0],

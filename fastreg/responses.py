@@ -23,7 +23,7 @@ from fastreg.normal_equations import (
 )
 from fastreg.problem import Problem
 from fastreg.result import Status
-from fastreg.spectrum import combine, decompose, gaps_of, responses
+from fastreg.spectrum import combine, decompose, gaps_of, project_responses
 
 _SMALL = 100_000  # entries up to which one response takes its way over X, the most accurate one
 _FEW = 8  # distinct strengths up to which a Cholesky factor for each is cheapest
@@ -63,12 +63,14 @@ def moments_of(
     centre, means = np.zeros(len(columns)), np.zeros(len(y))
     if problem.fit_intercept:
         centre, means = problem.design.correlation(weight)[columns], y @ weight
+    for row, mean in zip(gram, centre, strict=True):
+        row -= mean * centre
     rounding = summation_rounding(problem.design.n_samples)
     if is_sparse(problem.X):  # centred after the sum, which costs digits
         offset = np.abs(problem.design.shift * problem.design.scale)[columns]
         rounding *= 2.0 * (1.0 + float(np.max(offset / problem.norm[columns])))
     moments = Moments(
-        gram=gram - np.outer(centre, centre),
+        gram=gram,
         correlation=correlation - np.outer(centre, means),
         square=square - means * means,
         rounding=rounding,
@@ -128,7 +130,7 @@ def _fit_dual(
     """Return the fits where there are more columns than rows, proven on the residuals."""
     spectrum = decompose(problem, float(l2.min()))
     assert spectrum is not None  # all columns are penalised
-    targets, inner = responses(problem, spectrum)
+    targets, inner = project_responses(problem, spectrum)
     shrunk = inner * np.stack([spectrum.shrink(strength) for strength in l2], axis=1)
     W = combine(problem, spectrum, shrunk, targets)[columns]
     residual = problem.y.T - product(problem, columns, W)

@@ -160,7 +160,7 @@ def _projected(
     return np.asarray(kernel - cross @ cross.T)
 
 
-def responses(problem: Problem, spectrum: Spectrum) -> tuple[Array, Array]:
+def project_responses(problem: Problem, spectrum: Spectrum) -> tuple[Array, Array]:
     """Return all responses (n x m), weighted, and what T has in common with them (k x m)."""
     targets = np.sqrt(problem.weight)[:, None] * problem.y.T
     return targets, spectrum.seen(targets - spectrum.Q @ (spectrum.Q.T @ targets))
