@@ -1,5 +1,7 @@
 """Ridge: closed forms, conjugate gradient, and a grid of alphas with leave-one-out errors."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import fastreg
@@ -29,6 +31,27 @@ class ClosedForm(SolverComparison):
 
     def reference(self):
         return reference.ridge_cholesky(reference.centred(self.X, self.y), self.alpha)
+
+
+class ManyResponses(SolverComparison):
+    """A hundred responses that share X: one Cholesky factor for all, on both sides."""
+
+    param_names = ("design",)
+    params = (["narrow-C", "tall-C", "tall-F", "wide-C"],)
+    alpha = 0.01
+
+    def setup(self, design):
+        loaded = data.load(design)
+        self.X, self.y = loaded.X, data.responses(loaded, 100)
+        self.prepare(self.X, self.y, [ridge_penalty(self.X.shape[1], self.alpha)])
+
+    def fastreg(self):
+        return fastreg.solve(self.X, self.y, self.alpha, l1_ratio=0.0, tol=TOL)
+
+    def reference(self):
+        problem = reference.centred(self.X, self.y[:, 0])
+        b = problem.root[:, None] * (self.y - self.y.mean(axis=0))
+        return reference.ridge_cholesky(replace(problem, b=b), self.alpha).T
 
 
 class Krylov(SolverComparison):
@@ -74,11 +97,11 @@ class IllConditioned(Comparison):
 
 
 class Grid(Comparison):
-    """50 alphas with leave-one-out errors, GCV and degrees of freedom, one decomposition."""
+    """100 alphas with leave-one-out errors, GCV and degrees of freedom, one decomposition."""
 
     param_names = ("design",)
     params = (["tiny-C", "narrow-C", "tall-C", "tall-F", "wide-C", "wide-F"],)
-    alphas = np.geomspace(1e-4, 10, 50)
+    alphas = np.geomspace(1e-4, 10, 100)
 
     def setup(self, design):
         self.X, self.y, self.weight = data.load(design)

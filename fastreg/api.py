@@ -14,6 +14,7 @@ from fastreg._core.record import Record
 from fastreg.engine import Engine
 from fastreg.inputs import Array, as_alphas, as_float, as_strength
 from fastreg.problem import Problem, prepare
+from fastreg.responses import solve_responses
 from fastreg.result import PathResult, Result, Status
 from fastreg.settings import Settings, resolve_settings
 
@@ -124,8 +125,7 @@ def solve(
     start = _warm_start(warm_start, problem)
     engine = Engine(problem, chosen, ratio, np.array([strength]), started)
     record = engine.new_record(1)
-    for k in range(problem.n_responses):
-        engine.run(record, k, None if start is None else start[k])
+    solve_responses(engine, record, start, np.zeros(problem.n_responses, np.intp))
     return _result(engine, record, strength, monotonic() - started)
 
 
@@ -142,8 +142,7 @@ def solve_each(
     grid, place = np.unique(-alphas, return_inverse=True)  # decreasing
     engine = Engine(problem, resolve_settings(None, options), l1_ratio, -grid, started)
     record = engine.new_record(1)
-    for k, i in enumerate(place):
-        engine.run(record, k, None, only=int(i))
+    solve_responses(engine, record, None, place)
     seconds = monotonic() - started
     results = []
     for i in reversed(range(len(grid))):

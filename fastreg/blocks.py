@@ -16,6 +16,10 @@ from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 
 _BLOCK = 1 << 20  # entries of X standardised at a time
+_CACHED = 1 << 17  # the same where they are used again at once
+_COLUMNS = 512  # of a block of a Gram matrix of rows, which is added up for each
+_ROWS = 256  # that make a matrix product worth its call
+_FEW = 2  # vectors that are met one after the other, without a copy of X
 
 
 def standardised(problem: Problem, columns: npt.NDArray[Any]) -> Array:
@@ -49,9 +53,15 @@ def row_gram(problem: Problem, factor: Array) -> Array:
     design = problem.design
     if not is_sparse(problem.X):
         kernel = np.zeros((n, n))
-        for columns in _column_blocks(problem):
-            block = np.asarray(problem.X[:, columns], dtype=np.float64) - design.shift[columns]
-            block *= design.scale[columns] * np.sqrt(factor[columns])
+        unit = design.scale * np.sqrt(factor)
+        step = min(design.n_features, max(_COLUMNS, _CACHED // n))
+        by_column = problem.X.flags.f_contiguous
+        buffer = np.empty((step, n)).T if by_column else np.empty((n, step))
+        for first in range(0, design.n_features, step):
+            columns = slice(first, min(first + step, design.n_features))
+            block = buffer[:, : columns.stop - first]
+            np.subtract(problem.X[:, columns], design.shift[columns], out=block)
+            block *= unit[columns]
             block *= root[:, None]
             kernel += block @ block.T
         return kernel
@@ -71,21 +81,51 @@ def row_gram(problem: Problem, factor: Array) -> Array:
     return np.asarray(kernel * root[:, None] * root[None, :])
 
 
-def _row_blocks(
+class RowBlock:
+    """A few rows of the standardised columns, without the weights; dense or still sparse."""
+
+    def __init__(self, raw: Any, shift: Array | None = None, scale: Array | None = None) -> None:
+        self._raw, self._shift, self._scale = raw, shift, scale
+
+    def times(self, M: Array) -> Array:
+        """Return the rows times M."""
+        if self._shift is None or self._scale is None:
+            return np.asarray(self._raw @ M)
+        scaled = self._scale[:, None] * M
+        return np.asarray(self._raw @ scaled - self._shift @ scaled)
+
+    def transposed_times(self, M: Array) -> Array:
+        """Return the transposed rows times M."""
+        raw = np.asarray(self._raw.T @ M)
+        if self._shift is None or self._scale is None:
+            return raw
+        return np.asarray(self._scale[:, None] * (raw - np.outer(self._shift, M.sum(axis=0))))
+
+
+def row_blocks(
     problem: Problem, columns: npt.NDArray[np.integer]
-) -> Iterator[tuple[slice, Array]]:
-    """Yield standardised blocks of rows of dense X."""
+) -> Iterator[tuple[slice, RowBlock]]:
+    """Yield slices of rows and their blocks, each of which is gone with the next one."""
     design = problem.design
-    n = design.n_samples
-    step = max(1, _BLOCK // max(len(columns), 1))
+    n, p = design.n_samples, max(len(columns), 1)
+    step = min(n, max(1, _CACHED // p, min(_ROWS, 4 * _BLOCK // p)))
+    shift, scale = design.shift[columns], design.scale[columns]
     everything = len(columns) == design.n_features
+    X = problem.X
+    if is_sparse(X):
+        X = (X if everything else X[:, columns]).tocsr()
+        for first in range(0, n, step):
+            rows = slice(first, min(first + step, n))
+            yield rows, RowBlock(X[rows], shift, scale)
+        return
+    by_column = X.flags.f_contiguous and not X.flags.c_contiguous
+    buffer = np.empty((len(columns), step)).T if by_column else np.empty((step, len(columns)))
     for first in range(0, n, step):
         rows = slice(first, min(first + step, n))
-        block = problem.X[rows] if everything else problem.X[rows][:, columns]
-        block = (np.asarray(block, dtype=np.float64) - design.shift[columns]) * design.scale[
-            columns
-        ]
-        yield rows, block
+        block = buffer[: rows.stop - first]
+        np.subtract(X[rows] if everything else X[rows][:, columns], shift, out=block)
+        block *= scale
+        yield rows, RowBlock(block)
 
 
 def product(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Array:
@@ -94,8 +134,8 @@ def product(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Arr
         scaled = problem.design.scale[columns][:, None] * M
         return np.asarray(problem.X[:, columns] @ scaled - problem.design.shift[columns] @ scaled)
     out = np.empty((problem.design.n_samples, M.shape[1]))
-    for rows, block in _row_blocks(problem, columns):
-        out[rows] = block @ M
+    for rows, block in row_blocks(problem, columns):
+        out[rows] = block.times(M)
     return out
 
 
@@ -107,18 +147,14 @@ def times(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Array
 def times_transposed(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Array:
     """Return Z[:, columns]' diag(sqrt(weight)) @ M."""
     weighted = np.sqrt(problem.weight)[:, None] * M
-    scale, shift = problem.design.scale[columns][:, None], problem.design.shift[columns]
+    if M.shape[1] <= _FEW:
+        vectors = np.ascontiguousarray(weighted.T)
+        found = [problem.design.correlation(v)[columns] for v in vectors]
+        return np.stack(found, axis=1) if found else np.zeros((len(columns), 0))
     if is_sparse(problem.X):
-        raw = np.asarray(problem.X[:, columns].T @ weighted)
-        return np.asarray(scale * (raw - np.outer(shift, weighted.sum(axis=0))))
+        scale, shift = problem.design.scale[columns], problem.design.shift[columns]
+        return RowBlock(problem.X[:, columns], shift, scale).transposed_times(weighted)
     out = np.zeros((len(columns), M.shape[1]))
-    for rows, block in _row_blocks(problem, columns):
-        out += block.T @ weighted[rows]
+    for rows, block in row_blocks(problem, columns):
+        out += block.transposed_times(weighted[rows])
     return out
-
-
-def _column_blocks(problem: Problem) -> Iterator[slice]:
-    """Yield slices of columns of a bounded number of entries."""
-    step = max(1, _BLOCK // problem.design.n_samples)
-    for first in range(0, problem.design.n_features, step):
-        yield slice(first, min(first + step, problem.design.n_features))

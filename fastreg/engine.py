@@ -80,6 +80,12 @@ class Engine:
             sparse,
         )
 
+    @property
+    def takes_cholesky(self) -> bool:
+        """Whether the whole grid is smooth and the method is, or may be, Cholesky factors."""
+        free = self.settings.method in ("auto", "cholesky") and self.method == "cholesky"
+        return free and self._is_smooth(float(self.alphas[-1]))
+
     def run(
         self, record: Record, response: int, start: Array | None, only: int | None = None
     ) -> None:
@@ -128,19 +134,20 @@ class Engine:
     def _null_objectives(self) -> Array:
         """Return the objectives of the point at hand over the grid."""
         w, _, square = self.state.state()
-        penalty = [
-            self.problem.penalty_at(self.state, *self._strengths(i), w) if w.any() else 0.0
-            for i in range(len(self._grid))
-        ]
-        return 0.5 * square + np.array(penalty)
+        null = np.full(len(self._grid), 0.5 * square)
+        if w.any():
+            points = range(len(null))
+            null += [self.problem.penalty_at(self.state, *self._strengths(i), w) for i in points]
+        return null
 
     def _run_compiled(self, record: Record, response: int, null: Array) -> int:
         """Let the working set go along the grid; return how many points it has written."""
         grid, method = self._grid, self.settings.method
         if method not in ("auto", "working_set", "gram"):
             return 0
-        if method == "auto":
-            grid = grid[[not self._is_smooth(float(alpha)) for alpha in grid]]
+        if method == "auto" and not self.problem.has_bounds:
+            no_l1 = self.l1_ratio == 0 or not self.problem.l1_unit.any()
+            grid = grid[:0] if no_l1 else grid[grid > 0]
         if len(grid) == 0:
             return 0
         return self._shared().run(

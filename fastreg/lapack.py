@@ -49,7 +49,7 @@ def qr(matrix: Array) -> tuple[Array, Array]:
 
 def eigh(matrix: Array) -> tuple[Array, Array]:
     """Return the eigenvalues (increasing) and eigenvectors of a symmetric matrix."""
-    values, vectors = _call(linalg.eigh, matrix, check_finite=False)
+    values, vectors = _call(linalg.eigh, matrix, driver="evd", check_finite=False)
     return _array(values), _array(vectors)
 
 

@@ -131,6 +131,22 @@ class Problem:
         means = self.mean[support].astype(np.longdouble)
         return coef, float(intercept - means @ coef[support].astype(np.longdouble))
 
+    def outside_many(
+        self, W: Array, residual_mean: Array, responses: npt.NDArray[np.intp]
+    ) -> tuple[Array, Array]:
+        """Return what `outside` does for the rows of W, which is overwritten, and a response each.
+
+        Several rows may be of the same response.
+        """
+        scale = self.y_scale[responses]
+        W *= self.design.scale
+        W *= scale[:, None]
+        if not self.fit_intercept:
+            return W, np.zeros(len(W))
+        intercept = self.y_mean[responses] + residual_mean * scale
+        means = self.mean.astype(np.longdouble)
+        return W, np.array([float(b - means @ w) for b, w in zip(intercept, W, strict=True)])
+
 
 def prepare(
     X: Any,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fastreg.blocks import product
+from fastreg.grid_fit import fit_grid
 from fastreg.inputs import Array, as_alphas
-from fastreg.problem import Problem, prepare
-from fastreg.spectrum import Spectrum, coefficients, decompose, gaps
+from fastreg.problem import prepare
+from fastreg.spectrum import decompose
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,56 +118,30 @@ def ridge_path(
         raise ValueError(
             "penalty_factor is 0 for linearly dependent columns; ridge_path needs independent ones"
         )
-    outcomes = [_one_response(problem, spectrum, grid, k) for k in range(problem.n_responses)]
+    fits = fit_grid(problem, spectrum, grid)
+    unit = problem.y_scale[:, None]
     df = spectrum.degrees_of_freedom(problem, grid)
-    rest = spectrum.freedom(problem, grid)
-    determined = rest > 0
-    loo = [
-        np.where(determined, residual / np.where(determined, rest, 1.0), np.inf)
-        for _, _, residual, _ in outcomes
-    ]
-    room = rest[:, problem.weight > 0].mean(axis=1)
+    # Of a row without weight all of one is left, and it is no row.
+    room = (fits.room - np.sum(problem.weight == 0)) / np.count_nonzero(problem.weight)
     with np.errstate(divide="ignore", invalid="ignore"):
-        gcv = [(r * r) @ problem.weight / room**2 for _, _, r, _ in outcomes]
-        score = [_weighted_mean_square(e, problem.weight) for e in loo]
+        gcv = fits.square / room**2
+    points = [
+        problem.outside_many(W, fits.mean[i], np.full(len(grid), i))
+        for i, W in enumerate(fits.coef)
+    ]
 
-    def gather(columns: list[Array], axis: int) -> Array:
-        return np.stack(columns, axis=axis) if problem.many else columns[0]
+    def gather(values: Sequence[Array] | Array, axis: int) -> Array:
+        """Put the responses, which come first, where the contract wants them."""
+        return np.moveaxis(np.asarray(values), 0, axis) if problem.many else values[0]
 
     return RidgePathResult(
         alphas=grid,
-        coef=gather([coef for coef, _, _, _ in outcomes], 1),
-        intercept=gather([intercept for _, intercept, _, _ in outcomes], 1),
-        duality_gap=gather([gap for _, _, _, gap in outcomes], 1),
-        loo_errors=gather(loo, 2),
-        loo_score=gather(score, 1),
-        gcv=gather(gcv, 1),
+        coef=gather([coef for coef, _ in points], 1),
+        intercept=gather([intercept for _, intercept in points], 1),
+        duality_gap=gather(fits.gap * unit**2, 1),
+        loo_errors=gather(fits.errors, 2),
+        loo_score=gather(fits.score * unit**2, 1),
+        gcv=gather(gcv * unit**2, 1),
         df=df,
         method=spectrum.method,
     )
-
-
-def _weighted_mean_square(errors: Array, weight: Array) -> Array:
-    """Return the mean square over the rows that count."""
-    used = weight > 0
-    return np.asarray((errors[:, used] ** 2) @ weight[used])
-
-
-def _one_response(
-    problem: Problem, spectrum: Spectrum, grid: Array, response: int
-) -> tuple[Array, Array, Array, Array]:
-    """Return coefficients, intercepts, residuals and gaps over the grid, in the user's units."""
-    penalised, free, k = spectrum.penalised, spectrum.free, len(grid)
-    W = coefficients(problem, spectrum, grid, problem.y[response])
-    columns = np.sort(np.concatenate([penalised, free]))
-    fitted = product(problem, columns, W[columns])
-    residual = problem.y[response][:, None] - fitted
-    mean = problem.weight @ residual if problem.fit_intercept else np.zeros(k)
-    residual -= mean
-    gap = gaps(problem, spectrum, grid, W, np.sqrt(problem.weight)[:, None] * residual)
-    residual = spectrum.residuals(problem, grid, problem.y[response], residual)
-    unit = problem.y_scale[response]
-    parts = [problem.outside(W[:, i], float(mean[i]), response) for i in range(k)]
-    coef = np.stack([part[0] for part in parts])
-    intercept = np.array([part[1] for part in parts])
-    return coef, intercept, residual.T * unit, gap * unit * unit

@@ -7,13 +7,12 @@ digits, singular values of X itself take its place.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from fastreg import lapack
+from fastreg import cauchy, lapack
 from fastreg.blocks import row_gram, standardised, times, times_transposed
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
@@ -40,18 +39,11 @@ class Spectrum:
     V: Array | None  # penalised x k; None in the dual form
     known: Array | None  # T where it is at hand
 
-    @cached_property
-    def T(self) -> Array:
-        """The n x k matrix B V, computed when first asked for."""
-        if self.known is not None or self.V is None:
-            assert self.known is not None
-            return self.known
-        return _images(self.problem, self.penalised, self.V / self.unit[:, None], self.Q)
-
     def seen(self, vectors: Array) -> Array:
         """Return T'vectors, the (n, m) vectors being free of Q."""
         if self.known is not None or self.V is None:
-            return np.asarray(self.T.T @ vectors)
+            assert self.known is not None
+            return np.asarray(self.known.T @ vectors)
         raw = times_transposed(self.problem, self.penalised, vectors) / self.unit[:, None]
         return np.asarray(self.V.T @ raw)
 
@@ -66,42 +58,23 @@ class Spectrum:
             limit = self.square.max(initial=0.0) * rounding ** (1 if self.method == "dual" else 2)
         return np.where(total > limit, 1.0 / np.where(total > limit, total, 1.0), 0.0)
 
-    def freedom(self, problem: Problem, grid: Array) -> Array:
-        """Return one minus the diagonals of the hat matrices, (n_alphas, n)."""
-        factors = np.stack([self.shrink(alpha) for alpha in grid])
-        basis, kept = self._whole_basis(problem)
-        if basis is not None:
-            rest = (grid[:, None] * factors[:, kept]) @ (basis * basis).T
-            return np.where(problem.weight > 0, rest, 1.0)
-        base = (self.Q * self.Q).sum(axis=1)
-        if problem.fit_intercept:
-            base = base + problem.weight
-        rest = 1.0 - (base + factors @ (self.T * self.T).T)
-        # What is left of one within its rounding is nothing.
-        return np.where(rest > 8 * EPSILON * problem.design.n_features, rest, 0.0)
+    def family(self, grid: Array) -> tuple[Array, Array]:
+        """Return L (k x r) and U (r x n_alphas) with L U = shrink, r being as small as it goes."""
+        if len(grid) > 1 and self.shrink(float(grid.min())).all():
+            factors = cauchy.factor(self.square, grid)
+            if factors is not None:
+                return factors
+        return np.stack([self.shrink(alpha) for alpha in grid], axis=1), np.eye(len(grid))
 
-    def residuals(self, problem: Problem, grid: Array, y: Array, computed: Array) -> Array:
-        """Return the residuals (n, n_alphas) without the cancellation of the computed ones."""
-        basis, kept = self._whole_basis(problem)
-        if basis is None:
-            return computed
-        root = np.sqrt(problem.weight)[:, None]
-        shares = grid[:, None] * np.stack([self.shrink(alpha)[kept] for alpha in grid])
-        exact = basis @ (shares * (basis.T @ (root[:, 0] * y))).T
-        return np.where(root > 0, exact / np.where(root > 0, root, 1.0), computed)
+    def whole(self, problem: Problem) -> npt.NDArray[np.bool_] | None:
+        """Return which singular vectors count, if nothing can remain beside them; else None.
 
-    def _whole_basis(self, problem: Problem) -> tuple[Array | None, npt.NDArray[np.bool_]]:
-        """Return the singular vectors if nothing can remain beside them, and which ones they are.
-
-        With as many of them as there are rows, a fit of small alpha interpolates; the residuals
-        and what remains of the diagonal are then sums of small terms, not differences of large.
+        With as many of them as there are rows, a fit of small alpha interpolates.
         """
         room = np.count_nonzero(problem.weight) - len(self.free) - int(problem.fit_intercept)
         top = self.square.max(initial=0.0)
         kept = self.square > 4 * EPSILON * len(self.square) * top
-        if room == 0 or np.count_nonzero(kept) != room:
-            return None, kept
-        return self.T[:, kept] / np.sqrt(self.square[kept]), kept
+        return kept if 0 < room == np.count_nonzero(kept) else None
 
     def degrees_of_freedom(self, problem: Problem, grid: Array) -> Array:
         """Return the traces of the hat matrices."""
@@ -187,46 +160,68 @@ def _projected(
     return np.asarray(kernel - cross @ cross.T)
 
 
-def coefficients(problem: Problem, spectrum: Spectrum, grid: Array, y: Array) -> Array:
-    """Return the standardised coefficients of a standardised response, (n_features, n_alphas)."""
-    target = np.sqrt(problem.weight) * y
+def project_responses(problem: Problem, spectrum: Spectrum) -> tuple[Array, Array]:
+    """Return all responses (n x m), weighted, and what T has in common with them (k x m)."""
+    targets = np.sqrt(problem.weight)[:, None] * problem.y.T
+    return targets, spectrum.seen(targets - spectrum.Q @ (spectrum.Q.T @ targets))
+
+
+def combine(problem: Problem, spectrum: Spectrum, shrunk: Array, targets: Array) -> Array:
+    """Return standardised coefficients (n_features x c) from multiples of singular vectors.
+
+    The coefficients without a penalty fit what the others leave of the targets (n x c).
+    """
     penalised, free = spectrum.penalised, spectrum.free
-    projected = target - spectrum.Q @ (spectrum.Q.T @ target)
-    inner = spectrum.seen(projected[:, None])[:, 0]
-    shrunk = np.stack([spectrum.shrink(alpha) * inner for alpha in grid], axis=1)
-    W = np.zeros((problem.design.n_features, len(grid)))
+    W = np.zeros((problem.design.n_features, shrunk.shape[1]))
     if spectrum.V is not None:
         W[penalised] = (spectrum.V @ shrunk) / spectrum.unit[:, None]
     elif len(penalised):
+        assert spectrum.known is not None
         root = np.sqrt(spectrum.square)[:, None]
         inverse = np.where(root > 0, 1.0 / np.where(root > 0, root, 1.0), 0.0)
-        theta = (spectrum.T * inverse.T) @ (shrunk * inverse)
+        theta = (spectrum.known * inverse.T) @ (shrunk * inverse)
         theta -= spectrum.Q @ (spectrum.Q.T @ theta)
         W[penalised] = times_transposed(problem, penalised, theta) / spectrum.unit[:, None] ** 2
     if len(free):
-        left = spectrum.Q.T @ (target[:, None] - times(problem, penalised, W[penalised]))
+        left = spectrum.Q.T @ (targets - times(problem, penalised, W[penalised]))
         W[free] = linalg.solve_triangular(spectrum.R, left)
     return W
 
 
-def gaps(problem: Problem, spectrum: Spectrum, grid: Array, W: Array, residual: Array) -> Array:
-    """Return the duality gaps in standardised units, from weighted residuals (n, n_alphas).
+def coefficients(problem: Problem, spectrum: Spectrum, grid: Array, y: Array) -> Array:
+    """Return the standardised coefficients of a standardised response, (n_features, n_alphas)."""
+    target = (np.sqrt(problem.weight) * y)[:, None]
+    inner = spectrum.seen(target - spectrum.Q @ (spectrum.Q.T @ target))
+    shrunk = inner * np.stack([spectrum.shrink(alpha) for alpha in grid], axis=1)
+    return combine(problem, spectrum, shrunk, np.repeat(target, len(grid), axis=1))
 
-    The unpenalised coefficients are corrected by a virtual least-squares step of length `radius`.
-    What is left of the slope in the penalised ones is paid for by their penalty alone, or where
-    that is less by the curvature of the loss as well.
-    """
-    penalised, unit = spectrum.penalised, spectrum.unit[:, None]
+
+def gaps(problem: Problem, spectrum: Spectrum, grid: Array, W: Array, residual: Array) -> Array:
+    """Return the duality gaps in standardised units, from weighted residuals (n, n_alphas)."""
     step = spectrum.Q.T @ residual
-    free = residual - spectrum.Q @ step
-    slope = times_transposed(problem, penalised, free) / unit - grid * (unit * W[penalised])
+    rest = residual - spectrum.Q @ step
+    raw = times_transposed(problem, spectrum.penalised, rest)
+    slope = raw / spectrum.unit[:, None] - grid * (spectrum.unit[:, None] * W[spectrum.penalised])
+    seen = spectrum.seen(rest) if (grid == 0).any() else None
+    return gaps_of(spectrum, grid, slope, step, seen)
+
+
+def gaps_of(
+    spectrum: Spectrum, grid: Array, slope: Array, step: Array, seen: Array | None
+) -> Array:
+    """Return the duality gaps of points whose slope is known, one a column.
+
+    The unpenalised coefficients are corrected by a virtual least-squares step of length |step|.
+    What is left of the slope in the penalised ones is paid for by their penalty alone, or where
+    that is less by the curvature of the loss as well; at alpha = 0 by what is `seen` of the
+    residual in the column space.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = 0.5 * np.sum(slope * slope, axis=0) / grid
     gap = np.fmin(gap, _curved(spectrum, grid, slope))
     least = grid == 0
-    if least.any():  # what of the residual lies in the column space
-        seen = spectrum.seen(free[:, least])
-        gap[least] = 0.5 * spectrum.shrink(0.0) @ (seen * seen)
+    if seen is not None:
+        gap[least] = 0.5 * spectrum.shrink(0.0) @ (seen[:, least] * seen[:, least])
     return np.asarray(gap + 0.5 * np.sum(step * step, axis=0))
 
 

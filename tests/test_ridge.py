@@ -295,9 +295,84 @@ def test_a_path_makes_no_matrix_of_the_size_of_the_design(penalty_factor, monkey
     X, y = regression(40, 5, seed=12)
     alphas = np.logspace(0, -3, 10)
     model = {"l1_ratio": 0.0, "penalty_factor": penalty_factor}
-    rows = fastreg.ridge_path(X, y, alphas, penalty_factor=penalty_factor)
     monkeypatch.delattr(spectrum, "_images")
+    rows = fastreg.ridge_path(X, y, alphas, penalty_factor=penalty_factor)
     path = fastreg.solve_path(X, y, alphas=alphas, **model)
     np.testing.assert_allclose(path.coef, rows.coef, rtol=1e-9, atol=1e-12)
-    with pytest.raises(NameError):
-        fastreg.ridge_path(X, y, alphas, penalty_factor=penalty_factor)
+
+
+LONG_MODELS = {
+    "plain": {},
+    "no intercept": {"fit_intercept": False},
+    "everything": {
+        "sample_weight": row_weights(70),
+        "offset": np.linspace(-3, 3, 70),
+        "penalty_factor": np.r_[0.0, np.inf, np.linspace(0.5, 2.0, 28)],
+        "standardize": True,
+    },
+}
+
+
+@pytest.mark.parametrize("storage", STORAGES, ids=["C", "F", "CSC", "CSR"])
+@pytest.mark.parametrize("model", LONG_MODELS.values(), ids=LONG_MODELS)
+@pytest.mark.parametrize("dual", [False, True], ids=["primal", "dual"])
+def test_a_long_grid_in_small_blocks_is_many_short_ones(model, storage, dual, monkeypatch):
+    """A long grid is combined from few functions of alpha, block by block of rows."""
+    from fastreg import blocks
+
+    X, y = regression(70, 30, seed=13)
+    if dual:
+        X = np.hstack([X, np.random.default_rng(14).standard_normal((70, 60))])
+        factor = model.get("penalty_factor")
+        if factor is not None:
+            model = {**model, "penalty_factor": np.r_[factor, np.ones(60)]}
+    if model.get("fit_intercept", True):
+        X = X + 50.0
+    Y = np.column_stack([y, 1e5 * y**2])
+    monkeypatch.setattr(blocks, "_CACHED", 0)
+    monkeypatch.setattr(blocks, "_ROWS", 16)
+    path = fastreg.ridge_path(storage(X), Y, np.geomspace(1e-3, 1e3, 60), **model)
+    for k in (0, 7, 31, 59):
+        short = fastreg.ridge_path(X, Y, [path.alphas[k]], **model)
+        for name in ("coef", "intercept", "loo_errors", "loo_score", "gcv", "df"):
+            ours, theirs = getattr(path, name)[k], getattr(short, name)[0]
+            axis = {"coef": 1, "loo_errors": 0}.get(name, ())
+            size = np.abs(theirs).max(axis=axis, keepdims=True)
+            size = np.where(size > 0, size, 1.0)
+            np.testing.assert_allclose(ours / size, theirs / size, atol=1e-10, err_msg=name)
+    assert np.all(path.duality_gap <= 1e-22 * np.var(Y, axis=0))
+
+
+def test_leave_one_out_of_float32_and_of_one_block():
+    X, y = regression(600, 20, seed=15)
+    X = X.astype(np.float32)
+    path = fastreg.ridge_path(X, y, np.geomspace(1e-3, 10, 40))
+    for k in (0, 20, 39):
+        hat = hat_matrix(X.astype(float), path.alphas[k], fit_intercept=True)
+        expected = (y - hat @ y) / (1 - np.diag(hat))
+        np.testing.assert_allclose(path.loo_errors[k], expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("decades", [0, 3, 8])
+@pytest.mark.parametrize("span", [0.5, 3, 8])
+def test_few_functions_of_alpha_give_all(decades, span):
+    from fastreg.cauchy import factor
+
+    exponent = np.random.default_rng(16).uniform(-decades, 0.1, 50)
+    square, grid = 10.0**exponent, np.geomspace(10.0 ** (-span), 10.0, 100)
+    if decades:
+        square[0] = 0.0
+    factors = factor(square, grid)
+    if factors is None:  # nothing to gain
+        assert decades == span == 8
+        return
+    L, U = factors
+    assert L.shape[1] <= (20 if decades == 0 else 66)
+    np.testing.assert_allclose(L @ U, 1 / (square[:, None] + grid), rtol=1e-14)
+
+
+def test_a_cauchy_matrix_of_zeros_in_both_has_no_factors():
+    from fastreg.cauchy import factor
+
+    assert factor(np.arange(40.0), np.arange(40.0)) is None
+    assert factor(np.arange(4.0), np.arange(1.0, 40.0)) is None

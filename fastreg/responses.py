@@ -1,0 +1,178 @@
+"""Many responses with a smooth penalty at once: one decomposition, matrix products, proofs for all.
+
+Whatever is not proven here is left to the engine, one response after the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fastreg import lapack
+from fastreg._core.objective import Outcome
+from fastreg._core.record import Record
+from fastreg.blocks import product, row_blocks, times_transposed
+from fastreg.engine import Engine
+from fastreg.inputs import Array, is_sparse
+from fastreg.normal_equations import (
+    CholeskyInverse,
+    MomentFit,
+    Moments,
+    SpectralInverse,
+    fit_moments,
+    summation_rounding,
+)
+from fastreg.problem import Problem
+from fastreg.spectrum import combine, decompose, gaps_of, project_responses
+
+_SMALL = 100_000  # entries up to which one response takes its way over X, the most accurate one
+_FEW = 8  # distinct strengths up to which a Cholesky factor for each is cheapest
+
+
+def solve_responses(
+    engine: Engine, record: Record, start: Array | None, which: npt.NDArray[np.intp]
+) -> None:
+    """Write a point for each response, at the strength of the engine's grid that `which` names."""
+    problem = engine.problem
+    size = problem.design.n_samples * problem.design.n_features
+    done = np.zeros(len(which), dtype=bool)
+    if engine.takes_cholesky and (problem.n_responses > 1 or size > _SMALL):
+        try:
+            with lapack.until(engine.deadline), np.errstate(all="ignore"):
+                done[_together(engine, record, engine.alphas[which])] = True
+        except TimeoutError:
+            pass  # the engine says so
+    for k in np.flatnonzero(~done):
+        engine.run(record, k, None if start is None else start[k], only=int(which[k]))
+
+
+def moments_of(
+    problem: Problem, columns: npt.NDArray[np.intp], square: Array
+) -> tuple[Moments, Array, Array]:
+    """Return the moments of some columns and all responses, and the means of both."""
+    weight, y = problem.weight, problem.y
+    gram = problem.design.gram_matrix(columns.astype(np.int32), weight)
+    if len(y) == 1:
+        correlation = problem.design.correlation(y[0] * weight)[columns, None]
+    else:
+        correlation = np.zeros((len(columns), len(y)))
+        for rows, block in row_blocks(problem, columns):
+            correlation += block.transposed_times((y[:, rows] * weight[rows]).T)
+    centre, means = np.zeros(len(columns)), np.zeros(len(y))
+    if problem.fit_intercept:
+        centre, means = problem.design.correlation(weight)[columns], y @ weight
+    for row, mean in zip(gram, centre, strict=True):
+        row -= mean * centre
+    rounding = summation_rounding(problem.design.n_samples)
+    if is_sparse(problem.X):  # centred after the sum, which costs digits
+        offset = np.abs(problem.design.shift * problem.design.scale)[columns]
+        rounding *= 2.0 * (1.0 + float(np.max(offset / problem.norm[columns])))
+    moments = Moments(
+        gram=gram,
+        correlation=correlation - np.outer(centre, means),
+        square=square - means * means,
+        rounding=rounding,
+    )
+    return moments, centre, means
+
+
+def _together(engine: Engine, record: Record, alphas: Array) -> npt.NDArray[np.intp]:
+    """Write the points of all responses that are proven; return which ones these are."""
+    problem = engine.problem
+    columns = np.flatnonzero(problem.movable)
+    factors = problem.factors(0)[1][columns]
+    l2 = alphas * (1.0 - engine.l1_ratio)
+    square = np.einsum("ij,ij,j->i", problem.y, problem.y, problem.weight)
+    null = 0.5 * square
+    tolerance = engine.settings.tol * null
+    penalised = bool((factors > 0).all())
+    if 0 < len(columns) <= problem.design.n_samples:
+        moments, centre, means = moments_of(problem, columns, square)
+        fit = _fit_in_groups(moments, factors, l2, tolerance, penalised)
+        mean = means - centre @ fit.coef
+        engine.method = "cholesky"
+    elif len(columns) and penalised and l2.min() > 0:
+        fit, mean = _fit_dual(problem, columns, l2)
+        engine.method = "cholesky"
+    else:
+        return np.empty(0, dtype=np.intp)
+    engine.extra_passes += 2
+    return _write(engine, record, columns, factors[:, None] * l2, fit, mean, null)
+
+
+def _fit_in_groups(
+    moments: Moments, factors: Array, l2: Array, tolerance: Array, penalised: bool
+) -> MomentFit:
+    """Return the fits of all responses, one decomposition for all that it can serve."""
+    strengths, group = np.unique(l2, return_inverse=True)
+    if penalised and len(strengths) > _FEW:
+        return fit_moments(moments, SpectralInverse(moments, factors, l2), tolerance)
+    if len(strengths) == 1:
+        return fit_moments(moments, CholeskyInverse(moments, l2[0] * factors), tolerance)
+    p, m = moments.correlation.shape
+    fit = MomentFit(np.empty((p, m)), np.empty((p, m)), np.empty(m), np.empty(m), 0)
+    for i, strength in enumerate(strengths):
+        own = group == i
+        part = Moments(
+            moments.gram, moments.correlation[:, own], moments.square[own], moments.rounding
+        )
+        found = fit_moments(part, CholeskyInverse(part, strength * factors), tolerance[own])
+        fit.coef[:, own], fit.correlation[:, own] = found.coef, found.correlation
+        fit.square[own], fit.gap[own] = found.square, found.gap
+    return fit
+
+
+def _fit_dual(
+    problem: Problem, columns: npt.NDArray[np.intp], l2: Array
+) -> tuple[MomentFit, Array]:
+    """Return the fits where there are more columns than rows, proven on the residuals."""
+    spectrum = decompose(problem, float(l2.min()))
+    assert spectrum is not None  # all columns are penalised
+    targets, inner = project_responses(problem, spectrum)
+    shrunk = inner * np.stack([spectrum.shrink(strength) for strength in l2], axis=1)
+    W = combine(problem, spectrum, shrunk, targets)[columns]
+    residual = problem.y.T - product(problem, columns, W)
+    mean = problem.weight @ residual if problem.fit_intercept else np.zeros(len(l2))
+    residual -= mean
+    residual *= np.sqrt(problem.weight)[:, None]
+    correlation = times_transposed(problem, columns, residual)
+    unit = spectrum.unit[:, None]
+    gap = gaps_of(spectrum, l2, correlation / unit - l2 * (unit * W), np.zeros((0, len(l2))), None)
+    return MomentFit(W, correlation, np.einsum("ij,ij->j", residual, residual), gap, 1), mean
+
+
+def _write(
+    engine: Engine,
+    record: Record,
+    columns: npt.NDArray[np.intp],
+    l2: Array,
+    fit: MomentFit,
+    mean: Array,
+    null: Array,
+) -> npt.NDArray[np.intp]:
+    """Write the proven fits in the user's units."""
+    problem, tol = engine.problem, engine.settings.tol
+    unit = problem.y_scale**2
+    slope = np.abs(fit.correlation - l2 * fit.coef) / problem.norm[columns][:, None]
+    lower, upper = problem.bounds(0)
+    proven = np.flatnonzero(fit.proven(tol * null) & (null > 0))
+    W = np.zeros((len(proven), problem.design.n_features))
+    W[:, columns] = fit.coef[:, proven].T
+    coef, intercept = problem.outside_many(W, mean[proven], proven)
+    record.coef[0, proven] = coef
+    record.intercept[0, proven] = intercept
+    record.status[0, proven] = Outcome.CONVERGED
+    record.certified_zero[0, proven] = (lower >= 0.0) & (upper <= 0.0)
+    record.n_iter[0, proven] = fit.n_iter
+    record.n_active[0, proven] = np.count_nonzero(coef, axis=1)
+    gap = np.maximum(fit.gap, 0.0) * unit
+    for values, target in (
+        (0.5 * (fit.square + np.sum(l2 * fit.coef * fit.coef, axis=0)) * unit, record.objective),
+        (null * unit, record.null_objective),
+        (gap, record.duality_gap),
+        (tol * null * unit, record.tolerance),
+        (slope.max(axis=0) / np.sqrt(2.0 * null), record.kkt_violation),
+        (2.0 * problem.weight_sum * gap, record.prediction_error_bound),
+    ):
+        target[0, proven] = values[proven]
+    return proven
