@@ -42,7 +42,7 @@ def solve_responses(
                 done[_together(engine, record, engine.alphas[which])] = True
         except TimeoutError:
             pass  # the engine says so
-    for k in np.flatnonzero(~done):
+    for k in np.flatnonzero(~done).tolist():
         engine.run(record, k, None if start is None else start[k], only=int(which[k]))
 
 

@@ -47,9 +47,9 @@ def alone(monkeypatch):
     calls = []
     run = responses.Engine.run
 
-    def counted(self, response, *args, **options):
+    def counted(self, record, response, *args, **options):
         calls.append(response)
-        return run(self, response, *args, **options)
+        return run(self, record, response, *args, **options)
 
     monkeypatch.setattr(responses.Engine, "run", counted)
     return calls
