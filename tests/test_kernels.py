@@ -163,3 +163,176 @@ def test_a_level_is_chosen_by_name():
     with pytest.raises(ValueError, match=r"'sse9'; this processor has plain"):
         kernels.use("sse9")
     assert kernels.level() in LEVELS
+
+
+def surveyed(X, weight, Y, columns, centre):
+    """The same in extended precision where there is one."""
+    X, Y = X.astype(np.longdouble), Y.astype(np.longdouble)
+    weight = weight.astype(np.longdouble) / weight.astype(np.longdouble).sum()
+    mean, y_mean = weight @ X, Y @ weight
+    Z = X - mean
+    variance = weight @ Z**2
+    if not centre:
+        Z, y_mean = X, 0 * y_mean
+    gram = (Z[:, columns].T * weight) @ Z[:, columns]
+    return mean, variance, ((Y - y_mean[:, None]) * weight) @ Z, gram
+
+
+def check_survey(design, X, weight, Y, columns, centre=True, limit=2e-14):
+    ours = design.survey(weight, Y, columns, centre)
+    theirs = surveyed(X, weight, Y, columns, centre)
+    deviation = np.sqrt(theirs[1].astype(float))
+    unit = deviation if centre else np.hypot(deviation, theirs[0].astype(float))
+    y_mean = Y @ weight
+    y_unit = np.sqrt(((Y - centre * y_mean[:, None]) ** 2) @ weight)
+    # what a column and its mean can be told apart by
+    rounding = 4e-16 * np.abs(theirs[0].astype(float))
+    assert np.all(np.abs(ours[0] - theirs[0]) <= limit * deviation + rounding)
+    assert np.all(np.abs(ours[1] - theirs[1]) <= limit * theirs[1] + rounding**2)
+    slack = limit * np.outer(y_unit, unit) + np.outer(y_unit, rounding)
+    slack += np.outer(4e-16 * np.abs(y_mean), unit + rounding)
+    assert np.all(np.abs(ours[2] - theirs[2]) <= slack)
+    unit, rounding = unit[columns], rounding[columns]
+    slack = limit * np.outer(unit, unit) + np.outer(rounding, rounding)
+    slack += limit * (np.outer(unit, rounding) + np.outer(rounding, unit))
+    assert np.all(np.abs(ours[3] - theirs[3]) <= slack)
+    np.testing.assert_array_equal(ours[3], ours[3].T)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_survey(level, shape, dtype, storage):
+    X, weight, rng = draw(shape, dtype, storage)
+    n, p = shape
+    design = stored(X, storage)
+    limit = (1e-12 if level == "plain" else 1e-13) if storage == "csc" else 3e-14
+    limit = 1e-12 if level == "plain" else limit
+    for m, which in [(0, "none"), (1, "all"), (2, "some"), (1, "none"), (3, "all")]:
+        Y = 7 + rng.standard_normal((m, n))
+        columns = np.arange({"none": 0, "some": (p + 1) // 2, "all": p}[which], dtype=np.int32)
+        columns = columns[::-1].copy() if which == "some" else columns
+        for centre in (True, False):
+            check_survey(design, X, weight, Y, columns, centre, limit)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e3, 1e6, 1e8])
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("which", ["all", "some", "none"])
+def test_survey_of_columns_with_large_means(level, storage, mean, which):
+    rng = np.random.default_rng(0)
+    X = mean + rng.standard_normal((4000, 12))
+    X[:, 1] = np.arange(4000)  # a trend
+    X[:, 2] = mean  # constant
+    X[:, 3] = 0.0
+    X[7, 3] = 1.0  # rare
+    X[:, 4] = np.where(np.arange(4000) < 1030, mean, mean + 1)  # first values tell nothing
+    X[0, 5] = 1e6 * (1 + mean)  # a first row far off
+    X[:, 6] = mean + 1e-3 * rng.standard_normal(4000)
+    X[:1024, 6] += 1e-3
+    design, weight = stored(X, storage), np.full(4000, 1 / 4000)
+    columns = np.arange({"all": 12, "some": 9, "none": 0}[which], dtype=np.int32)
+    Y = rng.standard_normal((1, 4000)) + X[:, 6]
+    limit = 1e-12 if level == "plain" or storage == "csc" else 1e-13
+    check_survey(design, X, weight, Y, columns, limit=limit)
+    constant = design.survey(weight, Y, columns)[1][2]
+    assert np.sqrt(constant) <= 1e-15 * mean
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 100, 299])
+def test_survey_shows_what_is_not_finite(level, storage, bad, row):
+    X, weight, _ = draw((300, 10), np.float64, storage)
+    X[row, 4] = bad
+    weight[row] = 0.01
+    design = stored(X, storage)
+    for columns in (np.arange(10, dtype=np.int32), np.zeros(0, dtype=np.int32)):
+        with np.errstate(invalid="ignore"):
+            variance = design.survey(weight, np.ones((1, 300)), columns)[1]
+        assert np.flatnonzero(~np.isfinite(variance)).tolist() == [4]
+
+
+@pytest.mark.parametrize("storage", ["C", "F"])
+def test_survey_of_rows_without_weight(level, storage):
+    X, weight, rng = draw((300, 20), np.float64, storage)
+    weight[:3] = 0.0
+    weight /= weight.sum()
+    Y = rng.standard_normal((2, 300))
+    huge = X.copy()
+    huge[weight == 0] = 1e300
+    for columns in (np.arange(20, dtype=np.int32), np.arange(3, dtype=np.int32)):
+        clean = stored(X, storage).survey(weight, Y, columns)
+        dirty = stored(huge, storage).survey(weight, Y, columns)
+        for ours, theirs in zip(dirty, clean, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-14)
+
+
+# Shapes whose passes and Gram products are worth a thread: slices of rows, and columns.
+@pytest.mark.parametrize("shape", [(90_000, 60), (800, 6000), (5000, 900)])
+@pytest.mark.parametrize("storage", ["C", "F", "csc"])
+def test_threads_change_no_bit(shape, storage):
+    rng = np.random.default_rng(0)
+    n, p = shape
+    X = rng.standard_normal(shape)
+    if storage == "csc":
+        X[rng.random(shape) < 0.5] = 0
+    design, weight = stored(X, storage), np.full(n, 1 / n)
+    columns = np.arange(min(p, 900), dtype=np.int32)
+    v, coef, Y = rng.standard_normal(n), rng.standard_normal(p), rng.standard_normal((1, n))
+    known = design.gram_matrix(columns[:50], weight)
+
+    def results():
+        return (
+            design.correlation(v),
+            design.product(coef),
+            design.gram_matrix(columns, weight),
+            design.gram_matrix(columns, weight, known),
+            *design.survey(weight, Y, columns),
+        )
+
+    alone = results()
+    scale = np.abs(alone[0]).max()
+    np.testing.assert_allclose(alone[0], X.T @ v, atol=1e-12 * scale)
+    np.testing.assert_allclose(alone[2], (X[:, columns].T / n) @ X[:, columns], atol=1e-13)
+    for n_threads in (2, 3, 8):
+        design.set_threads(n_threads)
+        for ours, theirs in zip(results(), alone, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+THREADS_AND_FORKS = """
+import os, threading
+import numpy as np
+from fastreg._core.design import DenseDesign
+X = np.random.default_rng(0).standard_normal((100_000, 50))
+v = X[:, 0].copy()
+design = DenseDesign(X)
+truth = design.correlation(v)
+design.set_threads(2)
+wrong = []
+def work():
+    for _ in range(20):
+        if not np.array_equal(design.correlation(v), truth):
+            wrong.append(1)
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for _ in range(3):  # while the pool is at work
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(1 if wrong else 0)
+    assert os.waitpid(child, 0)[1] == 0
+for thread in threads:
+    thread.join()
+assert not wrong
+print("fine")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_threads_beside_others_and_after_a_fork():
+    command = [sys.executable, "-W", "ignore", "-c", THREADS_AND_FORKS]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert shown.stdout.strip() == "fine"

@@ -13,6 +13,7 @@ cdef class Design:
     cdef readonly double n_stored  # entries of X in memory
     cdef double[::1] _shift
     cdef double[::1] _scale
+    cdef int _n_threads
     # out[j] = sum_i v[i] z_ij for all features: one pass over X
     cdef int correlate(self, const double* v, double* out) except -1 nogil
     # out[k] = sum_i v[i] z_{i, columns[k]}, read from X

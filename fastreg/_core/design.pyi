@@ -28,7 +28,20 @@ class Design:
         self, weight: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
     def product(self, coef: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+    def set_threads(self, n_threads: int) -> None: ...
     def set_units(self, shift: npt.ArrayLike, scale: npt.ArrayLike) -> None: ...
+    def survey(
+        self,
+        weight: npt.NDArray[np.float64],
+        Y: npt.NDArray[np.float64],
+        columns: npt.NDArray[np.int32],
+        centre: bool = True,
+    ) -> tuple[
+        npt.NDArray[np.float64],
+        npt.NDArray[np.float64],
+        npt.NDArray[np.float64],
+        npt.NDArray[np.float64],
+    ]: ...
     def __init__(self, n_samples: int, n_features: int) -> None: ...
 
 @final

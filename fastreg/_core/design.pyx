@@ -10,7 +10,8 @@ from time import monotonic
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, sqrt
+from libc.string cimport memset
 from fastreg._core cimport kernels
 from fastreg._core.kernels cimport Matrix, simd
 
@@ -18,8 +19,18 @@ cdef enum:
     ROW_BLOCK = 128  # of these rows a panel of a packed block stays in the first-level cache
     SQUARE = 16  # of a matrix that is transposed
     LIST = 256
-    CHUNK = 1 << 24  # elements between two looks at pending signals: some 10 ms
-    WORK_A_CHECK = 1 << 28  # multiplications of a Gram product between two of them
+    SPARSE_PART = 1 << 18
+    PART = 1 << 20       # elements of a part of a pass: some 0.3 ms
+    SLICE = 4096         # rows that are worth a partial sum
+    MAX_SLICES = 16
+    MOST_OF_A_SLICE = 1 << 18  # entries of a partial Gram matrix
+    WORTH_A_THREAD = 1 << 22   # elements of a pass: a millisecond
+    WORTH_A_THREAD_GRAM = 1 << 27  # the same in multiplications
+    ONE_READ = 512       # columns up to which a survey with all of them is one Gram product
+    N_FIRST = 8          # rows whose mean is the first shift
+    REPAIR = 1 << 20     # entries that are copied to repair columns
+    CHUNK = 1 << 25  # elements between two looks at pending signals: some 10 ms
+    WORK_A_CHECK = 1 << 30  # multiplications of a Gram product between two of them
 
 cdef double ALMOST_FULL = 0.75  # share of stored entries above which a column counts as dense
 
@@ -42,6 +53,7 @@ cdef class Design:
         self.n_features = n_features
         self._shift = np.zeros(n_features)
         self._scale = np.ones(n_features)
+        self._n_threads = 1
 
     @property
     def shift(self):
@@ -59,6 +71,20 @@ cdef class Design:
     def moments(self, const double[::1] weight):
         """Return the weighted means and variances of the raw columns; weights sum to one."""
         raise NotImplementedError
+
+    def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
+        """Return all that least squares needs of X, from one read of it where that is possible.
+
+        Weights sum to one; `Y` holds one response a row. Returned are the weighted means and
+        variances of the raw columns, sum_i weight_i x_ij y_ki for every response and column, and
+        sum_i weight_i x_ia x_ib for the given columns; columns and responses are centred in both,
+        or in none. Variances are not finite where a column is not, or where its squares overflow.
+        """
+        raise NotImplementedError
+
+    def set_threads(self, int n_threads):
+        """Let passes and Gram products use so many threads; that changes no bit of a result."""
+        self._n_threads = max(1, n_threads)
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
         return 0
@@ -151,44 +177,177 @@ cdef class DenseDesign(Design):
                 self._matrix.row_stride = 1
 
     def moments(self, const double[::1] weight):
-        # A row that counts: one without weight may hold anything.
-        cdef double[::1] origin = np.array(self._X[np.argmax(weight)], dtype=np.float64)
-        first = np.empty(self.n_features)
-        second = np.empty(self.n_features)
-        self._moments(weight, origin, first, second)
-        # Where that row lies far from the mean, its square would swallow the variance.
-        poor = ~(first * first < 0.99 * second) & (second > 0)
-        if poor.any():
-            np.asarray(origin)[poor] += first[poor]
-            again, square = np.empty(self.n_features), np.empty(self.n_features)
-            self._moments(weight, origin, again, square)
-            first = np.where(poor, again, first)
-            second = np.where(poor, square, second)
-        return origin + first, np.maximum(second - first * first, 0.0)
+        mean = np.empty(self.n_features)
+        variance = np.empty(self.n_features)
+        self._sums(weight, np.empty((0, self.n_samples)), mean, variance,
+                   np.empty((0, self.n_features)))
+        return mean, variance
 
-    cdef _moments(self, const double[::1] weight, double[::1] origin,
-                  double[::1] first, double[::1] second):
-        cdef Py_ssize_t j = 0, step = columns_a_chunk(self._matrix)
-        cdef Matrix part
+    def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
+        cdef Py_ssize_t p = self.n_features, m = columns.shape[0]
+        cdef double[::1] mean = np.empty(p)
+        cdef double[::1] variance = np.empty(p)
+        cdef double[:, ::1] cross = np.empty((len(Y), p))
+        cdef double[:, ::1] gram = np.empty((m, m))
+        y_mean = Y @ np.asarray(weight)
+        centred = np.ascontiguousarray(Y - y_mean[:, None])
+        if m == p <= ONE_READ and are_all(columns):
+            self._sums_with_gram(weight, centred, mean, variance, cross, gram)
+        else:
+            self._sums(weight, centred * weight, mean, variance, cross)
+            if m:
+                self._gram(columns, 0, weight, mean, np.ones(p), gram)
+        if not centre:
+            add_means(columns, mean, y_mean, cross, gram)
+        return np.asarray(mean), np.asarray(variance), np.asarray(cross), np.asarray(gram)
+
+    cdef _first_shift(self, const double[::1] weight):
+        """The mean of a few rows that count (one without weight may hold anything)."""
+        cdef Py_ssize_t k, i
+        rows = []
+        for k in range(N_FIRST):
+            i = k * self.n_samples // N_FIRST
+            while i < self.n_samples and weight[i] == 0.0:
+                i += 1
+            if i < self.n_samples:
+                rows.append(i)
+        some = self._X[rows].astype(np.float64)
+        origin = some[0].copy()
+        some -= origin
+        return origin + some.mean(axis=0)
+
+    cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
+               double[::1] variance, double[:, ::1] cross):
+        """Means, variances and centred products with weighted vectors, in one pass."""
+        cdef Py_ssize_t j, k, p = self.n_features, m = V.shape[0], n = self.n_samples
+        cdef double[::1] first = np.empty(p)
+        cdef double[::1] V_sum = np.empty(m)
+        cdef double d
+        cdef Pass job
+        job.head = -1
+        if self._matrix.row_stride == 1:
+            job.head = 0
+            while job.head < n - 1 and weight[job.head] == 0.0:
+                job.head += 1
+        else:
+            np.asarray(mean)[:] = self._first_shift(weight)
+        job.weight = &weight[0]
+        job.V = &V[0, 0] if m else NULL
+        job.m = m
+        for k in range(m):
+            V_sum[k] = kernels.total(&V[k, 0], n)
+        self._run_sums(&job, mean, first, variance, cross)
+        poor = []
+        for j in range(p):
+            d = first[j]
+            # Where the shift lies far from the mean, its square would swallow the variance.
+            if not d * d < 0.99 * variance[j] and variance[j] > 0.0:
+                poor.append(j)
+            mean[j] += d
+            variance[j] = at_least_zero(variance[j] - d * d)
+            for k in range(m):
+                cross[k, j] -= d * V_sum[k]
+        self._repair(poor, weight, V, mean, variance, cross)
+
+    cdef _repair(self, list poor, const double[::1] weight, const double[:, ::1] V,
+                 double[::1] mean, double[::1] variance, double[:, ::1] cross):
+        """The same of columns whose mean is now known roughly, a bounded number at a time."""
+        step = max(1, REPAIR // self.n_samples)
+        w, v = np.asarray(weight), np.asarray(V)
+        for k in range(0, len(poor), step):
+            part = poor[k:k + step]
+            center = np.asarray(mean)[part]
+            some = self._X[:, part].astype(np.float64) - center
+            d = w @ some
+            np.asarray(mean)[part] = center + d
+            np.asarray(variance)[part] = np.maximum(w @ (some * some) - d * d, 0.0)
+            if V.shape[0]:
+                np.asarray(cross)[:, part] = v @ some - np.outer(v.sum(axis=1), d)
+
+    cdef int _run_sums(self, Pass* job, double[::1] shift, double[::1] first,
+                       double[::1] second, double[:, ::1] cross) except -1:
+        cdef Py_ssize_t p = self.n_features, r, k, j
+        cdef double[:, :, ::1] partial
+        lay_out(job, self._matrix)
+        job.shift = &shift[0]
+        job.stride = p
+        if job.n_slices == 1:
+            job.first = &first[0]
+            job.second = &second[0]
+            job.cross = &cross[0, 0] if job.m else NULL
+        else:
+            partial = np.empty((job.n_slices, 2 + job.m, p))
+            job.first = &partial[0, 0, 0]
+            job.second = job.first + p
+            job.cross = job.second + p
+            job.slice_stride = (2 + job.m) * p
         with nogil:
-            while j < self.n_features:
-                part = some_columns(self._matrix, j, step)
-                simd.column_sums(
-                    &part, &weight[0], NULL, 0, -1, &origin[j], &first[j], &second[j], NULL, 0)
-                if step < self.n_features:
-                    check_interrupt()
-                j += step
+            run_pass(sums_part, job, self._n_threads)
+            if job.n_slices > 1:
+                for r in range(1, job.n_slices):
+                    for k in range(2 + job.m):
+                        for j in range(p):
+                            partial[0, k, j] += partial[r, k, j]
+                for j in range(p):
+                    first[j] = partial[0, 0, j]
+                    second[j] = partial[0, 1, j]
+                    for k in range(job.m):
+                        cross[k, j] = partial[0, 2 + k, j]
+        return 0
+
+    cdef _sums_with_gram(self, const double[::1] weight, centred, double[::1] mean,
+                         double[::1] variance, double[:, ::1] cross, double[:, ::1] gram):
+        """All sums of `survey` as one Gram product: of the columns, the responses and ones."""
+        cdef Py_ssize_t p = self.n_features, m = len(centred), n = self.n_samples, a, b, k
+        cdef double[:, ::1] extra = np.empty((m + 1, n))
+        cdef double[:, ::1] full = np.empty((p + m + 1, p + m + 1))
+        cdef double[::1] shift = self._first_shift(weight)
+        cdef const double* d
+        cdef bint poor = True
+        np.asarray(extra)[:m] = centred
+        extra[m] = 1.0
+        for _ in range(2):
+            self._run_gram(None, 0, weight, shift, np.ones(p), extra, full)
+            d = &full[p + m, 0]
+            poor = False
+            with nogil:
+                for a in range(p):
+                    mean[a] = shift[a] + d[a]
+                    poor = poor or (not d[a] * d[a] < 0.99 * full[a, a] and full[a, a] > 0.0)
+            if not poor:
+                break
+            # Where the shift lies far from the mean, its square would swallow the variance.
+            shift[:] = mean
+        with nogil:
+            for a in range(p):
+                for b in range(a + 1):
+                    gram[a, b] = full[a, b] - d[a] * d[b]
+                variance[a] = at_least_zero(gram[a, a])
+                for k in range(m):
+                    cross[k, a] = full[p + k, a] - d[a] * full[p + m, p + k]
+            mirror(0, p, gram)
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
-        cdef Py_ssize_t j = 0, step = columns_a_chunk(self._matrix)
-        cdef Matrix part
-        while j < self.n_features:
-            part = some_columns(self._matrix, j, step)
-            simd.column_dots(&part, NULL, part.n_columns, &self._shift[j], v, out + j)
-            if step < self.n_features:
-                check_interrupt()
-            j += step
-        for j in range(self.n_features):
+        cdef Py_ssize_t r, j, p = self.n_features
+        cdef double[:, ::1] partial
+        cdef Pass job
+        lay_out(&job, self._matrix)
+        job.shift = &self._shift[0]
+        job.weight = v
+        job.first = out
+        if job.n_slices > 1:
+            with gil:
+                partial = np.empty((job.n_slices, p))
+            job.first = &partial[0, 0]
+            job.slice_stride = p
+        run_pass(dots_part, &job, self._n_threads)
+        if job.n_slices > 1:
+            for j in range(p):
+                out[j] = partial[0, j]
+            for r in range(1, job.n_slices):
+                for j in range(p):
+                    out[j] += partial[r, j]
+        for j in range(p):
             out[j] *= self._scale[j]
         return 0
 
@@ -204,63 +363,300 @@ cdef class DenseDesign(Design):
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
         cdef int chosen[LIST]
         cdef double factor[LIST]
-        cdef Py_ssize_t k = 0, count
+        cdef Py_ssize_t k = 0
+        cdef Pass job
+        job.X = self._matrix
+        job.base = 0
+        job.columns = chosen
+        job.weight = factor
+        job.shift = &self._shift[0]
+        job.first = out
         while k < m:
-            count = 0
-            while k < m and count < LIST:
+            job.m = 0
+            while k < m and job.m < LIST:
                 if coef[k] != 0.0:
-                    chosen[count] = columns[k]
-                    factor[count] = coef[k] * self._scale[columns[k]]
-                    count += 1
+                    chosen[job.m] = columns[k]
+                    factor[job.m] = coef[k] * self._scale[columns[k]]
+                    job.m += 1
                 k += 1
-            simd.add_columns(&self._matrix, chosen, count, &self._shift[0], factor, out)
+            job.rows = max(PART // (job.m + 1), SLICE)
+            job.n_slices = (self.n_samples + job.rows - 1) // job.rows
+            kernels.run(axpys_part, &job, job.n_slices,
+                        self._n_threads if job.m * self.n_samples > WORTH_A_THREAD else 1)
         return 0
 
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1:
-        cdef double[::1] root_weight = np.sqrt(weight)
+        return self._gram(columns, first_new, weight, self._shift, self._scale, out)
+
+    cdef int _gram(
+        self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
+        const double[::1] shift, const double[::1] scale, double[:, ::1] out) except -1:
         cdef Py_ssize_t m = columns.shape[0]
-        if m == first_new:
-            return 0
-        cdef Py_ssize_t first = 0, rows, a, b, work = 0
-        cdef double[::1] block = packed_block(min(ROW_BLOCK, self.n_samples), m)
-        with nogil:
-            for a in range(first_new, m):
-                for b in range(m):
-                    out[a, b] = 0.0
-            while first < self.n_samples:
-                rows = min(ROW_BLOCK, self.n_samples - first)
-                simd.pack(&self._matrix, first, rows, &columns[0], m, &self._shift[0],
-                          &self._scale[0], &root_weight[0], &block[0], 0)
-                simd.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1])
-                work += m * (m - first_new) * rows
-                if work > WORK_A_CHECK:
-                    check_interrupt()
-                    work = 0
-                first += rows
+        if m > first_new:
+            self._run_gram(columns, first_new, weight, shift, scale, None, out)
             mirror(first_new, m, out)
         return 0
 
+    cdef int _run_gram(
+        self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
+        const double[::1] shift, const double[::1] scale, const double[:, ::1] extra,
+        double[:, ::1] out) except -1:
+        """Lower triangle of the Gram matrix of some columns and `extra` ones behind them."""
+        cdef GramJob job
+        cdef Py_ssize_t n = self.n_samples, new, r, a, b
+        cdef double[::1] root_weight = np.sqrt(weight)
+        cdef double[::1] memory, zeros, ones
+        cdef double[:, :, ::1] partial
+        cdef double work
+        cdef int n_threads
+        job.X = self._matrix
+        job.columns = NULL if columns is None else &columns[0]
+        job.m = self.n_features if columns is None else columns.shape[0]
+        job.shift = &shift[0]
+        job.scale = &scale[0]
+        job.root_weight = &root_weight[0]
+        job.n_extra = 0
+        if extra is not None:
+            job.n_extra = extra.shape[0]
+            job.extra = Matrix(&extra[0, 0], 1, n, n, job.n_extra, 0)
+            zeros, ones = np.zeros(job.n_extra), np.ones(job.n_extra)
+            job.extra_shift = &zeros[0]
+            job.extra_scale = &ones[0]
+        job.width = job.m + job.n_extra
+        job.first_new = first_new
+        new = job.width - first_new
+        work = <double>n * job.width * new
+        n_threads = self._n_threads if work > WORTH_A_THREAD_GRAM else 1
+        # Slices of rows, whose sums are added in order, or ranges of rows of the result, which do
+        # not change any sum.
+        job.n_slices = max(1, min(MAX_SLICES, n // SLICE))
+        if job.width * new > MOST_OF_A_SLICE:
+            job.n_slices = 1
+        job.rows = (n + job.n_slices - 1) // job.n_slices
+        job.rows = (job.rows + ROW_BLOCK - 1) // ROW_BLOCK * ROW_BLOCK
+        job.n_slices = (n + job.rows - 1) // job.rows
+        job.n_ranges = 1
+        if job.n_slices == 1:
+            job.n_ranges = min(2 * n_threads if n_threads > 1 else 1, new // 64 + 1)
+        job.rows_a_call = max(ROW_BLOCK, <Py_ssize_t>(
+            n_threads * WORK_A_CHECK / (<double>job.width * new * job.n_slices * ROW_BLOCK))
+            * ROW_BLOCK)
+        job.stride = out.shape[1]
+        job.slice_stride = 0
+        job.out = &out[first_new, 0]
+        if job.n_slices > 1:
+            partial = np.empty((job.n_slices, new, job.width))
+            job.stride = job.width
+            job.slice_stride = new * job.width
+            job.out = &partial[0, 0, 0]
+        job.block_size = packed_size(min(ROW_BLOCK, n), job.width)
+        memory = aligned(job.block_size * n_threads)
+        job.blocks = &memory[0]
+        with nogil:
+            for r in range(job.n_slices):
+                for a in range(new):
+                    memset(job.out + r * job.slice_stride + a * job.stride, 0,
+                           job.width * sizeof(double))
+            job.first = 0
+            while job.first < job.rows:
+                kernels.run(gram_part, &job, job.n_slices * job.n_ranges, n_threads)
+                job.first += job.rows_a_call
+                if work > WORK_A_CHECK:
+                    check_interrupt()
+            if job.n_slices > 1:
+                for a in range(new):
+                    for b in range(first_new + a + 1):
+                        out[first_new + a, b] = partial[0, a, b]
+                    for r in range(1, job.n_slices):
+                        for b in range(first_new + a + 1):
+                            out[first_new + a, b] += partial[r, a, b]
+        return 0
 
-cdef Py_ssize_t columns_a_chunk(Matrix X) noexcept nogil:
-    """Columns between two looks at pending signals; of rows, a stretch that is worth reading."""
-    if X.n_rows * X.n_columns <= CHUNK:
-        return X.n_columns
-    return max(CHUNK // X.n_rows, 4 if X.row_stride == 1 else 512)
+
+cdef bint are_all(const int[::1] columns) noexcept nogil:
+    """Whether the columns are 0, 1, 2, ..."""
+    cdef Py_ssize_t k
+    for k in range(columns.shape[0]):
+        if columns[k] != k:
+            return False
+    return True
 
 
-cdef Matrix some_columns(Matrix X, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
-    """The columns first..first + count, as far as there are any."""
+cdef double at_least_zero(double a) noexcept nogil:
+    return 0.0 if a < 0.0 else a  # and NaN stays what it is
+
+
+cdef add_means(const int[::1] columns, const double[::1] mean, const double[::1] y_mean,
+               double[:, ::1] cross, double[:, ::1] gram):
+    """Turn centred products into those about zero; nothing cancels on this way."""
+    cdef Py_ssize_t a, b
+    for a in range(cross.shape[0]):
+        for b in range(cross.shape[1]):
+            cross[a, b] += y_mean[a] * mean[b]
+    for a in range(columns.shape[0]):
+        for b in range(columns.shape[0]):
+            gram[a, b] += mean[columns[a]] * mean[columns[b]]
+
+
+# A pass is cut into parts, by a rule that knows the shape alone. Tall matrices stored by rows are
+# cut into slices of rows, whose partial sums are added in order; all others into columns.
+
+cdef struct Pass:
+    Matrix X
+    Py_ssize_t n_slices
+    Py_ssize_t n_ranges      # of columns
+    Py_ssize_t rows          # of a slice
+    Py_ssize_t width         # of a range
+    Py_ssize_t base          # part that task 0 stands for
+    const int* columns
+    Py_ssize_t m
+    const double* weight
+    const double* V
+    Py_ssize_t head
+    double* shift
+    double* first            # results, by slices
+    double* second
+    double* cross
+    Py_ssize_t stride        # between two rows of cross
+    Py_ssize_t slice_stride
+
+
+cdef void lay_out(Pass* job, Matrix X) noexcept nogil:
+    cdef Py_ssize_t least
+    job.X = X
+    job.base = 0
+    job.n_slices = 1
+    job.slice_stride = 0
+    job.rows = X.n_rows
+    if X.row_stride == 1:
+        job.width = max(PART // X.n_rows, 4)
+    else:
+        least = max(PART // X.n_columns, SLICE // 4)
+        job.n_slices = max(1, X.n_rows // least)
+        job.rows = (X.n_rows + job.n_slices - 1) // job.n_slices
+        job.rows = (job.rows + 7) // 8 * 8
+        job.n_slices = (X.n_rows + job.rows - 1) // job.rows
+        job.width = X.n_columns
+        if job.n_slices == 1:
+            job.width = max(PART // X.n_rows // 512, 1) * 512
+    job.n_ranges = (X.n_columns + job.width - 1) // job.width
+
+
+cdef int run_pass(kernels.Task task, Pass* job, int n_threads) except -1 nogil:
+    cdef Py_ssize_t n_parts = job.n_slices * job.n_ranges, count
+    cdef Py_ssize_t size = min(job.rows, job.X.n_rows) * min(job.width, job.X.n_columns)
+    if job.X.n_rows * job.X.n_columns < WORTH_A_THREAD:
+        n_threads = 1
+    count = max(1, n_threads * CHUNK // size)
+    while job.base < n_parts:
+        kernels.run(task, job, min(count, n_parts - job.base), n_threads)
+        job.base += count
+        if count < n_parts:
+            check_interrupt()
+    return 0
+
+
+cdef Matrix part_of(const Pass* job, Py_ssize_t k, Py_ssize_t* i, Py_ssize_t* j) noexcept nogil:
+    """Part k of a pass, and the place where it begins."""
+    cdef Matrix X = job.X
     cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)
-    X.data = <const char*>X.data + first * X.column_stride * size
-    X.n_columns = min(count, X.n_columns - first)
+    i[0] = k // job.n_ranges * job.rows
+    j[0] = k % job.n_ranges * job.width
+    X.data = <const char*>X.data + (i[0] * X.row_stride + j[0] * X.column_stride) * size
+    X.n_rows = min(job.rows, X.n_rows - i[0])
+    X.n_columns = min(job.width, X.n_columns - j[0])
     return X
 
 
-cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
-    """Memory for a packed block, aligned to 64 bytes."""
-    cdef Py_ssize_t size = (width + simd.panel - 1) // simd.panel * simd.panel * rows
+cdef void dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const Pass* job = <const Pass*>context
+    cdef Py_ssize_t i, j
+    cdef Matrix X = part_of(job, job.base + k, &i, &j)
+    simd.column_dots(&X, NULL, X.n_columns, job.shift + j, job.weight + i,
+                     job.first + i // job.rows * job.slice_stride + j)
+
+
+cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const Pass* job = <const Pass*>context
+    cdef Py_ssize_t i, j
+    cdef Matrix X = part_of(job, job.base + k, &i, &j)
+    cdef Py_ssize_t offset = i // job.rows * job.slice_stride + j
+    simd.column_sums(&X, job.weight + i, job.V + i, job.m, job.X.n_rows, job.head,
+                     job.shift + j, job.first + offset, job.second + offset,
+                     job.cross + offset, job.stride)
+
+
+cdef void axpys_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const Pass* job = <const Pass*>context
+    cdef Matrix X = job.X
+    cdef Py_ssize_t i = k * job.rows, size = sizeof(float) if X.narrow else sizeof(double)
+    X.data = <const char*>X.data + i * X.row_stride * size
+    X.n_rows = min(job.rows, X.n_rows - i)
+    simd.add_columns(&X, job.columns, job.m, job.shift, job.weight, job.first + i)
+
+
+cdef struct GramJob:
+    Matrix X
+    const int* columns
+    Py_ssize_t m
+    const double* shift
+    const double* scale
+    Matrix extra             # columns behind the m of X
+    Py_ssize_t n_extra
+    const double* extra_shift
+    const double* extra_scale
+    const double* root_weight
+    Py_ssize_t width
+    Py_ssize_t first_new
+    Py_ssize_t n_slices      # of rows
+    Py_ssize_t n_ranges      # of rows of the result
+    Py_ssize_t rows          # of a slice
+    Py_ssize_t first         # which of them are to be added, from here on
+    Py_ssize_t rows_a_call
+    double* out              # one result a slice, from row first_new on
+    Py_ssize_t stride
+    Py_ssize_t slice_stride
+    double* blocks           # one for each thread
+    Py_ssize_t block_size
+
+
+cdef Py_ssize_t border(const GramJob* job, Py_ssize_t k) noexcept nogil:
+    """First row of range k: all ranges of a triangle have the same area."""
+    cdef double low = <double>job.first_new * job.first_new
+    cdef double high = <double>job.width * job.width
+    if k == job.n_ranges:
+        return job.width
+    return max(job.first_new, <Py_ssize_t>sqrt(low + k * (high - low) / job.n_ranges))
+
+
+cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const GramJob* job = <const GramJob*>context
+    cdef Py_ssize_t r = k // job.n_ranges
+    cdef Py_ssize_t begin = border(job, k % job.n_ranges), end = border(job, k % job.n_ranges + 1)
+    cdef double* block = job.blocks + who * job.block_size
+    cdef double* out = (
+        job.out + r * job.slice_stride + (begin - job.first_new) * job.stride)
+    cdef Py_ssize_t i = r * job.rows + job.first, rows
+    cdef Py_ssize_t last = min(i + job.rows_a_call, job.X.n_rows, (r + 1) * job.rows)
+    while i < last:
+        rows = min(ROW_BLOCK, last - i)
+        simd.pack(&job.X, i, rows, job.columns, min(end, job.m), job.shift, job.scale,
+                  job.root_weight, block, 0)
+        if end > job.m:
+            simd.pack(&job.extra, i, rows, NULL, end - job.m, job.extra_shift, job.extra_scale,
+                      job.root_weight, block, job.m)
+        simd.tiles(block, rows, end, begin, out, job.stride)
+        i += rows
+
+
+cdef Py_ssize_t packed_size(Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+    return (width + simd.panel - 1) // simd.panel * simd.panel * rows
+
+
+cdef aligned(Py_ssize_t size):
+    """Memory for packed blocks, aligned to 64 bytes."""
     memory = np.empty(size + 8)
     cdef double[::1] view = memory
     cdef Py_ssize_t first = 8 - <Py_ssize_t>(<size_t>&view[0] % 64) // 8
@@ -280,96 +676,207 @@ cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcep
         a0 += SQUARE
 
 
+# Sparse columns: column j is what lies between start[j] and start[j + 1].
+
+cdef struct Sparse:
+    const Py_ssize_t* start
+    const int* rows
+    const double* wide
+    const float* narrow      # instead of `wide`, or NULL
+    Py_ssize_t n_rows
+
+
+cdef double column_dot(
+    const Sparse* X, Py_ssize_t j, double shift, const double* v, double v_sum) noexcept nogil:
+    """sum_i v[i] (x_ij - shift)."""
+    cdef Py_ssize_t a = X.start[j], nnz = X.start[j + 1] - a
+    cdef bint full = nnz == X.n_rows
+    cdef double value, entry_shift = shift if full else 0.0
+    if X.narrow != NULL:
+        value = kernels.sparse_column_dot(X.narrow + a, X.rows + a, nnz, entry_shift, v)
+    else:
+        value = kernels.sparse_column_dot(X.wide + a, X.rows + a, nnz, entry_shift, v)
+    return value if full else value - shift * v_sum
+
+
+cdef double column_axpy(
+    const Sparse* X, Py_ssize_t j, double shift, double factor, double* out) noexcept nogil:
+    """out[i] += factor x_ij; return what is still to be subtracted from every row."""
+    cdef Py_ssize_t a = X.start[j], nnz = X.start[j + 1] - a
+    cdef bint full = nnz == X.n_rows
+    cdef double entry_shift = shift if full else 0.0
+    if X.narrow != NULL:
+        kernels.sparse_column_axpy(X.narrow + a, X.rows + a, nnz, entry_shift, factor, out)
+    else:
+        kernels.sparse_column_axpy(X.wide + a, X.rows + a, nnz, entry_shift, factor, out)
+    return 0.0 if full else factor * shift
+
+
+cdef double column_value(const Sparse* X, Py_ssize_t k) noexcept nogil:
+    return X.narrow[k] if X.narrow != NULL else X.wide[k]
+
+
+# A pass over sparse columns, in parts with about the same number of entries.
+
+cdef struct SparsePass:
+    Sparse X
+    const Py_ssize_t* part   # the first column of each part
+    Py_ssize_t base          # part that task 0 stands for
+    const double* weight
+    const double* V
+    const double* V_sum
+    Py_ssize_t m
+    double* shift
+    const double* scale
+    double* second
+    double* out              # one row of n_columns for each row of V
+    Py_ssize_t n_columns
+
+
+cdef void sparse_dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const SparsePass* job = <const SparsePass*>context
+    cdef Py_ssize_t j
+    for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
+        job.out[j] = job.scale[j] * column_dot(&job.X, j, job.shift[j], job.V, job.V_sum[0])
+
+
+cdef void sparse_sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const SparsePass* job = <const SparsePass*>context
+    cdef const Sparse* X = &job.X
+    cdef Py_ssize_t a, i, j, nnz
+    for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
+        a = X.start[j]
+        nnz = X.start[j + 1] - a
+        if X.narrow != NULL:
+            kernels.sparse_column_moments(X.narrow + a, X.rows + a, nnz, X.n_rows, job.weight,
+                                          &job.shift[j], &job.second[j])
+        else:
+            kernels.sparse_column_moments(X.wide + a, X.rows + a, nnz, X.n_rows, job.weight,
+                                          &job.shift[j], &job.second[j])
+        for i in range(job.m):
+            job.out[i * job.n_columns + j] = column_dot(
+                X, j, job.shift[j], job.V + i * X.n_rows, job.V_sum[i])
+
+
 @final
 cdef class CSCDesign(Design):
     """Sparse X by columns: canonical CSC (sorted, no duplicates), float64 or float32."""
 
+    cdef object _X
     cdef Py_ssize_t[::1] _start
     cdef const int[::1] _rows
     cdef const double[::1] _wide
     cdef const float[::1] _narrow
-    cdef bint _is_narrow
+    cdef Sparse _matrix
+    cdef Py_ssize_t[::1] _part
+    cdef Py_ssize_t _n_parts
 
     def __init__(self, X):
         super().__init__(X.shape[0], X.shape[1])
+        self._X = X
         self.n_stored = float(X.nnz)
         self._start = np.array(X.indptr, dtype=np.intp)
         self._rows = np.ascontiguousarray(X.indices, dtype=np.int32)
-        self._is_narrow = X.dtype == np.float32
+        self._matrix.start = &self._start[0]
+        self._matrix.n_rows = self.n_samples
+        self._matrix.wide = NULL
+        self._matrix.narrow = NULL
         # A memoryview needs one element to point at, even where nothing is stored.
-        if self._is_narrow:
+        if X.dtype == np.float32:
             self._narrow = np.ascontiguousarray(X.data) if X.nnz else np.zeros(1, dtype=np.float32)
+            self._matrix.narrow = &self._narrow[0]
         else:
             self._wide = np.ascontiguousarray(X.data) if X.nnz else np.zeros(1)
+            self._matrix.wide = &self._wide[0]
         if not X.nnz:
             self._rows = np.zeros(1, dtype=np.int32)
+        self._matrix.rows = &self._rows[0]
+        self._cut()
+
+    cdef _cut(self):
+        """Cut the columns into parts of about SPARSE_PART entries."""
+        cdef Py_ssize_t j, size = 0, count = 0
+        cdef Py_ssize_t entries = self._start[self.n_features] + self.n_features
+        self._part = np.empty(entries // SPARSE_PART + 2, dtype=np.intp)
+        self._part[0] = 0
+        for j in range(self.n_features):
+            size += self._nnz(j) + 1
+            if size >= SPARSE_PART or j == self.n_features - 1:
+                count += 1
+                self._part[count] = j + 1
+                size = 0
+        self._n_parts = count
+
+    cdef int _run(self, kernels.Task task, SparsePass* job) except -1 nogil:
+        cdef Py_ssize_t count
+        cdef bint large = self._n_parts > WORTH_A_THREAD // SPARSE_PART // 4
+        cdef int n_threads = self._n_threads if large else 1
+        job.X = self._matrix
+        job.part = &self._part[0]
+        job.n_columns = self.n_features
+        job.base = 0
+        count = n_threads * CHUNK // SPARSE_PART // max(1, job.m)
+        count = max(1, count)
+        while job.base < self._n_parts:
+            kernels.run(task, job, min(count, self._n_parts - job.base), n_threads)
+            job.base += count
+            if count < self._n_parts:
+                check_interrupt()
+        return 0
 
     cdef double _dot(self, Py_ssize_t j, const double* v, double v_sum) noexcept nogil:
-        """sum_i v[i] (x_ij - shift_j)."""
-        cdef Py_ssize_t a = self._start[j], nnz = self._start[j + 1] - a
-        cdef bint full = nnz == self.n_samples
-        cdef double entry_shift = self._shift[j] if full else 0.0
-        cdef double value
-        if nnz == 0:
-            return 0.0
-        if self._is_narrow:
-            value = kernels.sparse_column_dot(
-                &self._narrow[a], &self._rows[a], nnz, entry_shift, v)
-        else:
-            value = kernels.sparse_column_dot(&self._wide[a], &self._rows[a], nnz, entry_shift, v)
-        return value if full else value - self._shift[j] * v_sum
+        return column_dot(&self._matrix, j, self._shift[j], v, v_sum)
 
     cdef double _axpy(self, Py_ssize_t j, double factor, double* out) noexcept nogil:
-        """out[i] += factor x_ij; return what is still to be subtracted from every row."""
-        cdef Py_ssize_t a = self._start[j], nnz = self._start[j + 1] - a
-        cdef bint full = nnz == self.n_samples
-        cdef double entry_shift = self._shift[j] if full else 0.0
-        if nnz == 0:
-            return 0.0
-        if self._is_narrow:
-            kernels.sparse_column_axpy(
-                &self._narrow[a], &self._rows[a], nnz, entry_shift, factor, out)
-        else:
-            kernels.sparse_column_axpy(
-                &self._wide[a], &self._rows[a], nnz, entry_shift, factor, out)
-        return 0.0 if full else factor * self._shift[j]
+        return column_axpy(&self._matrix, j, self._shift[j], factor, out)
 
     def moments(self, const double[::1] weight):
-        mean = np.zeros(self.n_features)
-        variance = np.zeros(self.n_features)
-        cdef double[::1] first = mean
-        cdef double[::1] second = variance
-        cdef Py_ssize_t j, a, nnz, work = 0
-        with nogil:
-            for j in range(self.n_features):
-                a = self._start[j]
-                nnz = self._start[j + 1] - a
-                if nnz == 0:
-                    continue
-                work += nnz
-                if work > CHUNK:
-                    check_interrupt()
-                    work = 0
-                if self._is_narrow:
-                    kernels.sparse_column_moments(
-                        &self._narrow[a], &self._rows[a], nnz, self.n_samples, &weight[0],
-                        &first[j], &second[j])
-                else:
-                    kernels.sparse_column_moments(
-                        &self._wide[a], &self._rows[a], nnz, self.n_samples, &weight[0],
-                        &first[j], &second[j])
+        mean, variance = np.zeros(self.n_features), np.zeros(self.n_features)
+        self._sums(weight, None, mean, variance, None)
         return mean, variance
 
+    cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
+               double[::1] variance, double[:, ::1] cross):
+        cdef SparsePass job
+        cdef double[::1] V_sum
+        job.m = 0
+        if V is not None and V.shape[0]:
+            V_sum = np.sum(V, axis=1)
+            job.m = V.shape[0]
+            job.V = &V[0, 0]
+            job.V_sum = &V_sum[0]
+            job.out = &cross[0, 0]
+        job.weight = &weight[0]
+        job.shift = &mean[0]
+        job.second = &variance[0]
+        with nogil:
+            self._run(sparse_sums_part, &job)
+
+    def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
+        mean, variance = np.zeros(self.n_features), np.zeros(self.n_features)
+        cross = np.zeros((len(Y), self.n_features))
+        gram = np.empty((columns.shape[0], columns.shape[0]))
+        y_mean = Y @ np.asarray(weight)
+        self._sums(weight, (Y - y_mean[:, None]) * weight, mean, variance, cross)
+        cdef CSCDesign centred
+        if columns.shape[0]:
+            centred = CSCDesign(self._X)
+            centred.set_units(mean, np.ones(self.n_features))
+            centred.gram(columns, 0, weight, gram)
+        if not centre:
+            add_means(columns, mean, y_mean, cross, gram)
+        return mean, variance, cross, gram
+
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
+        cdef SparsePass job
         cdef double v_sum = kernels.total(v, self.n_samples)
-        cdef Py_ssize_t j, work = 0
-        for j in range(self.n_features):
-            out[j] = self._scale[j] * self._dot(j, v, v_sum)
-            work += self._start[j + 1] - self._start[j] + 1
-            if work > CHUNK:
-                check_interrupt()
-                work = 0
-        return 0
+        job.m = 1
+        job.V = v
+        job.V_sum = &v_sum
+        job.shift = &self._shift[0]
+        job.scale = &self._scale[0]
+        job.out = out
+        return self._run(sparse_dots_part, &job)
 
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
@@ -430,9 +937,6 @@ cdef class CSCDesign(Design):
     cdef Py_ssize_t _nnz(self, Py_ssize_t j) noexcept nogil:
         return self._start[j + 1] - self._start[j]
 
-    cdef double _value(self, Py_ssize_t k) noexcept nogil:
-        return self._narrow[k] if self._is_narrow else self._wide[k]
-
     cdef double _pairs(self, const int[::1] columns, Py_ssize_t first_new, const char[::1] skip):
         """How many products of two entries of a row the new rows of a Gram matrix have."""
         cdef int[::1] count = np.zeros(self.n_samples, dtype=np.int32)
@@ -484,7 +988,7 @@ cdef class CSCDesign(Design):
                     e = start[i + 1]
                     start[i + 1] = e + 1
                     place[e] = <int>a
-                    value[e] = self._value(k) * unit
+                    value[e] = column_value(&self._matrix, k) * unit
                     first[a] += weight[i] * value[e]
             for a in range(first_new, m):
                 for b in range(a + 1):
@@ -504,7 +1008,8 @@ cdef class CSCDesign(Design):
             for a in range(first_new, m):
                 for b in range(a + 1):
                     out[a, b] += (
-                        shift[a] * shift[b] * weight_sum - shift[a] * first[b] - shift[b] * first[a])
+                        shift[a] * shift[b] * weight_sum
+                        - shift[a] * first[b] - shift[b] * first[a])
 
     cdef _gram_of_dense(self, const int[::1] columns, Py_ssize_t first_new,
                         const double[::1] weight, const char[::1] chosen, double[:, ::1] out):
@@ -538,7 +1043,7 @@ cdef class CSCDesign(Design):
         cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], panel = simd.panel
         cdef Py_ssize_t a, b, i, j, k, rows, first = 0, work = 0
         cdef double[::1] root_weight = np.sqrt(weight)
-        cdef double[::1] block = packed_block(min(ROW_BLOCK, n), m)
+        cdef double[::1] block = aligned(packed_size(min(ROW_BLOCK, n), m))
         cdef Py_ssize_t[::1] cursor = np.empty(m, dtype=np.intp)
         cdef Py_ssize_t padded = (m + panel - 1) // panel * panel
         cdef double[::1] zero = np.zeros(padded)  # what an entry that is not stored becomes
@@ -570,7 +1075,7 @@ cdef class CSCDesign(Design):
                     while k < self._start[j + 1] and self._rows[k] < first + rows:
                         i = self._rows[k]
                         target[(i - first) * panel] = root_weight[i] * (
-                            (self._value(k) - shift) * unit)
+                            (column_value(&self._matrix, k) - shift) * unit)
                         k += 1
                     cursor[a] = k
                 simd.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1])

@@ -2,15 +2,15 @@
 # Everything else in fastreg._core may cimport this file; nothing outside of it should.
 #
 # Loops on dense data exist at several instruction-set levels behind one table of functions, which
-# is chosen at import; simd/simd.h is their contract. Sums keep several partial results in an order
-# that depends on the shape alone, so the same input always gives the same bits at one level.
+# is chosen at import; native/kernels.h is their contract. Sums keep several partial results in an
+# order that depends on the shape alone, so the same input always gives the same bits at one level.
 
 ctypedef fused real:
     float
     double
 
 
-cdef extern from "simd/simd.h" nogil:
+cdef extern from "native/kernels.h" nogil:
     ctypedef struct Matrix "fastreg_matrix":
         const void* data
         Py_ssize_t row_stride
@@ -36,8 +36,9 @@ cdef extern from "simd/simd.h" nogil:
             const Matrix* X, const int* columns, Py_ssize_t m, const double* shift,
             const double* coef, double* out) noexcept nogil
         void (*column_sums)(
-            const Matrix* X, const double* weight, const double* V, Py_ssize_t m, Py_ssize_t head,
-            double* shift, double* first, double* second, double* cross, Py_ssize_t stride,
+            const Matrix* X, const double* weight, const double* V, Py_ssize_t m,
+            Py_ssize_t V_stride, Py_ssize_t head, double* shift, double* first, double* second,
+            double* cross, Py_ssize_t stride,
         ) noexcept nogil
         Py_ssize_t panel
         void (*pack)(
@@ -49,6 +50,13 @@ cdef extern from "simd/simd.h" nogil:
             double* out, Py_ssize_t stride) noexcept nogil
 
     const Kernels* kernels_level "fastreg_kernels_level" (int k)
+
+cdef extern from "native/pool.h" nogil:
+    ctypedef void (*Task "fastreg_task")(void* context, Py_ssize_t k, int who) noexcept nogil
+
+
+# Calls task(context, k, who) for every k < n_tasks on up to n_threads threads; native/pool.h.
+cdef void run(Task task, void* context, Py_ssize_t n_tasks, int n_threads) noexcept nogil
 
 
 # the table in use

@@ -1,9 +1,17 @@
 # Design: the level "plain" is written here, one function a loop, as simple as it can be said; the C
-# levels of simd/ are tested against it, and it serves where no C level was built. Columns are
+# levels of native/ are tested against it, and it serves where no C level was built. Columns are
 # shifted while they are read: (x - shift) costs nothing in a loop that waits for memory, and
 # x'v - shift * sum(v) would lose all digits of a column whose mean is far from zero.
 
 import os
+
+
+cdef extern from "native/pool.h" nogil:
+    void fastreg_run(Task task, void* context, Py_ssize_t n_tasks, int n_threads)
+
+
+cdef void run(Task task, void* context, Py_ssize_t n_tasks, int n_threads) noexcept nogil:
+    fastreg_run(task, context, n_tasks, n_threads)
 
 
 cdef double plain_dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
@@ -92,8 +100,9 @@ cdef void plain_add_columns(
 
 
 cdef void plain_column_sums(
-    const Matrix* X, const double* weight, const double* V, Py_ssize_t m, Py_ssize_t head,
-    double* shift, double* first, double* second, double* cross, Py_ssize_t stride,
+    const Matrix* X, const double* weight, const double* V, Py_ssize_t m, Py_ssize_t V_stride,
+    Py_ssize_t head, double* shift, double* first, double* second, double* cross,
+    Py_ssize_t stride,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, k
     cdef double d
@@ -110,7 +119,7 @@ cdef void plain_column_sums(
             first[j] += weight[i] * d
             second[j] += weight[i] * d * d
             for k in range(m):
-                cross[k * stride + j] += V[k * X.n_rows + i] * d
+                cross[k * stride + j] += V[k * V_stride + i] * d
 
 
 # A panel is one column wide: the block is column-major.
@@ -272,4 +281,5 @@ cdef void sparse_column_moments(
         left -= d * a
         b += d * a * a
     mean[0] = a + left  # the rounding of the first sum
-    second[0] = max(0.0, b - left * left)
+    b -= left * left
+    second[0] = 0.0 if b < 0.0 else b  # and NaN stays what it is

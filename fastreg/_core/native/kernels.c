@@ -5,7 +5,7 @@
  * What a lane or a column computes does not depend on its neighbours: the last columns of a row go
  * through a vector that starts earlier, and computes some of them twice, with the same result.
  */
-#include "simd.h"
+#include "kernels.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -497,8 +497,8 @@ INLINE void row_group_moments(int count, int narrow, const void *x, ptrdiff_t st
 }
 
 INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *weight,
-                           const double *V, ptrdiff_t m, ptrdiff_t head, double *shift,
-                           double *first, double *second, double *cross, ptrdiff_t cross_stride)
+                           const double *V, ptrdiff_t m, ptrdiff_t V_stride, ptrdiff_t head,
+                           double *shift, double *first, double *second, double *cross, ptrdiff_t cross_stride)
 {
     ptrdiff_t n = X->n_rows, p = X->n_columns, stride = X->row_stride;
     memset(first, 0, (size_t)p * sizeof(double));
@@ -515,7 +515,7 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
                 const void *block = move_x(x, i, narrow);
                 contiguous_moments(narrow, block, shift[j], weight + i, rows, first + j, second + j);
                 for (ptrdiff_t k = 0; k < m; k++)
-                    contiguous_dots(1, narrow, &block, shift + j, V + k * n + i, rows,
+                    contiguous_dots(1, narrow, &block, shift + j, V + k * V_stride + i, rows,
                                     cross + k * cross_stride + j);
             }
         }
@@ -528,7 +528,7 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
             row_group_moments(GROUP, narrow, x, stride, width, shift + j, weight + i, first + j,
                               second + j);
             for (ptrdiff_t k = 0; k < m; k++)
-                row_group_dots(GROUP, narrow, x, stride, width, shift + j, V + k * n + i,
+                row_group_dots(GROUP, narrow, x, stride, width, shift + j, V + k * V_stride + i,
                                cross + k * cross_stride + j);
         }
         for (; i < n; i++) {
@@ -536,20 +536,20 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
             row_group_moments(1, narrow, x, stride, width, shift + j, weight + i, first + j,
                               second + j);
             for (ptrdiff_t k = 0; k < m; k++)
-                row_group_dots(1, narrow, x, stride, width, shift + j, V + k * n + i,
+                row_group_dots(1, narrow, x, stride, width, shift + j, V + k * V_stride + i,
                                cross + k * cross_stride + j);
         }
     }
 }
 
 static void column_sums(const fastreg_matrix *X, const double *weight, const double *V,
-                        ptrdiff_t m, ptrdiff_t head, double *shift, double *first, double *second,
+                        ptrdiff_t m, ptrdiff_t V_stride, ptrdiff_t head, double *shift, double *first, double *second,
                         double *cross, ptrdiff_t stride)
 {
     if (X->narrow)
-        column_sums_of(1, X, weight, V, m, head, shift, first, second, cross, stride);
+        column_sums_of(1, X, weight, V, m, V_stride, head, shift, first, second, cross, stride);
     else
-        column_sums_of(0, X, weight, V, m, head, shift, first, second, cross, stride);
+        column_sums_of(0, X, weight, V, m, V_stride, head, shift, first, second, cross, stride);
 }
 
 /* The packed Gram product. */

@@ -5,8 +5,8 @@
  * shape alone. A sum over rows keeps several partial results, so that nothing needs -ffast-math.
  * kernels.pyx holds the level "plain" in Cython, which every other one is tested against.
  */
-#ifndef FASTREG_SIMD_H
-#define FASTREG_SIMD_H
+#ifndef FASTREG_KERNELS_H
+#define FASTREG_KERNELS_H
 
 #include <stddef.h>
 
@@ -40,11 +40,11 @@ typedef struct {
     void (*add_columns)(const fastreg_matrix *X, const int *columns, ptrdiff_t m,
                         const double *shift, const double *coef, double *out);
     /* With d = x_ij - shift_j, for every column: first = sum_i weight[i] d,
-     * second = sum_i weight[i] d^2, cross[k * stride + j] = sum_i V[k * n + i] d, k < m.
+     * second = sum_i weight[i] d^2, cross[k * stride + j] = sum_i V[k * V_stride + i] d, k < m.
      * Where head >= 0 and columns are contiguous, `shift` is written first: the weighted mean of
      * some rows from `head` on, which must have weight. */
     void (*column_sums)(const fastreg_matrix *X, const double *weight, const double *V, ptrdiff_t m,
-                        ptrdiff_t head, double *shift, double *first, double *second,
+                        ptrdiff_t V_stride, ptrdiff_t head, double *shift, double *first, double *second,
                         double *cross, ptrdiff_t stride);
 
     /* A packed block is a row block of a matrix with `width` columns, as panels of `panel` columns:

@@ -1,5 +1,5 @@
 /* Which levels were built (FASTREG_LEVELS_*, from meson.build), and which this processor has. */
-#include "simd.h"
+#include "kernels.h"
 
 extern const fastreg_kernels fastreg_kernels_baseline, fastreg_kernels_avx2, fastreg_kernels_avx512;
 
