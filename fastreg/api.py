@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastreg._core.record import Record
+from fastreg.choice import Plan
 from fastreg.engine import Engine
 from fastreg.inputs import Array, as_alphas, as_float, as_strength
 from fastreg.problem import Problem, prepare
@@ -110,6 +111,7 @@ def solve(
     chosen = resolve_settings(settings, options)
     strength = as_strength("alpha", alpha)
     ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+    unbounded = lower is None and upper is None and positive is False
     problem = prepare(
         X,
         y,
@@ -121,6 +123,7 @@ def solve(
         upper=upper,
         positive=positive,
         standardize=standardize,
+        plan=Plan(chosen, (ratio == 0 or strength == 0) and unbounded, 1),
     )
     start = _warm_start(warm_start, problem)
     engine = Engine(problem, chosen, ratio, np.array([strength]), started)
@@ -138,9 +141,11 @@ def solve_each(
     the responses that it is for; `n_passes` and `seconds` are those of the whole call.
     """
     started = monotonic()
-    problem = prepare(X, y, **_known(model))
+    chosen = resolve_settings(None, options)
     grid, place = np.unique(-alphas, return_inverse=True)  # decreasing
-    engine = Engine(problem, resolve_settings(None, options), l1_ratio, -grid, started)
+    plan = Plan(chosen, l1_ratio == 0 and not model.get("positive"), len(grid))
+    problem = prepare(X, y, **_known(model), plan=plan)
+    engine = Engine(problem, chosen, l1_ratio, -grid, started)
     record = engine.new_record(1)
     solve_responses(engine, record, None, place)
     seconds = monotonic() - started
@@ -241,6 +246,7 @@ standardize, warm_start, settings, **options
         raise TypeError(f"sparse_coef must be True or False, got {sparse_coef!r}")
     grid = None if alphas is None else as_alphas(alphas)
     _check_grid(n_alphas, eps)
+    unbounded = lower is None and upper is None and positive is False
     problem = prepare(
         X,
         y,
@@ -252,6 +258,7 @@ standardize, warm_start, settings, **options
         upper=upper,
         positive=positive,
         standardize=standardize,
+        plan=Plan(chosen, ratio == 0 and unbounded, n_alphas if grid is None else len(grid)),
     )
     start = _warm_start(warm_start, problem)
     if grid is None:
@@ -259,8 +266,7 @@ standardize, warm_start, settings, **options
         grid = _grid(largest, n_alphas, eps)
     engine = Engine(problem, chosen, ratio, grid, started)
     record = engine.new_record(len(grid), sparse=bool(sparse_coef))
-    for k in range(problem.n_responses):
-        engine.run(record, k, None if start is None else start[k])
+    engine.run_all(record, start)
 
     def gather(name: str) -> npt.NDArray[Any]:
         values = getattr(record, name)

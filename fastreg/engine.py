@@ -12,15 +12,12 @@ from fastreg._core.first_order import conjugate_gradient, proximal_gradient
 from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
+from fastreg.choice import Plan
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 from fastreg.result import Status
 from fastreg.settings import Settings
 from fastreg.spectrum import Spectrum, coefficients, decompose
-
-# Reads of X that a working set needs, for one strength and for a path: below 25 features for each
-# of them the Gram matrix of all features is cheaper.
-_PASSES_ONE, _PASSES_PATH, _FEATURES_PER_PASS = 6, 15, 25
 
 _LONG_GRID = 8  # strengths from which one eigendecomposition beats a factor for each
 _NOISE = 1e-14  # correlation, relative to both norms, that is rounding
@@ -55,7 +52,7 @@ class Engine:
         self._grid = alphas  # of the current response
         self.deadline = started + settings.time_limit
         self.state = problem.least_squares()
-        self.extra_passes = 1  # the moments
+        self.extra_passes = problem.n_reads
         self._working_set: WorkingSet | None = None
         self._closed: dict[float, ridge.ClosedForm | None] = {}
         self._spectrum: Spectrum | None = None
@@ -85,6 +82,38 @@ class Engine:
         """Whether the whole grid is smooth and the method is, or may be, Cholesky factors."""
         free = self.settings.method in ("auto", "cholesky") and self.method == "cholesky"
         return free and self._is_smooth(float(self.alphas[-1]))
+
+    def run_all(self, record: Record, start: Array | None) -> None:
+        """Write the points of all responses over the whole grid."""
+        done = 0 if start is not None else self._run_responses(record)
+        for k in range(done, self.problem.n_responses):
+            self.run(record, k, None if start is None else start[k])
+
+    def _run_responses(self, record: Record) -> int:
+        """Solve one response after the other from their moments; return how many are solved."""
+        problem = self.problem
+        few = problem.n_responses == 1 or problem.cross is None or problem.has_bounds
+        if few or self.method != "gram" or len(self._without_smooth()) < len(self.alphas):
+            return 0
+        problem.begin(self.state, 0)
+        work = self._shared()
+        if not work.complete:
+            return 0
+        assert problem.cross is not None
+        return work.run_responses(
+            record,
+            problem.y,
+            problem.cross,
+            np.sqrt(np.einsum("ij,ij,j->i", problem.y, problem.y, problem.weight)),
+            problem.y_scale,
+            problem.y_mean,
+            self.alphas * self.l1_ratio,
+            self.alphas * (1.0 - self.l1_ratio),
+            self.settings.tol,
+            max_iter=self.settings.max_iter,
+            max_sweeps=self.settings.max_sweeps,
+            deadline=self.deadline,
+        )
 
     def run(
         self, record: Record, response: int, start: Array | None, only: int | None = None
@@ -140,14 +169,19 @@ class Engine:
             null += [self.problem.penalty_at(self.state, *self._strengths(i), w) for i in points]
         return null
 
-    def _run_compiled(self, record: Record, response: int, null: Array) -> int:
-        """Let the working set go along the grid; return how many points it has written."""
+    def _without_smooth(self) -> Array:
+        """Return the part of the grid, its beginning, that a working set is for."""
         grid, method = self._grid, self.settings.method
         if method not in ("auto", "working_set", "gram"):
-            return 0
+            return grid[:0]
         if method == "auto" and not self.problem.has_bounds:
             no_l1 = self.l1_ratio == 0 or not self.problem.l1_unit.any()
-            grid = grid[:0] if no_l1 else grid[grid > 0]
+            return grid[:0] if no_l1 else grid[grid > 0]
+        return grid
+
+    def _run_compiled(self, record: Record, response: int, null: Array) -> int:
+        """Let the working set go along the grid; return how many points it has written."""
+        grid = self._without_smooth()
         if len(grid) == 0:
             return 0
         return self._shared().run(
@@ -215,15 +249,7 @@ class Engine:
                 f"method='gram' needs {12.0 * p * p:.3g} bytes, more than gram_memory="
                 f"{self.settings.gram_memory:.3g}"
             )
-        if method != "auto":
-            return method
-        if smooth:
-            fits = 12.0 * min(n, p) ** 2 <= self.settings.gram_memory
-            return "cholesky" if fits else "krylov"
-        passes = _PASSES_PATH if len(self.alphas) > 1 else _PASSES_ONE
-        if n > p and p <= _FEATURES_PER_PASS * passes and 12.0 * p * p <= self.settings.gram_memory:
-            return "gram"
-        return "working_set"
+        return Plan(self.settings, smooth, len(self.alphas), problem.n_responses).method(n, p)
 
     def _is_smooth(self, alpha: float) -> bool:
         no_l1 = self.l1_ratio == 0 or alpha == 0 or not self.problem.l1_unit.any()
@@ -262,7 +288,7 @@ class Engine:
         if self._working_set is None:
             self._working_set = WorkingSet(self.state, self.settings.gram_memory)
             if self.method == "gram":
-                self._working_set.include_all()
+                self._working_set.include_all(self.problem.gram)
         return self._working_set
 
     def _run_working_set(

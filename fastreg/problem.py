@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg._core.design import CSCDesign, DenseDesign, Design
+from fastreg._core.design import ONE_READ, CSCDesign, DenseDesign, Design
 from fastreg._core.objective import LeastSquares
+from fastreg.choice import Plan
 from fastreg.inputs import (
     Array,
     as_bounds,
@@ -59,6 +60,11 @@ class Problem:
     y_mean: Array
     y_scale: Array
 
+    # sums over the rows, where the survey of X has given them: (m, p) of z_j y_k, (p, p) of z_i z_j
+    cross: Array | None
+    gram: Array | None
+    n_reads: int  # of X, so far
+
     # penalty on the input scale: alpha (l1_ratio l1_unit |w| + (1 - l1_ratio) l2_unit w^2 / 2)
     l1_unit: Array
     l2_unit: Array
@@ -94,6 +100,14 @@ class Problem:
         fixed = self.excluded | np.isinf(l1) | np.isinf(l2)
         return np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
 
+    def gram_of(self, columns: npt.NDArray[np.integer]) -> Array:
+        """Return the Gram matrix of some columns: a new array."""
+        if self.gram is None:
+            return np.asarray(self.design.gram_matrix(columns.astype(np.int32), self.weight))
+        if len(columns) == len(self.gram):
+            return self.gram.copy()
+        return self.gram[np.ix_(columns, columns)]
+
     def least_squares(self) -> LeastSquares:
         """Return a new solver state; `begin` gives it a response."""
         return LeastSquares(self.design, self.weight, self.fit_intercept, self.norm)
@@ -104,6 +118,9 @@ class Problem:
         lower, upper = self.bounds(response)
         finite = np.isfinite(l1) & np.isfinite(l2)
         state.set_penalty(np.where(finite, l1, 0.0), np.where(finite, l2, 0.0), lower, upper)
+        if coef is None and self.cross is not None and not np.any((lower > 0) | (upper < 0)):
+            state.start_at_zero(self.y[response], self.cross[response])
+            return
         start = np.zeros(self.design.n_features) if coef is None else self.inside(coef, response)
         state.start(self.y[response], start)
 
@@ -160,8 +177,11 @@ def prepare(
     upper: Any = None,
     positive: bool = False,
     standardize: bool = False,
+    plan: Plan | None = None,
 ) -> Problem:
     """Check everything that a user passed and return the problem in standardised units.
+
+    `plan` says whether the Gram matrix of all features is wanted, too.
 
     Raises
     ------
@@ -189,13 +209,21 @@ def prepare(
             "leave out 0"
         )
     design: Design = CSCDesign(matrix) if is_sparse(matrix) else DenseDesign(matrix)
-    mean, deviation = _column_moments(matrix, design, weight)
+    centre = bool(fit_intercept)
+    scaled, y_mean, y_scale = _standardise_responses(responses, weight, centre)
+    wanted = np.arange(p if plan is not None and plan.wants_gram(n, p) else 0, dtype=np.int32)
+    if plan is not None:
+        design.set_threads(plan.settings.n_threads)
+    mean, deviation, cross, gram = _survey(matrix, design, weight, scaled, wanted, centre)
     scale_of_column = deviation if fit_intercept else np.hypot(deviation, mean)
     exponent = np.frexp(np.where(scale_of_column > 0, scale_of_column, 1.0))[1]
     scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
     design.set_units(mean if fit_intercept else np.zeros(p), scale)
-
-    scaled, y_mean, y_scale = _standardise_responses(responses, weight, bool(fit_intercept))
+    if cross is not None:
+        cross *= scale
+    if gram is not None:
+        gram *= scale
+        gram *= scale[:, None]
     unit = deviation if standardize else np.ones(p)
     factor = np.where(excluded, 0.0, factor)
     with np.errstate(over="ignore"):
@@ -209,6 +237,9 @@ def prepare(
         design=design,
         mean=mean,
         norm=scale_of_column * scale,
+        cross=cross,
+        gram=gram,
+        n_reads=1 + (gram is not None and p > ONE_READ),
         weight=weight,
         weight_sum=weight_sum,
         y=scaled,
@@ -222,20 +253,36 @@ def prepare(
     )
 
 
-def _column_moments(matrix: Any, design: Design, weight: Array) -> tuple[Array, Array]:
+def _survey(
+    matrix: Any,
+    design: Design,
+    weight: Array,
+    responses: Array,
+    wanted: npt.NDArray[np.int32],
+    centre: bool,
+) -> tuple[Array, Array, Array | None, Array | None]:
     """Return weighted means and standard deviations; refuse columns that are not finite.
 
-    Columns whose squares overflow or underflow are done again, scaled by a power of two.
+    Also the products with the responses, and the Gram matrix if it is wanted; None where columns
+    are so large or small that their squares overflow or underflow: of these, means and deviations
+    are computed again, scaled by a power of two.
     """
+    cross: Array | None
+    gram: Array | None
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        mean, variance = design.moments(weight)
+        mean, variance, cross, gram = design.survey(weight, responses, wanted, centre)
     suspect = ~(np.isfinite(mean) & np.isfinite(variance) & (variance > 1e-280))
     if is_sparse(matrix):
         suspect &= np.diff(matrix.indptr) > 0
     elif suspect.any():
         candidates = np.flatnonzero(suspect)
         suspect[candidates] = ~_is_constant(matrix, candidates)
-    deviation = np.sqrt(variance)
+    with np.errstate(invalid="ignore"):
+        deviation = np.sqrt(variance)
+    if suspect.any():
+        cross = gram = None
+    if len(wanted) == 0:
+        gram = None
     used = weight > 0
     for j in np.flatnonzero(suspect):
         column = np.asarray(matrix[:, [j]].toarray() if is_sparse(matrix) else matrix[:, j])
@@ -250,7 +297,7 @@ def _column_moments(matrix: Any, design: Design, weight: Array) -> tuple[Array, 
         mean[j] = np.ldexp(center, exponent)
         deviation[j] = np.ldexp(np.sqrt(max(square, 0.0)), exponent)
     deviation[deviation <= _CONSTANT * np.abs(mean)] = 0.0
-    return mean, deviation
+    return mean, deviation, cross, gram
 
 
 def _is_constant(matrix: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:

@@ -42,6 +42,9 @@ def solve_responses(
                 done[_together(engine, record, engine.alphas[which])] = True
         except TimeoutError:
             pass  # the engine says so
+    if len(engine.alphas) == 1 and not done.any():
+        engine.run_all(record, start)
+        return
     for k in np.flatnonzero(~done).tolist():
         engine.run(record, k, None if start is None else start[k], only=int(which[k]))
 
@@ -51,15 +54,17 @@ def moments_of(
 ) -> tuple[Moments, Array, Array]:
     """Return the moments of some columns and all responses, and the means of both."""
     weight, y = problem.weight, problem.y
-    gram = problem.design.gram_matrix(columns.astype(np.int32), weight)
-    if len(y) == 1:
+    gram = problem.gram_of(columns)
+    if problem.cross is not None:
+        correlation = problem.cross[:, columns].T
+    elif len(y) == 1:
         correlation = problem.design.correlation(y[0] * weight)[columns, None]
     else:
         correlation = np.zeros((len(columns), len(y)))
         for rows, block in row_blocks(problem, columns):
             correlation += block.transposed_times((y[:, rows] * weight[rows]).T)
     centre, means = np.zeros(len(columns)), np.zeros(len(y))
-    if problem.fit_intercept:
+    if problem.fit_intercept and problem.gram is None:
         centre, means = problem.design.correlation(weight)[columns], y @ weight
     for row, mean in zip(gram, centre, strict=True):
         row -= mean * centre
@@ -96,7 +101,7 @@ def _together(engine: Engine, record: Record, alphas: Array) -> npt.NDArray[np.i
         engine.method = "cholesky"
     else:
         return np.empty(0, dtype=np.intp)
-    engine.extra_passes += 2
+    engine.extra_passes += 0 if problem.gram is not None else 2
     return _write(engine, record, columns, factors[:, None] * l2, fit, mean, null)
 
 

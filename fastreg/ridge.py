@@ -308,7 +308,7 @@ def closed_form(problem: Problem, method: str, l2: float, memory: float) -> Clos
         if dual.rcond > POOR:
             return dual
     elif method != "svd" and (p <= n or penalised):
-        gram = problem.design.gram_matrix(columns, problem.weight)
+        gram = problem.gram_of(columns)
         gram[np.diag_indices_from(gram)] += units[columns]
         primal = _Primal(gram, columns, units)
         if primal.rcond > POOR:

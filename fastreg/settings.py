@@ -28,6 +28,9 @@ class Settings:
         Seconds for the whole call; what was reached by then is returned.
     gram_memory : float, default 2**30
         Bytes that the Gram matrix of a working set (and its factor) may take.
+    n_threads : int, default 1
+        Threads for passes over X and Gram products. They change no bit of a result, and none is
+        started for less work than a millisecond's.
     method : str, default "auto"
         "working_set": coordinate descent and Newton steps on a growing set of features.
         "gram": the same on all features at once, after one pass over X.
@@ -48,6 +51,7 @@ class Settings:
     max_sweeps: int = 100_000
     time_limit: float = math.inf
     gram_memory: float = 2.0**30
+    n_threads: int = 1
     method: str = "auto"
 
     def __post_init__(self) -> None:
@@ -59,7 +63,7 @@ class Settings:
                 raise ValueError(f"{name} must be > 0, got {value!r}")
         if not self.tol < math.inf:
             raise ValueError(f"tol must be finite, got {self.tol!r}")
-        for name in ("max_iter", "max_sweeps"):
+        for name in ("max_iter", "max_sweeps", "n_threads"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
                 raise TypeError(f"{name} must be an integer, got {value!r}")

@@ -115,7 +115,7 @@ def decompose(problem: Problem, smallest: float, *, svd: bool = False) -> Spectr
         factor[penalised] = 1.0 / l2[penalised]
         kernel = row_gram(problem, factor)
     else:
-        kernel = problem.design.gram_matrix(penalised.astype(np.int32), problem.weight)
+        kernel = problem.gram_of(penalised)
         kernel /= unit[:, None] * unit[None, :]
     if len(free):
         kernel = _projected(problem, kernel, Q, penalised, unit, wide)

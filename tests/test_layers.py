@@ -20,6 +20,7 @@ FLOORS = [
     {"_core.dependence", "_core.record"},
     {"_core.first_order", "_core.working_set", "_core.leave_one_out"},
     {"inputs", "settings"},
+    {"choice"},
     {"result"},
     {"problem", "lapack", "cauchy"},
     {"blocks", "normal_equations"},

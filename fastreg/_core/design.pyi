@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
 
+ONE_READ: int
+
 @disjoint_base
 class Design:
     @property

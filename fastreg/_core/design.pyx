@@ -26,11 +26,13 @@ cdef enum:
     MOST_OF_A_SLICE = 1 << 18  # entries of a partial Gram matrix
     WORTH_A_THREAD = 1 << 22   # elements of a pass: a millisecond
     WORTH_A_THREAD_GRAM = 1 << 27  # the same in multiplications
-    ONE_READ = 512       # columns up to which a survey with all of them is one Gram product
+    _ONE_READ = 512
     N_FIRST = 8          # rows whose mean is the first shift
     REPAIR = 1 << 20     # entries that are copied to repair columns
     CHUNK = 1 << 25  # elements between two looks at pending signals: some 10 ms
     WORK_A_CHECK = 1 << 30  # multiplications of a Gram product between two of them
+
+ONE_READ = _ONE_READ  # columns up to which a survey with all of them is one Gram product
 
 cdef double ALMOST_FULL = 0.75  # share of stored entries above which a column counts as dense
 
@@ -191,7 +193,7 @@ cdef class DenseDesign(Design):
         cdef double[:, ::1] gram = np.empty((m, m))
         y_mean = Y @ np.asarray(weight)
         centred = np.ascontiguousarray(Y - y_mean[:, None])
-        if m == p <= ONE_READ and are_all(columns):
+        if m == p <= _ONE_READ and are_all(columns):
             self._sums_with_gram(weight, centred, mean, variance, cross, gram)
         else:
             self._sums(weight, centred * weight, mean, variance, cross)

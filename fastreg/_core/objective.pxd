@@ -31,7 +31,7 @@ cdef class LeastSquares:
     cdef readonly bint centred
     cdef readonly Py_ssize_t n_passes
     cdef const double[::1] weight
-    cdef double[::1] y
+    cdef const double[::1] y
     cdef double[::1] w
     cdef double[::1] c              # correlations z_j'(weight * residual)
     cdef double[::1] slack          # by how much c_j may be off, where X was not asked

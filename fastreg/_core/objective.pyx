@@ -63,6 +63,17 @@ cdef class LeastSquares:
         self.update_residual()
         self.update_correlation()
 
+    def start_at_zero(self, const double[::1] y, const double[::1] correlation):
+        """Take a response and what its correlations are known to be; w becomes zero."""
+        cdef Py_ssize_t j
+        self.y = y
+        self.w[:] = 0.0
+        self.update_residual()
+        for j in range(self.design.n_features):
+            self.c[j] = correlation[j]
+            self.slack[j] = 0.0
+        self.is_true = self.is_settled = True
+
     def place(self, w):
         """Move to w; recompute residual and correlations."""
         np.asarray(self.w)[:] = w

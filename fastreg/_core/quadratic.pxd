@@ -49,6 +49,8 @@ cdef class Quadratic:
     cdef Penalty _penalty
 
     cdef extend(self, Design design, int[::1] columns, const double[::1] weight)
+    # the same with a Gram matrix that is known already, into an empty working set
+    cdef adopt(self, int[::1] columns, const double[:, ::1] gram)
     # penalty of the whole problem, indexed by feature; forgets the factor if the ridge part changed
     cdef void set_penalty(self, Penalty h) noexcept nogil
     # start from u with known correlations c and squared residual (all indexed by feature)
@@ -84,6 +86,7 @@ cdef class Quadratic:
     cdef double decrement(self, double measured=*) noexcept nogil
 
     cdef _reserve(self, Py_ssize_t capacity)
+    cdef void _count_new(self, Py_ssize_t new) noexcept nogil
     cdef void _forget_factor(self) noexcept nogil
     cdef void _refresh(self) noexcept nogil
     cdef bint _is_free(self, Py_ssize_t j) noexcept nogil

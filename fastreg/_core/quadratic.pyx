@@ -77,10 +77,22 @@ cdef class Quadratic:
         if old + new > capacity:
             self._reserve(min(max(old + new, 2 * old), design.n_features))
         design.gram(self.column, old, weight, self.gram)
-        self.size = old + new
-        for j in range(old, self.size):
+        self._count_new(new)
+
+    cdef adopt(self, int[::1] columns, const double[:, ::1] gram):
+        cdef Py_ssize_t new = columns.shape[0]
+        self.column = columns
+        if new > self.u.shape[0]:
+            self._reserve(new)
+        self.gram[:new, :new] = gram
+        self._count_new(new)
+
+    cdef void _count_new(self, Py_ssize_t new) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.size, self.size + new):
             self.norm[j] = sqrt(self.gram[j, j])
-            self.is_member[j] = 0
+            self.is_member[j] = Membership.OUTSIDE
+        self.size += new
 
     cdef void set_penalty(self, Penalty h) noexcept nogil:
         cdef Py_ssize_t j

@@ -27,7 +27,7 @@ class WorkingSet:
     def quadratic(self) -> Quadratic: ...
     @property
     def radius(self) -> float: ...
-    def include_all(self) -> bool: ...
+    def include_all(self, gram: npt.NDArray[np.float64] | None = None) -> bool: ...
     def run(
         self,
         record: Record,
@@ -35,6 +35,22 @@ class WorkingSet:
         l1: npt.NDArray[np.float64],
         l2: npt.NDArray[np.float64],
         null: npt.NDArray[np.float64],
+        tol: float,
+        *,
+        max_iter: int,
+        max_sweeps: int,
+        deadline: float,
+    ) -> int: ...
+    def run_responses(
+        self,
+        record: Record,
+        Y: npt.NDArray[np.float64],
+        cross: npt.NDArray[np.float64],
+        size: npt.NDArray[np.float64],
+        unit: npt.NDArray[np.float64],
+        mean: npt.NDArray[np.float64],
+        l1: npt.NDArray[np.float64],
+        l2: npt.NDArray[np.float64],
         tol: float,
         *,
         max_iter: int,

@@ -7,7 +7,7 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY, fabs, sqrt
+from libc.math cimport INFINITY, fabs, log, sqrt
 
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
@@ -28,6 +28,9 @@ cdef enum:
 cdef double CANCELLED = 1e-9
 cdef double SPAN_MEMORY = 0.1   # of that of X
 cdef double RENT = 0.5          # passes' worth of single products before a pass is taken
+cdef double STEP = 3.0          # a cold start comes down to its strength in such steps,
+cdef double ROUGH = 1e-2        # each solved to this share of the null objective
+cdef double NEAR = 0.9          # share of the threshold from which a feature may enter early
 cdef double INNER = 0.1         # share of the tolerance that the inner solver is asked for
 
 
@@ -90,10 +93,16 @@ cdef class WorkingSet:
             self._span = Span(problem.design, problem.weight, problem.norm,
                               int(max(SMALLEST_SPAN, min(LARGEST_SPAN, room))))
 
-    def include_all(self):
-        """Let every feature in: one Gram pass, after which X is not needed to solve."""
+    def include_all(self, gram=None):
+        """Let every feature in: one Gram pass, after which X is not needed to solve.
+
+        `gram`: the Gram matrix of all features, if it is known and nothing has entered yet.
+        """
         if self.n_movable > self._limit:
             return False
+        if gram is not None:
+            self._adopt(np.flatnonzero(self._movable), gram)
+            return True
         self._enter(np.flatnonzero(np.asarray(self._movable) > np.asarray(self._inside)))
         return True
 
@@ -107,14 +116,24 @@ cdef class WorkingSet:
         self.quadratic.set_penalty(problem.penalty)
         for k in range(columns.shape[0]):
             self._inside[columns[k]] = 1
-        problem.design.correlate_columns(
-            &columns[0], columns.shape[0], &problem.weighted[0], &self._product[0])
-        for k in range(columns.shape[0]):
-            problem.c[columns[k]] = self._product[k]
-            problem.slack[columns[k]] = 0.0
+        if not problem.is_settled:
+            problem.design.correlate_columns(
+                &columns[0], columns.shape[0], &problem.weighted[0], &self._product[0])
+            for k in range(columns.shape[0]):
+                problem.c[columns[k]] = self._product[k]
+                problem.slack[columns[k]] = 0.0
         self.complete = self.quadratic.size == self.n_movable
         if self.complete:
             problem.n_passes += 1
+
+    cdef _adopt(self, features, gram):
+        cdef int[::1] columns = features.astype(np.int32)
+        cdef Py_ssize_t k
+        whole = len(features) == len(gram)
+        self.quadratic.adopt(columns, gram if whole else gram[np.ix_(features, features)])
+        for k in range(columns.shape[0]):
+            self._inside[columns[k]] = 1
+        self.complete = True
 
     cdef Py_ssize_t _grow(self, const int* features, Py_ssize_t m, bint strong) except -1:
         """Let in, of the given features (or all), what violates optimality or (strong) may do so.
@@ -142,7 +161,7 @@ cdef class WorkingSet:
         if count == 0:
             return 0
         chosen = np.array(self._undecided[:count])
-        batch = max(FIRST_BATCH, self.quadratic.size)
+        batch = max(FIRST_BATCH, problem.n_active // 2)
         if count > batch:
             score_of = np.asarray(self._score)[:count]
             best = np.argpartition(-score_of, batch)[:batch]
@@ -166,9 +185,9 @@ cdef class WorkingSet:
             score = violation(problem.penalty, j, problem.w[j], c)
         if strong and score == 0.0 and self._old_l1[j] > -INFINITY:
             # sequential strong rule; one-sided where a bound lies at zero
-            level = max(0.0, problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j]))
+            level = max(NEAR * problem.l1[j], problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j]))
             if (c > level and problem.upper[j] > 0.0) or (-c > level and problem.lower[j] < 0.0):
-                score = 1e-300
+                score = 1e-100 * (fabs(c) - level)
         if problem.l1[j] == 0.0 or problem.w[j] != 0.0:
             score = max(score, violation(problem.penalty, j, problem.w[j], c), 1e-300)
         return score
@@ -198,10 +217,70 @@ cdef class WorkingSet:
                        self._violation(), null[i], tol, self.n_iter, self.n_sweeps)
         return l1.shape[0]
 
+    def run_responses(self, Record record, const double[:, ::1] Y, const double[:, ::1] cross,
+                      const double[::1] size, const double[::1] unit, const double[::1] mean,
+                      const double[::1] l1, const double[::1] l2, double tol, *,
+                      Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
+        """Solve a path for every response from what is known of it; return how many were solved.
+
+        The working set is complete, there are no bounds, and the strengths are those of the first
+        response. `size`, `unit` and `mean` are the length, scale and mean of each response.
+        """
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t k, j, p = problem.design.n_features
+        cdef double[::1] null = np.empty(l1.shape[0])
+        cdef double[::1] strength = np.empty(l1.shape[0])
+        for k in range(Y.shape[0]):
+            problem.y = Y[k]
+            problem.square = size[k] * size[k]
+            problem.residual_mean = 0.0
+            problem.is_true = True
+            problem.is_settled = False
+            for j in range(p):
+                problem.w[j] = 0.0
+                problem.c[j] = cross[k, j]
+                problem.slack[j] = 0.0
+            for j in range(l1.shape[0]):
+                strength[j] = l1[j] * (unit[0] / unit[k])
+                null[j] = 0.5 * problem.square
+            record.begin(unit[k], mean[k], size[k])
+            if self.run(record, k, strength, l2, null, tol, max_iter=max_iter,
+                        max_sweeps=max_sweeps, deadline=deadline) < l1.shape[0]:
+                return k
+        return Y.shape[0]
+
+    cdef int _approach(self, double l1, double l2, double tolerance, Py_ssize_t max_iter,
+                       Py_ssize_t max_sweeps, double deadline) except -99:
+        """Go from the strength where features begin to enter to the one asked for, roughly."""
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t j, i, n_steps
+        cdef double largest = 0.0, factor, rough
+        cdef int outcome = Outcome.CONVERGED
+        for j in range(problem.design.n_features):
+            if self._movable[j] and problem._l1_factor[j] > 0.0:
+                largest = max(largest, fabs(problem.c[j]) / problem._l1_factor[j])
+        if not largest > STEP * l1:
+            return Outcome.CONVERGED
+        n_steps = <Py_ssize_t>(log(largest / l1) / log(STEP))
+        factor = (l1 / largest) ** (1.0 / (n_steps + 1))
+        rough = max(tolerance, ROUGH * 0.5 * problem.square)
+        for i in range(n_steps):
+            largest *= factor
+            outcome = self._iterate(
+                largest, l2, rough, True, i > 0, max_iter, max_sweeps, deadline)
+            if outcome < 0:
+                break
+        return outcome
+
     cdef int _solve(self, double l1, double l2, double tolerance, bint trust_gram, bint warm,
                     Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
-        cdef int outcome = self._iterate(
-            l1, l2, tolerance, trust_gram, warm, max_iter, max_sweeps, deadline)
+        cdef bint approached = False
+        cdef int outcome
+        if not (warm or self.complete or l1 == 0.0):
+            approached = self._approach(
+                l1, l2, tolerance, max_iter, max_sweeps, deadline) > 0 and self.n_iter > 0
+        outcome = self._iterate(
+            l1, l2, tolerance, trust_gram, warm or approached, max_iter, max_sweeps, deadline)
         if outcome == Outcome.GRAM_LIMIT:
             self.problem.settle()
         elif outcome < 0:
