@@ -670,10 +670,10 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     while i < last:
         rows = min(ROW_BLOCK, last - i)
         simd.pack(&job.X, i, rows, job.columns, min(end, job.m), job.shift, job.scale,
-                  job.root_weight, block, 0)
+                  job.root_weight, block, 0, end)
         if end > job.m:
             simd.pack(&job.extra, i, rows, NULL, end - job.m, job.extra_shift, job.extra_scale,
-                      job.root_weight, block, job.m)
+                      job.root_weight, block, job.m, end)
         simd.tiles(block, rows, end, begin, out, job.stride)
         i += rows
 

@@ -129,7 +129,7 @@ cdef void plain_column_sums(
 cdef void plain_pack(
     const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
     const double* shift, const double* scale, const double* root_weight, double* block,
-    Py_ssize_t at,
+    Py_ssize_t at, Py_ssize_t width,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, k
     for k in range(m):
