@@ -75,6 +75,23 @@ class Correlate(_Verb):
         return reference.correlate(self.X, self.v, self.mean)
 
 
+class CorrelateColumns(_Verb):
+    """X_c'v for one column in eight."""
+
+    def some(self):
+        return np.arange(0, self.X.shape[1], 8, dtype=np.int32)
+
+    def fastreg(self):
+        return self.design.correlation_of(self.some(), self.v)
+
+    def outside(self, ours):
+        return ours / self.design.scale[self.some()]
+
+    def reference(self):
+        columns = self.some()
+        return reference.correlate(self.X[:, columns], self.v, self.mean[columns])
+
+
 class Predict(_Verb):
     """X_c w for a dense w."""
 
@@ -100,6 +117,27 @@ class Gram(_Verb):
 
     def reference(self):
         return reference.gram(self.X[:, self.columns], self.weight)[0].reshape(1, -1)
+
+
+class Survey(_Verb):
+    """Means, deviations, X_c'y and the Gram matrix of up to 300 columns, all at once."""
+
+    def fastreg(self):
+        return self.design.survey(self.weight, self.v[None, :], self.columns)
+
+    def outside(self, ours):
+        mean, variance, cross, gram = ours
+        return mean, np.sqrt(variance), cross[0], gram.ravel()
+
+    def reference(self):
+        mean, deviation = reference.column_stats(self.X, self.weight)
+        gram = reference.gram(self.X[:, self.columns], self.weight)[0]
+        weighted = self.weight * (self.v - self.weight @ self.v)
+        return mean, deviation, reference.correlate(self.X, weighted, mean), gram.ravel()
+
+    def disagreement(self):
+        pairs = zip(self.outside(self.fastreg()), self.reference(), strict=True)
+        return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in pairs), 1e-10
 
 
 class Certificate(Comparison):

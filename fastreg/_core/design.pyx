@@ -11,7 +11,7 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY, sqrt
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from fastreg._core cimport kernels
 from fastreg._core.kernels cimport Matrix, simd
 
@@ -191,32 +191,40 @@ cdef class DenseDesign(Design):
         cdef double[::1] variance = np.empty(p)
         cdef double[:, ::1] cross = np.empty((len(Y), p))
         cdef double[:, ::1] gram = np.empty((m, m))
-        y_mean = Y @ np.asarray(weight)
-        centred = np.ascontiguousarray(Y - y_mean[:, None])
-        if m == p <= _ONE_READ and are_all(columns):
-            self._sums_with_gram(weight, centred, mean, variance, cross, gram)
+        cdef double[:, ::1] V = np.array(Y, dtype=np.float64, order="C")
+        cdef double[::1] y_mean = np.empty(V.shape[0])
+        cdef bint one_read = m == p <= _ONE_READ and are_all(columns)
+        centre_rows(weight, not one_read, V, y_mean)
+        if one_read:
+            self._sums_with_gram(weight, V, mean, variance, cross, gram)
         else:
-            self._sums(weight, centred * weight, mean, variance, cross)
+            self._sums(weight, V, mean, variance, cross)
             if m:
                 self._gram(columns, 0, weight, mean, np.ones(p), gram)
         if not centre:
             add_means(columns, mean, y_mean, cross, gram)
         return np.asarray(mean), np.asarray(variance), np.asarray(cross), np.asarray(gram)
 
-    cdef _first_shift(self, const double[::1] weight):
+    cdef void _first_shift(self, const double[::1] weight, double* shift) noexcept nogil:
         """The mean of a few rows that count (one without weight may hold anything)."""
-        cdef Py_ssize_t k, i
-        rows = []
+        cdef Py_ssize_t rows[N_FIRST]
+        cdef Py_ssize_t i, j, k, count = 0
+        cdef double origin
         for k in range(N_FIRST):
             i = k * self.n_samples // N_FIRST
             while i < self.n_samples and weight[i] == 0.0:
                 i += 1
             if i < self.n_samples:
-                rows.append(i)
-        some = self._X[rows].astype(np.float64)
-        origin = some[0].copy()
-        some -= origin
-        return origin + some.mean(axis=0)
+                rows[count] = i
+                count += 1
+        for j in range(self.n_features):
+            shift[j] = 0.0
+        for k in range(1, count):
+            for j in range(self.n_features):
+                shift[j] += entry(&self._matrix, rows[k], j) - entry(&self._matrix, rows[0], j)
+        for j in range(self.n_features):
+            origin = entry(&self._matrix, rows[0], j)
+            shift[j] = origin + shift[j] / count
 
     cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
                double[::1] variance, double[:, ::1] cross):
@@ -232,7 +240,7 @@ cdef class DenseDesign(Design):
             while job.head < n - 1 and weight[job.head] == 0.0:
                 job.head += 1
         else:
-            np.asarray(mean)[:] = self._first_shift(weight)
+            self._first_shift(weight, &mean[0])
         job.weight = &weight[0]
         job.V = &V[0, 0] if m else NULL
         job.m = m
@@ -297,19 +305,24 @@ cdef class DenseDesign(Design):
                         cross[k, j] = partial[0, 2 + k, j]
         return 0
 
-    cdef _sums_with_gram(self, const double[::1] weight, centred, double[::1] mean,
-                         double[::1] variance, double[:, ::1] cross, double[:, ::1] gram):
+    cdef _sums_with_gram(
+        self, const double[::1] weight, const double[:, ::1] centred, double[::1] mean,
+        double[::1] variance, double[:, ::1] cross, double[:, ::1] gram):
         """All sums of `survey` as one Gram product: of the columns, the responses and ones."""
-        cdef Py_ssize_t p = self.n_features, m = len(centred), n = self.n_samples, a, b, k
+        cdef Py_ssize_t p = self.n_features, m = centred.shape[0], n = self.n_samples, a, b, k
         cdef double[:, ::1] extra = np.empty((m + 1, n))
         cdef double[:, ::1] full = np.empty((p + m + 1, p + m + 1))
-        cdef double[::1] shift = self._first_shift(weight)
+        cdef double[::1] shift = np.empty(p)
+        cdef double[::1] scale = np.ones(p)
         cdef const double* d
         cdef bint poor = True
-        np.asarray(extra)[:m] = centred
-        extra[m] = 1.0
+        if m:
+            memcpy(&extra[0, 0], &centred[0, 0], m * n * sizeof(double))
+        for k in range(n):
+            extra[m, k] = 1.0
+        self._first_shift(weight, &shift[0])
         for _ in range(2):
-            self._run_gram(None, 0, weight, shift, np.ones(p), extra, full)
+            self._run_gram(None, 0, weight, shift, scale, extra, full)
             d = &full[p + m, 0]
             poor = False
             with nogil:
@@ -477,6 +490,11 @@ cdef class DenseDesign(Design):
         return 0
 
 
+cdef double entry(const Matrix* X, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    cdef Py_ssize_t k = i * X.row_stride + j * X.column_stride
+    return (<const float*>X.data)[k] if X.narrow else (<const double*>X.data)[k]
+
+
 cdef bint are_all(const int[::1] columns) noexcept nogil:
     """Whether the columns are 0, 1, 2, ..."""
     cdef Py_ssize_t k
@@ -488,6 +506,16 @@ cdef bint are_all(const int[::1] columns) noexcept nogil:
 
 cdef double at_least_zero(double a) noexcept nogil:
     return 0.0 if a < 0.0 else a  # and NaN stays what it is
+
+
+cdef void centre_rows(const double[::1] weight, bint weighted, double[:, ::1] V,
+                      double[::1] mean) noexcept nogil:
+    """Subtract the weighted mean of each row, and multiply by the weights."""
+    cdef Py_ssize_t i, k
+    for k in range(V.shape[0]):
+        mean[k] = kernels.dot(&weight[0], &V[k, 0], V.shape[1])
+        for i in range(V.shape[1]):
+            V[k, i] = (V[k, i] - mean[k]) * (weight[i] if weighted else 1.0)
 
 
 cdef add_means(const int[::1] columns, const double[::1] mean, const double[::1] y_mean,
@@ -645,10 +673,10 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     while i < last:
         rows = min(ROW_BLOCK, last - i)
         simd.pack(&job.X, i, rows, job.columns, min(end, job.m), job.shift, job.scale,
-                  job.root_weight, block, 0)
+                  job.root_weight, block, 0, end)
         if end > job.m:
             simd.pack(&job.extra, i, rows, NULL, end - job.m, job.extra_shift, job.extra_scale,
-                      job.root_weight, block, job.m)
+                      job.root_weight, block, job.m, end)
         simd.tiles(block, rows, end, begin, out, job.stride)
         i += rows
 
@@ -858,8 +886,10 @@ cdef class CSCDesign(Design):
         mean, variance = np.zeros(self.n_features), np.zeros(self.n_features)
         cross = np.zeros((len(Y), self.n_features))
         gram = np.empty((columns.shape[0], columns.shape[0]))
-        y_mean = Y @ np.asarray(weight)
-        self._sums(weight, (Y - y_mean[:, None]) * weight, mean, variance, cross)
+        cdef double[:, ::1] V = np.array(Y, dtype=np.float64, order="C")
+        cdef double[::1] y_mean = np.empty(V.shape[0])
+        centre_rows(weight, True, V, y_mean)
+        self._sums(weight, V, mean, variance, cross)
         cdef CSCDesign centred
         if columns.shape[0]:
             centred = CSCDesign(self._X)

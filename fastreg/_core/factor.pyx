@@ -9,7 +9,7 @@ from libc.math cimport hypot, sqrt
 from libc.string cimport memmove
 from scipy.linalg.cython_lapack cimport dpotrf
 
-from fastreg._core.kernels cimport axpy, dot
+from fastreg._core.kernels cimport axpy, dot, simd
 
 # A pivot below this share of its diagonal is rounding noise: the column depends on the others.
 cdef double DEPENDENT = 1e-12
@@ -133,17 +133,56 @@ cdef class Factor:
         self.solve_half(x)
         self._solve_other_half(x)
 
+    # Both triangular solves take four rows at a time: x is read and written a quarter as often.
+
     cdef void solve_half(self, double* x) noexcept nogil:
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i = 0
+        cdef double done[4]
         cdef double* row
-        for i in range(self.size):
+        cdef double* a
+        cdef double* b
+        cdef double* c
+        while i + 4 <= self.size:
+            row = &self._rows[i * (i + 1) // 2]
+            a = row + i + 1
+            b = a + i + 2
+            c = b + i + 3
+            simd.dot4(row, a, b, c, x, i, done)
+            x[i] = (x[i] - done[0]) / row[i]
+            x[i + 1] = (x[i + 1] - done[1] - a[i] * x[i]) / a[i + 1]
+            x[i + 2] = (x[i + 2] - done[2] - b[i] * x[i] - b[i + 1] * x[i + 1]) / b[i + 2]
+            x[i + 3] = (x[i + 3] - done[3] - c[i] * x[i] - c[i + 1] * x[i + 1]
+                        - c[i + 2] * x[i + 2]) / c[i + 3]
+            i += 4
+        while i < self.size:
             row = &self._rows[i * (i + 1) // 2]
             x[i] = (x[i] - dot(row, x, i)) / row[i]
+            i += 1
 
     cdef void _solve_other_half(self, double* x) noexcept nogil:
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i = self.size
+        cdef double minus[4]
         cdef double* row
-        for i in range(self.size - 1, -1, -1):
+        cdef double* a
+        cdef double* b
+        cdef double* c
+        while i >= 4:
+            i -= 4
+            row = &self._rows[i * (i + 1) // 2]
+            a = row + i + 1
+            b = a + i + 2
+            c = b + i + 3
+            x[i + 3] /= c[i + 3]
+            x[i + 2] = (x[i + 2] - c[i + 2] * x[i + 3]) / b[i + 2]
+            x[i + 1] = (x[i + 1] - c[i + 1] * x[i + 3] - b[i + 1] * x[i + 2]) / a[i + 1]
+            x[i] = (x[i] - c[i] * x[i + 3] - b[i] * x[i + 2] - a[i] * x[i + 1]) / row[i]
+            minus[0] = -x[i]
+            minus[1] = -x[i + 1]
+            minus[2] = -x[i + 2]
+            minus[3] = -x[i + 3]
+            simd.axpy4(minus, row, a, b, c, x, i)
+        while i > 0:
+            i -= 1
             row = &self._rows[i * (i + 1) // 2]
             x[i] /= row[i]
             axpy(-x[i], row, x, i)

@@ -5,6 +5,8 @@
 
 import os
 
+import numpy as np
+
 
 cdef extern from "native/pool.h" nogil:
     void fastreg_run(Task task, void* context, Py_ssize_t n_tasks, int n_threads)
@@ -127,7 +129,7 @@ cdef void plain_column_sums(
 cdef void plain_pack(
     const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
     const double* shift, const double* scale, const double* root_weight, double* block,
-    Py_ssize_t at,
+    Py_ssize_t at, Py_ssize_t width,
 ) noexcept nogil:
     cdef Py_ssize_t i, j, k
     for k in range(m):
@@ -187,6 +189,20 @@ def use(name):
     if name not in levels():
         raise ValueError(f"FASTREG_SIMD is {name!r}; this processor has {', '.join(levels())}")
     simd = level_number(<int>levels().index(name))
+
+
+def combine(const double[::1] a, const double[:, ::1] X, double[::1] y):
+    """Return X'y for X of one or four columns, given as rows, then add X a to y."""
+    out = np.empty(X.shape[0])
+    cdef double[::1] view = out
+    cdef Py_ssize_t n = y.shape[0]
+    if X.shape[0] == 1:
+        view[0] = dot(&X[0, 0], &y[0], n)
+        axpy(a[0], &X[0, 0], &y[0], n)
+    else:
+        simd.dot4(&X[0, 0], &X[1, 0], &X[2, 0], &X[3, 0], &y[0], n, &view[0])
+        simd.axpy4(&a[0], &X[0, 0], &X[1, 0], &X[2, 0], &X[3, 0], &y[0], n)
+    return out
 
 
 use(os.environ.get("FASTREG_SIMD") or levels().pop())

@@ -249,18 +249,21 @@ cdef class WorkingSet:
                 return k
         return Y.shape[0]
 
-    cdef int _approach(self, double l1, double l2, double tolerance, Py_ssize_t max_iter,
-                       Py_ssize_t max_sweeps, double deadline) except -99:
-        """Go from the strength where features begin to enter to the one asked for, roughly."""
+    cdef bint _approach(self, double l1, double l2, double tolerance, Py_ssize_t max_iter,
+                        Py_ssize_t max_sweeps, double deadline) except -1:
+        """Go from the strength where features begin to enter to the one asked for, roughly.
+
+        Return whether there was any such step, and all went well.
+        """
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t j, i, n_steps
         cdef double largest = 0.0, factor, rough
-        cdef int outcome = Outcome.CONVERGED
+        cdef int outcome = Outcome.STALLED
         for j in range(problem.design.n_features):
             if self._movable[j] and problem._l1_factor[j] > 0.0:
                 largest = max(largest, fabs(problem.c[j]) / problem._l1_factor[j])
         if not largest > STEP * l1:
-            return Outcome.CONVERGED
+            return False
         n_steps = <Py_ssize_t>(log(largest / l1) / log(STEP))
         factor = (l1 / largest) ** (1.0 / (n_steps + 1))
         rough = max(tolerance, ROUGH * 0.5 * problem.square)
@@ -270,15 +273,14 @@ cdef class WorkingSet:
                 largest, l2, rough, True, i > 0, max_iter, max_sweeps, deadline)
             if outcome < 0:
                 break
-        return outcome
+        return outcome > 0
 
     cdef int _solve(self, double l1, double l2, double tolerance, bint trust_gram, bint warm,
                     Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
         cdef bint approached = False
         cdef int outcome
         if not (warm or self.complete or l1 == 0.0):
-            approached = self._approach(
-                l1, l2, tolerance, max_iter, max_sweeps, deadline) > 0 and self.n_iter > 0
+            approached = self._approach(l1, l2, tolerance, max_iter, max_sweeps, deadline)
         outcome = self._iterate(
             l1, l2, tolerance, trust_gram, warm or approached, max_iter, max_sweeps, deadline)
         if outcome == Outcome.GRAM_LIMIT:

@@ -724,7 +724,7 @@ INLINE void pack_rows(int narrow, const fastreg_matrix *X, ptrdiff_t first, ptrd
 
 static void pack(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
                  ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
-                 double *block, ptrdiff_t at)
+                 double *block, ptrdiff_t at, ptrdiff_t width)
 {
     const double *root = root_weight + first;
     ptrdiff_t end = at + m;
@@ -739,7 +739,7 @@ static void pack(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const
         else
             pack_rows(0, X, first, rows, columns, m, shift, scale, root, block, at);
     }
-    for (; end % UNIT; end++) {
+    for (; end >= width && end % UNIT; end++) {
         double *target = place(block, rows, end);
         for (ptrdiff_t i = 0; i < rows; i++)
             target[i * PANEL] = 0.0;

@@ -52,10 +52,11 @@ typedef struct {
      * is read faster. */
     ptrdiff_t panel;
     /* Columns at..at + m of a block: (x_ij - shift_j) * root_weight[i] * scale_j for rows
-     * first..first + rows. Behind them come as many zeros as `tiles` reads beyond a block. */
+     * first..first + rows. Behind the last
+     * column of a block of `width` come as many zeros as `tiles` reads beyond it. */
     void (*pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
                  ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
-                 double *block, ptrdiff_t at);
+                 double *block, ptrdiff_t at, ptrdiff_t width);
     /* out[(a - first_new) * stride + b] += sum_i block[i, a] block[i, b] for a >= first_new, b <= a;
      * entries with b > a are left undefined. */
     void (*tiles)(const double *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
