@@ -63,7 +63,7 @@ def child(call: str, **environment):
     if "PYTHONPATH" in environment:
         lines += ["sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(type(f))]"]
     lines += ["from benchmarks.peers import machine", f"print(json.dumps(machine.{call}))"]
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(__file__).parents[2])  # not resolved: beside a link there is no other fastreg
     path = os.pathsep.join(filter(None, (environment.pop("PYTHONPATH", None), here)))
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)],
