@@ -17,6 +17,7 @@ def arguments():
     )
     parser.add_argument("--only", nargs="+", metavar="PEER", help="these peers")
     parser.add_argument("--box", type=float, help="seconds that a peer may take (60; quick 3)")
+    parser.add_argument("--once", type=float, help="seconds above which a peer runs once (5)")
     parser.add_argument("--seconds", type=float, help="seconds of pairs with each peer (2)")
     parser.add_argument(
         "--native", action="store_true", help="row 18: build for this processor too"
@@ -52,6 +53,7 @@ def main():
         console.print(f"not used: {name} ({reason})", markup=False)
     names = [name for name in (options.only or solvers.PEERS) if name not in missing]
     box = options.box or (3.0 if options.quick else 60.0)
+    slow = options.once or measure.ONCE
     seconds = options.seconds or (0.02 if options.quick else 2.0)
 
     def lines_of(row):
@@ -62,24 +64,31 @@ def main():
         draws = [cases.cases(row, seed, options.quick) for seed in range(options.seeds)]
         for same in zip(*draws, strict=True):
             yield report.line_of(
-                measure.pool([measure.compare(case, names, box, seconds) for case in same])
+                measure.pool([measure.compare(case, names, box, seconds, slow) for case in same])
             )
 
     rows = options.rows or sorted({plan.row for plan in cases.PLANS} | set(others.ROWS))
-    lines = []
+    lines, failed = [], []
     with measure.limited(options.threads):
         agreement(cases, measure, names, console)
         for row in rows:
             found, start = [], perf_counter()
-            for line in lines_of(row):
-                found.append(line)
-                report.show([line], console)
+            try:
+                for line in lines_of(row):
+                    found.append(line)
+                    report.show([line], console)
+            except Exception:
+                console.print_exception()
+                failed.append(row)
+                continue
             lines += found
             console.print(f"row {row} took {perf_counter() - start:.0f} s")
             if not options.quick and not options.only:
                 report.keep(found, f"{options.threads} thread, {options.seeds} draw(s) a case")
     console.rule("all")
     report.show(lines, console, detailed=False)
+    if failed:
+        raise SystemExit(f"rows that could not be measured: {failed}")
 
 
 def agreement(cases, measure, names, console):

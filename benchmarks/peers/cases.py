@@ -177,7 +177,7 @@ class Plan:
 
 def text(rng, n, p):
     """Rows of about 72 distinct words: 1.4 million nonzeros at full size."""
-    return data.text_like(rng, n, p, words_a_row=108 if n > 5000 else 40)
+    return data.text_like(rng, n, p, words_a_row=91 if n > 5000 else 40)
 
 
 _IID = data.independent

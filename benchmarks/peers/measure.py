@@ -14,7 +14,7 @@ from . import solvers
 from .cases import Case
 
 ONCE = 5.0
-"""Seconds above which a peer is run once."""
+"""Seconds above which a peer is run once, unless told otherwise."""
 
 STALLED = 4
 """Rungs of the ladder without progress after which a solver is given up."""
@@ -135,8 +135,11 @@ def search(case: Case, run: solvers.Run, box: float) -> tuple[list[Attempt], str
     return attempts, note
 
 
-def compare(case: Case, names, box: float, seconds: float) -> Measured:
-    """fastreg against each peer on a case; a peer's pairs take about `seconds`."""
+def compare(case: Case, names, box: float, seconds: float, slow: float = ONCE) -> Measured:
+    """fastreg against each peer on a case; a peer's pairs take about `seconds`.
+
+    A peer (or fastreg) that takes longer than `slow` seconds is run once.
+    """
     run = solvers.fastreg(case)
     attempts, note = search(case, run, 4 * box)
     if not attempts:
@@ -148,9 +151,9 @@ def compare(case: Case, names, box: float, seconds: float) -> Measured:
     measured.n_passes = float(np.sum(result.n_passes))
     measured.n_sweeps = float(np.sum(result.n_sweeps))
     measured.n_active = int(np.max(result.n_active))
-    measured.seconds = _ours_alone(run, ours)
+    measured.seconds = _ours_alone(run, ours, slow)
     for name in names:
-        outcome = _against(case, run, ours, name, box, seconds)
+        outcome = _against(case, run, ours, name, box, seconds, slow)
         if outcome is not None:
             measured.peers.append(outcome)
     return measured
@@ -162,14 +165,14 @@ def _failed(case: Case, note: str) -> Measured:
     return Measured(case.row, case.name, case.goal, case.gap, *nothing, *limits, note)
 
 
-def _ours_alone(run, ours: Attempt) -> float:
-    if ours.seconds > ONCE:
+def _ours_alone(run, ours: Attempt, slow: float) -> float:
+    if ours.seconds > slow:
         return ours.seconds
     repeats = int(np.clip(1 / max(ours.seconds, 1e-4), 3, 30))
     return float(np.median([once(run.call, ours.tol)[1] for _ in range(repeats)]))
 
 
-def _against(case, run, ours, name, box, seconds) -> Outcome | None:
+def _against(case, run, ours, name, box, seconds, slow) -> Outcome | None:
     """One peer; None where it does not do such a problem."""
     try:
         peer = quietly(solvers.PEERS[name], case)
@@ -183,7 +186,7 @@ def _against(case, run, ours, name, box, seconds) -> Outcome | None:
     last = min(attempts, key=lambda attempt: attempt.gap)
     outcome = Outcome(name, last.tol, last.gap, last.seconds, ours.seconds)
     outcome.reached = last.gap <= case.gap
-    if max(last.seconds, ours.seconds) > ONCE:
+    if max(last.seconds, ours.seconds) > slow:
         outcome.ratio = last.seconds / ours.seconds
         outcome.note = "; ".join(filter(None, (note, "run once")))
         return outcome

@@ -75,6 +75,13 @@ def line_of(measured) -> Line:
     note = measured.note
     if best is None:
         note = "; ".join(filter(None, (note, "no peer reached the gap")))
+    elif best.peer in solvers.BY_HAND:
+        hand = solvers.BY_HAND
+        packaged = [peer for peer in measured.peers if peer.reached and peer.peer not in hand]
+        if packaged:
+            second = min(packaged, key=lambda peer: peer.ratio)
+            remark = f"of what a package does by itself the best is {second.peer}"
+            note = "; ".join(filter(None, (note, f"{remark}, {factor(second.ratio)}")))
     ratio = best.ratio if best else math.nan
     return Line(
         measured.row,
@@ -135,6 +142,15 @@ def cells(line: Line) -> list[str]:
     ]
 
 
+def in_limits(line: Line) -> str:
+    """Our time in units of what the machine needs for one X'r and for one Gram matrix."""
+    text = f"ours {duration(line.seconds)}"
+    for name, limit in (("X'r", line.pass_seconds), ("Gram matrix", line.gram_seconds)):
+        if math.isfinite(limit):
+            text += f", {line.seconds / limit:.3g} times one {name} ({duration(limit)})"
+    return text
+
+
 HEADER = "Row|Case|Ours|Best peer|Its time|Ratio|Goal|Verdict|Passes (time)|Gap".split("|")
 PEER_HEADER = "Peer|Ratio|Time|Tolerance|Gap|Note".split("|")
 
@@ -167,10 +183,7 @@ def show(lines: list[Line], console, detailed: bool = True) -> None:
 
     for line in lines if detailed else ():
         if line.peers:
-            limits = f"one X'r {duration(line.pass_seconds)}"
-            if math.isfinite(line.gram_seconds):
-                limits += f", one Gram {duration(line.gram_seconds)}"
-            title = f"{line.row}: {line.case}; {limits}"
+            title = f"{line.row}: {line.case}; {in_limits(line)}"
             table(PEER_HEADER, [peer_cells(detail) for detail in line.peers], title)
     table(HEADER, [cells(line) for line in lines])
     for line in lines:
@@ -215,7 +228,9 @@ def keep(lines: list[Line], conditions: str) -> list[Line]:
             "lines": [asdict(line) for line in lines if line.row == row],
         }
     record["rows"] = dict(sorted(record["rows"].items(), key=lambda item: int(item[0])))
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    # What NumPy has computed (numbers, truth values) is written as Python's own.
+    text = json.dumps(record, indent=1, default=lambda value: value.item())
+    RECORD.write_text(text + "\n", encoding="utf-8")
     everything = [Line(**line) for row in record["rows"].values() for line in row["lines"]]
     write_table(record, everything)
     picture(everything, PICTURE)
@@ -244,12 +259,8 @@ def write_table(record: dict, lines: list[Line]) -> None:
     parts += ["A ratio in brackets is of an answer that misses the gap.", ""]
     for line in lines:
         if line.peers and math.isfinite(line.pass_seconds):
-            limits = f"One `X'r` takes {duration(line.pass_seconds)}"
-            if math.isfinite(line.gram_seconds):
-                limits += f", one Gram matrix {duration(line.gram_seconds)}"
-            parts += [f"### {line.row}: {line.case}", "", f"{limits}, our fit "]
-            parts[-1] += f"{duration(line.seconds)}."
-            parts += ["", _markdown(PEER_HEADER, map(peer_cells, line.peers)), ""]
+            parts += [f"### {line.row}: {line.case}", "", f"{in_limits(line)}.", ""]
+            parts += [_markdown(PEER_HEADER, map(peer_cells, line.peers)), ""]
     TABLE.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
 
 
@@ -286,7 +297,7 @@ def picture(lines: list[Line], file: Path) -> None:
     ]
     if not points:
         return
-    figure, axes = plt.subplots(figsize=(8.5, 7), layout="constrained")
+    figure, axes = plt.subplots(figsize=(10, 7), layout="constrained")
     for peer, (colour, marker) in STYLES.items():
         for reached in (True, False):
             own = [(x, d) for x, d in points if d["peer"] == peer and d["reached"] == reached]
@@ -312,9 +323,12 @@ def picture(lines: list[Line], file: Path) -> None:
         axes.plot(
             [low, high], [times * low, times * high], color="0.6", lw=2 if times == 1 else 0.9
         )
-        at = min(high, top / times) / 1.3
+        at = min(high, top / times) / 1.5
+        if at < 3 * low:
+            continue
         label = "as fast as fastreg" if times == 1 else f"{times} times slower"
-        axes.text(at, times * at, label, rotation=0, ha="right", va="bottom", color="0.35", size=9)
+        axes.annotate(label, (at, times * at), (-6, 6), textcoords="offset points", ha="right",
+                      color="0.35", size=9)  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(bottom, top))
     axes.set(xlabel="time of fastreg (s)", ylabel="time of the peer (s)")
     axes.set_title("One point a case and peer; hollow: the peer did not reach the gap", size=11)
@@ -323,6 +337,6 @@ def picture(lines: list[Line], file: Path) -> None:
             axes.annotate(str(row), (x, x * ratio), (0, -11), size=7, ha="center",
                           textcoords="offset points", color="0.2")  # fmt: skip
     axes.grid(which="major", color="0.92")
-    axes.legend(fontsize=9, loc="upper left", frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), fontsize=9, loc="outside right upper")
     figure.savefig(file, dpi=130)
     plt.close(figure)

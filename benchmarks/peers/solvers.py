@@ -200,19 +200,22 @@ def adelie(case):
 
 
 def adelie_covariance(case):
-    """Its covariance method; the Gram matrix of the centred design is computed within the time."""
+    """Its covariance method on a Gram matrix that the caller makes, which is in the time."""
     import adelie
     from scipy.linalg.blas import dsyrk
 
     if not case.tall or case.l1_ratio == 0:
         return None
-    (X, y), n = case.centred, len(case.y)
+    X, y, n = case.fortran, case.y, len(case.y)
 
     def call(tol):
         upper = dsyrk(1 / n, X, trans=1)
-        A = np.asfortranarray(upper + np.triu(upper, 1).T)
-        options = _adelie_options(case, tol)
-        return adelie.solver.gaussian_cov(A, X.T @ y / n, rdev_tol=0.0, **options)
+        A, c = np.asfortranarray(upper + np.triu(upper, 1).T), X.T @ y / n
+        if case.fit_intercept:
+            mean = X.mean(axis=0)
+            A -= np.outer(mean, mean)
+            c -= y.mean() * mean
+        return adelie.solver.gaussian_cov(A, c, rdev_tol=0.0, **_adelie_options(case, tol))
 
     return Run(call, _betas, LADDER[5:17])
 
@@ -337,6 +340,9 @@ PEERS = {
     "snapml": snap_ml,
     "spams": spams,
 }
+
+BY_HAND = ("adelie covariance",)
+"""What a user must put together, as opposed to call; counted as a peer all the same."""
 
 DISTRIBUTIONS = (
     "numpy scipy scikit-learn scikit-learn-intelex celer skglm adelie glmnet-rs python-glmnet glum "
