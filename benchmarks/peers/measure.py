@@ -16,8 +16,8 @@ from .cases import Case
 ONCE = 5.0
 """Seconds above which a peer is run once, unless told otherwise."""
 
-STALLED = 4
-"""Rungs of the ladder without progress after which a solver is given up."""
+STALLED = 2
+"""Attempts without progress after which a solver is given up."""
 
 
 @dataclass
@@ -83,26 +83,44 @@ def once(call, *arguments):
     return value, perf_counter() - begin
 
 
+def _try(case: Case, run: solvers.Run, tol: float) -> Attempt:
+    value, seconds = once(run.call, tol)
+    coefs = np.reshape(np.asarray(run.coefs(value), float), (-1, case.X.shape[1]))
+    if len(coefs) < len(case.alphas):
+        raise ValueError(f"it stopped after {len(coefs)} of {len(case.alphas)} alphas")
+    return Attempt(tol, float(case.gaps(coefs).max()), seconds)
+
+
 def _climb(connection, case: Case, run: solvers.Run) -> None:
-    """Try the tolerances, loosest first; tell after each; runs in a process of its own."""
-    best, idle = np.inf, 0
+    """Try every other tolerance, loosest first, then the one before the first that does.
+
+    Tells of each attempt; runs in a process of its own.
+    """
+    best, idle, ladder = np.inf, 0, [float(tol) for tol in run.ladder]
     try:
-        for tol in run.ladder:
-            value, seconds = once(run.call, float(tol))
-            coefs = np.reshape(np.asarray(run.coefs(value), float), (-1, case.X.shape[1]))
-            if len(coefs) < len(case.alphas):
-                connection.send(f"stopped after {len(coefs)} of {len(case.alphas)} alphas")
+        for k in range(0, len(ladder), 2):
+            attempt = _try(case, run, ladder[k])
+            connection.send(attempt)
+            if attempt.gap <= case.gap:
+                if k > 0:
+                    connection.send(_try(case, run, ladder[k - 1]))
                 return
-            gap = float(case.gaps(coefs).max())
-            connection.send(Attempt(float(tol), gap, seconds))
-            idle = 0 if gap < 0.5 * best else idle + 1
-            best = min(best, gap)
-            if gap <= case.gap or idle >= STALLED:
+            idle = 0 if attempt.gap < 0.5 * best else idle + 1
+            best = min(best, attempt.gap)
+            if idle >= STALLED:
                 return
     except Exception as error:
         connection.send(f"{type(error).__name__}: {error}".splitlines()[0][:120])
     finally:
         connection.close()
+
+
+def loosest(attempts: list[Attempt], target: float) -> Attempt:
+    """The attempt at the loosest tolerance that reaches the gap; else the one of smallest gap."""
+    reached = [attempt for attempt in attempts if attempt.gap <= target]
+    if reached:
+        return max(reached, key=lambda attempt: attempt.tol)
+    return min(attempts, key=lambda attempt: attempt.gap)
 
 
 def search(case: Case, run: solvers.Run, box: float) -> tuple[list[Attempt], str]:
@@ -144,7 +162,7 @@ def compare(case: Case, names, box: float, seconds: float, slow: float = ONCE) -
     attempts, note = search(case, run, 4 * box)
     if not attempts:
         return _failed(case, note)
-    ours = attempts[-1]
+    ours = loosest(attempts, case.gap)
     result, _ = once(run.call, ours.tol)
     measured = _failed(case, "" if ours.gap <= case.gap else "our answer misses the gap")
     measured.gap, measured.method = ours.gap, result.method
@@ -183,7 +201,7 @@ def _against(case, run, ours, name, box, seconds, slow) -> Outcome | None:
     attempts, note = search(case, peer, box)
     if not attempts:
         return Outcome(name, note=note)
-    last = min(attempts, key=lambda attempt: attempt.gap)
+    last = loosest(attempts, case.gap)
     outcome = Outcome(name, last.tol, last.gap, last.seconds, ours.seconds)
     outcome.reached = last.gap <= case.gap
     if max(last.seconds, ours.seconds) > slow:
