@@ -68,6 +68,10 @@ def main():
             )
 
     rows = options.rows or sorted({plan.row for plan in cases.PLANS} | set(others.ROWS))
+    conditions = (
+        f"{options.threads} thread(s), {options.seeds} draw(s) a case, pairs for {seconds:g} s"
+    )
+    conditions += f", run once above {slow:g} s, stopped at {box:g} s"
     lines, failed = [], []
     with measure.limited(options.threads):
         agreement(cases, measure, names, console)
@@ -84,7 +88,7 @@ def main():
             lines += found
             console.print(f"row {row} took {perf_counter() - start:.0f} s")
             if not options.quick and not options.only:
-                report.keep(found, f"{options.threads} thread, {options.seeds} draw(s) a case")
+                report.keep(found, conditions)
     console.rule("all")
     report.show(lines, console, detailed=False)
     if failed:

@@ -323,8 +323,8 @@ def picture(lines: list[Line], file: Path) -> None:
         axes.plot(
             [low, high], [times * low, times * high], color="0.6", lw=2 if times == 1 else 0.9
         )
-        at = min(high, top / times) / 1.5
-        if at < 3 * low:
+        at = min(high, top / times) / 2.5
+        if at < 4 * low:
             continue
         label = "as fast as fastreg" if times == 1 else f"{times} times slower"
         axes.annotate(label, (at, times * at), (-6, 6), textcoords="offset points", ha="right",
