@@ -85,14 +85,26 @@ def text_like(rng, n, p, words_a_row=60):
     return counts
 
 
+def twins(rng, n, p):
+    """Half of the columns twice, every other time with the other sign, and one constant column."""
+    X = rng.standard_normal((n, p))
+    half = (p - 1) // 2
+    X[:, half : 2 * half] = X[:, :half] * np.where(np.arange(half) % 2, -1, 1)
+    X[:, 2 * half] = 1
+    return X[:, rng.permutation(p)]
+
+
 REGIMES = {
     "tiny": Regime(independent, quick=(30, 5), full=(100, 10)),
     "narrow": Regime(independent, quick=(300, 10), full=(50_000, 20)),
     "tall": Regime(independent, quick=(300, 20), full=(20_000, 100)),
+    "long": Regime(independent, quick=(600, 15), full=(100_000, 100)),
+    "middle": Regime(independent, quick=(150, 30), full=(3000, 300)),
     "wide": Regime(independent, quick=(40, 120), full=(200, 4000)),
     "ar1": Regime(autoregressive, quick=(40, 100), full=(300, 2000)),
     "gene": Regime(gene_like, quick=(40, 150), full=(200, 4000)),
     "polynomial": Regime(polynomial, quick=(120, 20), full=(2000, 200)),
+    "twins": Regime(twins, quick=(40, 80), full=(200, 2000)),
     "text": Regime(text_like, quick=(100, 150), full=(4000, 10_000)),
 }
 
@@ -136,7 +148,7 @@ def response(rng, X, noise=1.0):
 @lru_cache(maxsize=8)
 def _load(design: str, scale: str) -> Data:
     regime, storage = design.split("-")
-    rng = np.random.default_rng(list(REGIMES).index(regime))
+    rng = np.random.default_rng(list(regime.encode()))
     n, p = getattr(REGIMES[regime], scale)
     X = REGIMES[regime].draw(rng, n, p)
     y = response(rng, X)

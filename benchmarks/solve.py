@@ -1,5 +1,7 @@
 """One fit: fastreg.solve against coordinate descent in NumPy, at the same duality gap."""
 
+import dataclasses
+
 import numpy as np
 
 import fastreg
@@ -13,11 +15,14 @@ DESIGNS = [
     "tall-C",
     "tall-F",
     "tall-float32",
+    "long-C",
+    "long-F",
     "wide-C",
     "wide-F",
     "ar1-F",
     "gene-F",
     "polynomial-C",
+    "twins-F",
     "text-csc",
     "text-csr",
 ]
@@ -88,15 +93,125 @@ class Models(SolverComparison):
         return coordinate_descent(problem, self.penalties[0])
 
 
-class Responses(SolverComparison):
-    """Eight responses that share X: the reference fits one after the other."""
+class SmallAlpha(SolverComparison):
+    """L1 at a hundredth of alpha_max: many coefficients, in the smaller side's number at most."""
 
     param_names = ("design",)
-    params = (["tall-C", "wide-F", "text-csc"],)
+    params = (["middle-C", "middle-F", "wide-F", "ar1-F"],)
 
     def setup(self, design):
+        self.X, self.y, _ = loaded = data.load(design)
+        self.alpha = 0.01 * alpha_max(loaded)
+        self.prepare(self.X, self.y, [reference.elastic_net(self.X.shape[1], self.alpha)])
+
+    def fastreg(self):
+        return fastreg.solve(self.X, self.y, self.alpha, tol=TOL)
+
+    def reference(self):
+        return coordinate_descent(reference.centred(self.X, self.y), self.penalties[0])
+
+
+class _AgainstItself(SolverComparison):
+    """The package against itself on the same numbers; the ratio is what is gained."""
+
+    param_names = ("design",)
+
+    def setup(self, design):
+        self.X, self.y, _ = loaded = data.load(design)
+        self.alpha = 0.1 * alpha_max(loaded)
+        self.prepare(self.X, self.y, [reference.elastic_net(self.X.shape[1], self.alpha)])
+
+    def reference(self):
+        return fastreg.solve(self.X, self.y, self.alpha, tol=TOL).coef
+
+
+class SinglePrecision(_AgainstItself):
+    """A design in float32 against the same numbers in float64."""
+
+    params = (["long-C", "long-F", "wide-C", "wide-F"],)
+
+    def setup(self, design):
+        super().setup(design)
+        self.single = np.asarray(self.X, np.float32)
+        self.X = np.asarray(self.single, np.float64)
+        self.prepare(self.X, self.y, self.penalties)
+
+    def fastreg(self):
+        return fastreg.solve(self.single, self.y, self.alpha, tol=TOL)
+
+
+class Threads(_AgainstItself):
+    """Two threads against one: the same bits."""
+
+    params = (["tall-C", "long-F", "wide-F", "text-csc"],)
+
+    def setup(self, design):
+        if "n_threads" not in {field.name for field in dataclasses.fields(fastreg.Settings)}:
+            raise NotImplementedError("the package has no setting n_threads")
+        super().setup(design)
+
+    def fastreg(self):
+        return fastreg.solve(self.X, self.y, self.alpha, tol=TOL, n_threads=2)
+
+    def disagreement(self):
+        return float(np.any(self.fastreg().coef != self.reference())), 0.0
+
+
+class Estimator(Comparison):
+    """The scikit-learn face on a problem so small that its own overhead is what is measured."""
+
+    param_names = ("design",)
+    params = (["tiny-C"],)
+
+    def setup(self, design):
+        self.X, self.y, _ = loaded = data.load(design)
+        self.model = fastreg.Lasso(0.1 * alpha_max(loaded))
+        self.penalty = reference.elastic_net(self.X.shape[1], self.model.alpha)
+
+    def fastreg(self):
+        return self.model.fit(self.X, self.y).coef_
+
+    def reference(self):
+        return coordinate_descent(reference.centred(self.X, self.y), self.penalty)
+
+    def disagreement(self):
+        problem = reference.centred(self.X, self.y)
+        gap = reference.certify(problem, self.penalty, self.fastreg())[1]
+        return float(gap / (problem.b @ problem.b / 2)), 1e-4  # scikit-learn's default tolerance
+
+
+class Growth(SolverComparison):
+    """The same sparsity in designs of growing size: linear in n and in p is what is wanted."""
+
+    param_names = ("size",)
+    params = (["1 x 1", "2 x 1", "4 x 1", "1 x 2", "1 x 4"],)
+
+    def setup(self, size):
+        more_rows, more_columns = (int(times) for times in size.split(" x "))
+        n, p = (40, 100) if data.scale() == "quick" else (250, 2000)
+        rng = np.random.default_rng(0)
+        self.X = rng.standard_normal((more_rows * n, more_columns * p))
+        self.y = data.response(rng, self.X)
+        loaded = data.Data(self.X, self.y, np.ones(len(self.y)))
+        self.alpha = 0.1 * alpha_max(loaded)
+        self.prepare(self.X, self.y, [reference.elastic_net(self.X.shape[1], self.alpha)])
+
+    def fastreg(self):
+        return fastreg.solve(self.X, self.y, self.alpha, tol=TOL)
+
+    def reference(self):
+        return coordinate_descent(reference.centred(self.X, self.y), self.penalties[0])
+
+
+class Responses(SolverComparison):
+    """Responses that share X: the reference fits one after the other."""
+
+    param_names = ("design", "m")
+    params = (["tall-C", "wide-F", "text-csc"], [8, 40])
+
+    def setup(self, design, m):
         loaded = data.load(design)
-        self.X, self.y = loaded.X, data.responses(loaded, 8)
+        self.X, self.y = loaded.X, data.responses(loaded, m)
         self.alpha = 0.1 * alpha_max(loaded)
         penalty = reference.elastic_net(self.X.shape[1], self.alpha)
         self.prepare(self.X, self.y, [penalty])
