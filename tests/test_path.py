@@ -140,7 +140,7 @@ def test_the_grid_of_ridge():
     grid = fastreg.alpha_grid(X, y, l1_ratio=0.0, n_alphas=5)
     np.testing.assert_array_equal(grid, fastreg.alpha_grid(X, y, l1_ratio=1e-3, n_alphas=5))
     path = fastreg.solve_path(X, y, l1_ratio=0.0, n_alphas=5)
-    np.testing.assert_array_equal(path.alphas, grid)
+    np.testing.assert_allclose(path.alphas, grid, rtol=1e-14)
     for alpha, result in zip(path.alphas, path, strict=True):
         oracle.check(result, X, y, alpha=alpha, l1_ratio=0.0)
 
