@@ -70,7 +70,7 @@ cdef class Quadratic:
         self.factor.reserve(capacity)
 
     cdef extend(self, Design design, int[::1] columns, const double[::1] weight):
-        cdef Py_ssize_t old = self.size, new = columns.shape[0], capacity = self.u.shape[0], j
+        cdef Py_ssize_t old = self.size, new = columns.shape[0], capacity = self.u.shape[0]
         if new == 0:
             return
         self.column = np.concatenate([self.column, columns])

@@ -185,7 +185,8 @@ cdef class WorkingSet:
             score = violation(problem.penalty, j, problem.w[j], c)
         if strong and score == 0.0 and self._old_l1[j] > -INFINITY:
             # sequential strong rule; one-sided where a bound lies at zero
-            level = max(NEAR * problem.l1[j], problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j]))
+            level = problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j])
+            level = max(level, NEAR * problem.l1[j])
             if (c > level and problem.upper[j] > 0.0) or (-c > level and problem.lower[j] < 0.0):
                 score = 1e-100 * (fabs(c) - level)
         if problem.l1[j] == 0.0 or problem.w[j] != 0.0:
