@@ -31,6 +31,7 @@ from fastreg.inputs import (
 
 # A column whose deviation is below the rounding of its mean is constant.
 _CONSTANT = 8 * np.finfo(np.float64).eps
+_HUGE = 1e300  # factor of a strength that holds every coefficient at zero
 _FAR = 1e130  # of a response without weight, in units of the largest one with weight
 _BLOCK = 1 << 20  # entries of X that are copied at a time
 
@@ -89,16 +90,15 @@ class Problem:
         with np.errstate(over="ignore"):
             l1 = self.l1_unit * scale / self.y_scale[response]
             l2 = self.l2_unit * scale * scale
-        return l1, l2
+        # A column so small that these overflow keeps its coefficient where the strength is zero.
+        return np.minimum(l1, _HUGE), np.minimum(l2, _HUGE)
 
     def bounds(self, response: int) -> tuple[Array, Array]:
         """Return the bounds in standardised units; excluded features are fixed at zero."""
         with np.errstate(over="ignore"):
             unit = self.design.scale * self.y_scale[response]
             lower, upper = self.lower / unit, self.upper / unit
-        l1, l2 = self.factors(response)
-        fixed = self.excluded | np.isinf(l1) | np.isinf(l2)
-        return np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
+        return np.where(self.excluded, 0.0, lower), np.where(self.excluded, 0.0, upper)
 
     def gram_of(self, columns: npt.NDArray[np.integer]) -> Array:
         """Return the Gram matrix of some columns: a new array."""
@@ -106,7 +106,7 @@ class Problem:
             return np.asarray(self.design.gram_matrix(columns.astype(np.int32), self.weight))
         if len(columns) == len(self.gram):
             return self.gram.copy()
-        return self.gram[np.ix_(columns, columns)]
+        return np.asarray(self.gram[np.ix_(columns, columns)])
 
     def least_squares(self) -> LeastSquares:
         """Return a new solver state; `begin` gives it a response."""
@@ -116,8 +116,7 @@ class Problem:
         """Load a response and a first point (on the input scale; default nearest to zero)."""
         l1, l2 = self.factors(response)
         lower, upper = self.bounds(response)
-        finite = np.isfinite(l1) & np.isfinite(l2)
-        state.set_penalty(np.where(finite, l1, 0.0), np.where(finite, l2, 0.0), lower, upper)
+        state.set_penalty(l1, l2, lower, upper)
         if coef is None and self.cross is not None and not np.any((lower > 0) | (upper < 0)):
             state.start_at_zero(self.y[response], self.cross[response])
             return

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 FLOORS = [
     {"_core.kernels"},
     {"_core.design", "_core.factor", "_core.penalty"},
-    {"_core.certificate", "_core.span"},
+    {"_core.certificate", "_core.span", "_core.selection"},
     {"_core.quadratic"},
     {"_core.objective"},
     {"_core.dependence", "_core.record"},

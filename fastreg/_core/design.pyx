@@ -84,6 +84,10 @@ cdef class Design:
         """
         raise NotImplementedError
 
+    def by_rows(self):
+        """Return dense X if its rows are contiguous and its columns are not, else None."""
+        return None
+
     def set_threads(self, int n_threads):
         """Let passes and Gram products use so many threads; that changes no bit of a result."""
         self._n_threads = max(1, n_threads)
@@ -184,6 +188,9 @@ cdef class DenseDesign(Design):
         self._sums(weight, np.empty((0, self.n_samples)), mean, variance,
                    np.empty((0, self.n_features)))
         return mean, variance
+
+    def by_rows(self):
+        return None if self._matrix.row_stride == 1 else self._X
 
     def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
         cdef Py_ssize_t p = self.n_features, m = columns.shape[0]

@@ -9,6 +9,7 @@ from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport Design
 from fastreg._core.penalty cimport Penalty
 from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.selection cimport Selection
 
 cpdef enum Outcome:
     CONVERGED = 1
@@ -28,6 +29,7 @@ cdef struct Correction:
 @final
 cdef class LeastSquares:
     cdef readonly Design design
+    cdef readonly Selection selection   # the columns that are read often
     cdef readonly bint centred
     cdef readonly Py_ssize_t n_passes
     cdef const double[::1] weight

@@ -12,6 +12,7 @@ from fastreg._core.design cimport Design
 from fastreg._core.kernels cimport dot
 from fastreg._core.penalty cimport violation
 from fastreg._core.quadratic cimport Membership, Quadratic
+from fastreg._core.selection cimport Selection
 
 cdef double EPSILON = 2.220446049250313e-16
 
@@ -23,6 +24,7 @@ cdef class LeastSquares:
     def __init__(self, Design design, weight, bint centred, norm):
         cdef Py_ssize_t n = design.n_samples, p = design.n_features
         self.design = design
+        self.selection = Selection(design)
         self.weight = weight
         self.centred = centred
         self.n_passes = 0
@@ -166,7 +168,7 @@ cdef class LeastSquares:
         for i in range(n):
             r[i] = self.y[i]
         if self.n_active:
-            self.design.add_columns(&self.support[0], self.n_active, &self._coef[0], r)
+            self.selection.add_columns(&self.support[0], self.n_active, &self._coef[0], r)
         if self.centred:
             mean = dot(&self.weight[0], r, n)
             for i in range(n):

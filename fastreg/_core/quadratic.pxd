@@ -4,9 +4,9 @@
 
 from cython cimport final
 
-from fastreg._core.design cimport Design
 from fastreg._core.factor cimport Factor
 from fastreg._core.penalty cimport Penalty
+from fastreg._core.selection cimport Selection
 
 cdef struct Proof:
     double gap
@@ -48,7 +48,7 @@ cdef class Quadratic:
     cdef int[::1] _row
     cdef Penalty _penalty
 
-    cdef extend(self, Design design, int[::1] columns, const double[::1] weight)
+    cdef extend(self, Selection selection, int[::1] columns, const double[::1] weight)
     # the same with a Gram matrix that is known already, into an empty working set
     cdef adopt(self, int[::1] columns, const double[:, ::1] gram)
     # penalty of the whole problem, indexed by feature; forgets the factor if the ridge part changed

@@ -12,10 +12,11 @@ from cython cimport final
 from libc.math cimport INFINITY, fabs, sqrt
 
 from fastreg._core.certificate cimport NEGLIGIBLE, Certificate, certify
-from fastreg._core.design cimport Design, check_interrupt
+from fastreg._core.design cimport check_interrupt
 from fastreg._core.factor cimport Factor
 from fastreg._core.kernels cimport add_rows, axpy
 from fastreg._core.penalty cimport Penalty, prox
+from fastreg._core.selection cimport Selection
 
 cdef enum:
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
@@ -69,14 +70,15 @@ cdef class Quadratic:
         self._penalty.upper = &self._upper[0]
         self.factor.reserve(capacity)
 
-    cdef extend(self, Design design, int[::1] columns, const double[::1] weight):
+    cdef extend(self, Selection selection, int[::1] columns, const double[::1] weight):
         cdef Py_ssize_t old = self.size, new = columns.shape[0], capacity = self.u.shape[0]
         if new == 0:
             return
         self.column = np.concatenate([self.column, columns])
         if old + new > capacity:
-            self._reserve(min(max(old + new, 2 * old), design.n_features))
-        design.gram(self.column, old, weight, self.gram)
+            self._reserve(min(max(old + new, 2 * old), selection.design.n_features))
+        selection.extend(columns)
+        selection.gram(self.column, old, weight, self.gram)
         self._count_new(new)
 
     cdef adopt(self, int[::1] columns, const double[:, ::1] gram):

@@ -112,12 +112,12 @@ cdef class WorkingSet:
         cdef Py_ssize_t k
         if columns.shape[0] == 0:
             return
-        self.quadratic.extend(problem.design, columns, problem.weight)
+        self.quadratic.extend(problem.selection, columns, problem.weight)
         self.quadratic.set_penalty(problem.penalty)
         for k in range(columns.shape[0]):
             self._inside[columns[k]] = 1
         if not problem.is_settled:
-            problem.design.correlate_columns(
+            problem.selection.correlate_columns(
                 &columns[0], columns.shape[0], &problem.weighted[0], &self._product[0])
             for k in range(columns.shape[0]):
                 problem.c[columns[k]] = self._product[k]
@@ -326,6 +326,8 @@ cdef class WorkingSet:
         if not (warm or self.complete):
             self._span.learn(&problem.residual[0], problem.square, &problem.c[0])
         grown = self._grow(NULL, problem.design.n_features, True)
+        if not warm and grown >= 0 and self._is_optimal(tolerance):
+            return Outcome.CONVERGED
         while True:
             if grown == -2:
                 return Outcome.GRAM_LIMIT
@@ -367,6 +369,19 @@ cdef class WorkingSet:
                 self._fixed[self._n_fixed] = <int>j
                 self._n_fixed += 1
 
+    cdef bint _is_optimal(self, double tolerance) except -1:
+        """Is the point that was given as a start the answer?"""
+        cdef LeastSquares problem = self.problem
+        if not problem.is_settled:
+            return False
+        problem.find_support(NULL, problem.design.n_features)
+        if problem.n_active == 0:
+            return False
+        self.quadratic.load(&problem.w[0], &problem.c[0], problem.square)
+        self.quadratic.synchronise()
+        self._certify(tolerance)
+        return self.gap <= tolerance
+
     cdef double _measure(self, bint trust_gram, double tolerance) except -1.0:
         """Compute residual and correlations of the working set: from X, or if the Gram matrix
         knows them well enough, from that; return what its rounding may add to a gap."""
@@ -384,7 +399,7 @@ cdef class WorkingSet:
             return rounding
         with nogil:
             problem.update_residual_of_support()
-            problem.design.correlate_columns(
+            problem.selection.correlate_columns(
                 &quadratic.column[0], quadratic.size, &problem.weighted[0], &self._product[0])
             for k in range(quadratic.size):
                 problem.c[quadratic.column[k]] = self._product[k]
@@ -445,7 +460,7 @@ cdef class WorkingSet:
             span.estimate(&problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
             self._restore_inside()
         count = self._list_undecided(radius)
-        if count and self._n_products + count > RENT * p:
+        if self._n_products + count * problem.selection.scatter > RENT * p and count:
             if span.complete(
                     &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0]):
                 problem.n_passes += 1
@@ -455,7 +470,7 @@ cdef class WorkingSet:
             return 0
         problem.design.correlate_columns(
             &self._undecided[0], count, &problem.weighted[0], &self._product[0])
-        self._n_products += count
+        self._n_products += <Py_ssize_t>(count * problem.selection.scatter)
         for k in range(count):
             problem.c[self._undecided[k]] = self._product[k]
             problem.slack[self._undecided[k]] = 0.0
