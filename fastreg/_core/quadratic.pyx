@@ -16,6 +16,7 @@ from fastreg._core.design cimport Design, check_interrupt
 from fastreg._core.factor cimport Factor
 from fastreg._core.kernels cimport add_rows, axpy
 from fastreg._core.penalty cimport Penalty, prox
+from fastreg._core.penalty cimport violation as distance
 
 cdef enum:
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
@@ -82,6 +83,19 @@ cdef class Quadratic:
             self.norm[j] = sqrt(self.gram[j, j])
             self.is_member[j] = 0
 
+    cdef reserve(self, Py_ssize_t capacity):
+        self.adopt(0)
+        self._reserve(capacity)
+        self.column = np.arange(capacity, dtype=np.int32)
+
+    cdef void adopt(self, Py_ssize_t size) noexcept nogil:
+        cdef Py_ssize_t j
+        self._forget_factor()
+        self.size = size
+        for j in range(size):
+            self.norm[j] = sqrt(self.gram[j, j])
+            self.is_member[j] = Membership.OUTSIDE
+
     cdef void set_penalty(self, Penalty h) noexcept nogil:
         cdef Py_ssize_t j
         cdef int feature
@@ -140,6 +154,14 @@ cdef class Quadratic:
 
     cdef double noise(self, double square) noexcept nogil:
         return 2.0 * ROUNDING * (sqrt(square) + self._size())
+
+    cdef double violation(self) noexcept nogil:
+        cdef double largest = 0.0
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            largest = max(
+                largest, distance(self._penalty, j, self.u[j], self.c[j]) / self.norm[j])
+        return largest
 
     cdef void _refresh(self) noexcept nogil:
         """Recompute the correlations from the base point."""
