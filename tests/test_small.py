@@ -1,4 +1,4 @@
-"""The lane for small fits: the answers and errors of the general one, or it leaves the fit to it."""
+"""The lane for small fits: answers and errors of the general one, or it leaves the fit to it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ cdef class Quadratic:
     cdef Penalty _penalty
 
     cdef extend(self, Design design, int[::1] columns, const double[::1] weight)
-    # instead of `extend`: room for a matrix that the caller writes to the head of `gram` itself, ...
+    # instead of `extend`: room for a matrix that the caller writes to the head of `gram`, ...
     cdef reserve(self, Py_ssize_t capacity)
     # ... and a new problem from what is there: `size` coordinates, each its own feature
     cdef void adopt(self, Py_ssize_t size) noexcept nogil

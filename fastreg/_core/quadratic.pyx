@@ -16,7 +16,7 @@ from fastreg._core.design cimport Design, check_interrupt
 from fastreg._core.factor cimport Factor
 from fastreg._core.kernels cimport add_rows, axpy
 from fastreg._core.penalty cimport Penalty, prox
-from fastreg._core.penalty cimport violation as distance
+from fastreg._core.penalty cimport violation as violation_of
 
 cdef enum:
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
@@ -160,7 +160,7 @@ cdef class Quadratic:
         cdef Py_ssize_t j
         for j in range(self.size):
             largest = max(
-                largest, distance(self._penalty, j, self.u[j], self.c[j]) / self.norm[j])
+                largest, violation_of(self._penalty, j, self.u[j], self.c[j]) / self.norm[j])
         return largest
 
     cdef void _refresh(self) noexcept nogil:

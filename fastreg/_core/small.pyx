@@ -1,16 +1,16 @@
-# Design: a fit of a hundred numbers takes the solver a few microseconds, and the objects that a
-# general fit is made of a hundred times that. This lane has none: arrays are read through the buffer
-# protocol, every intermediate lies in a workspace that is used again, and the Gram matrix of X with
-# y as its last column holds all that the one solver, `Quadratic`, and its certificate need. Units
-# are those of `fastreg.problem`: columns and response have unit size by powers of two, which are
-# applied to the finished Gram matrix.
+# Design: a fit of a thousand numbers takes the solver a few microseconds, and the objects that a
+# general fit is made of a hundred times that. This lane has none: arrays are read through the
+# buffer protocol, all intermediates lie in a workspace that is used again, and the Gram matrix of X
+# with y as its last column holds all that the one solver, `Quadratic`, and its certificate need.
+# Units are those of `fastreg.problem`: columns and response have unit size by powers of two, which
+# are applied to the finished Gram matrix.
 #
 # The lane decides nothing that is open to doubt: arguments that are not plain, numbers that are not
 # finite, scales or fits that could cost digits, and whatever is not proven from the Gram matrix to
 # the tolerance are left to the general lane, which also words all the errors.
 #
 # Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
-# never hold the same one.
+# never hold the same one. There are as many as there were fits at once, of a megabyte at most.
 
 import numpy as np
 
@@ -32,7 +32,8 @@ from fastreg._core.record cimport accurate_difference, zeros_within
 cdef enum:
     ROW_BLOCK = 128        # rows that are packed at a time
     MOST_FEATURES = 256
-    MOST_WORK = 1 << 22    # multiplications of the Gram product
+    MOST_ROWS = 1 << 14
+    MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond
     LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
 
 cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
@@ -217,8 +218,8 @@ cdef class Workspace:
         self.null_objective = null * unit * unit
         self.gap = gap * unit * unit
         zeros_within(
-            p, &self.quadratic.c[0], &self._nothing[0], &self.quadratic.norm[0], &self._l1[0], proof.kappa,
-            proof.kappa * proof.radius + sqrt(2.0 * gap), &self._zero[0])
+            p, &self.quadratic.c[0], &self._nothing[0], &self.quadratic.norm[0], &self._l1[0],
+            proof.kappa, proof.kappa * proof.radius + sqrt(2.0 * gap), &self._zero[0])
         return isfinite(largest) and isfinite(self.intercept)
 
 
@@ -289,7 +290,8 @@ cdef fit_buffers(
     if not (describe(rows, &X) and describe(response, &y)):
         return None
     n, p = X.n_rows, X.n_columns
-    if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_WORK // (p * p)):
+    if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
+                             and n * p * p <= MOST_WORK):
         return None
     try:
         work = take()
