@@ -26,3 +26,9 @@ cdef class Design:
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1
+
+
+# the pieces of a dense Gram product: memory for a packed block of rows, aligned to 64 bytes;
+# the symmetric matrix completed from the lower triangle (row-major) of its new rows
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
+cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil

@@ -692,6 +692,10 @@ cdef Py_ssize_t packed_size(Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
     return (width + simd.panel - 1) // simd.panel * simd.panel * rows
 
 
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
+    return aligned(packed_size(rows, width))
+
+
 cdef aligned(Py_ssize_t size):
     """Memory for packed blocks, aligned to 64 bytes."""
     memory = np.empty(size + 8)

@@ -137,8 +137,7 @@ cdef void prove_zeros(
     cdef const double* norm = &problem.norm[0]
     cdef const double* l1 = &problem.l1[0]
     if not problem.has_bounds:
-        for j in range(p):
-            zero[j] = kappa * (fabs(c[j]) + own[j]) + norm[j] * reach < l1[j]
+        zeros_within(p, c, own, norm, l1, kappa, reach, zero)
         return
     for j in range(p):
         slack = kappa * own[j] + norm[j] * reach
@@ -146,3 +145,11 @@ cdef void prove_zeros(
             (problem.upper[j] <= 0.0 or kappa * c[j] + slack < l1[j])
             and (problem.lower[j] >= 0.0 or slack - kappa * c[j] < l1[j])
             and problem.lower[j] <= 0.0 <= problem.upper[j])
+
+
+cdef void zeros_within(
+    Py_ssize_t p, const double* c, const double* slack, const double* norm, const double* l1,
+    double kappa, double reach, unsigned char* zero) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(p):
+        zero[j] = kappa * (fabs(c[j]) + slack[j]) + norm[j] * reach < l1[j]

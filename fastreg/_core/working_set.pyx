@@ -130,7 +130,7 @@ cdef class WorkingSet:
         cdef int[::1] columns = features.astype(np.int32)
         cdef Py_ssize_t k
         whole = len(features) == len(gram)
-        self.quadratic.adopt(columns, gram if whole else gram[np.ix_(features, features)])
+        self.quadratic.extend_known(columns, gram if whole else gram[np.ix_(features, features)])
         for k in range(columns.shape[0]):
             self._inside[columns[k]] = 1
         self.complete = True
