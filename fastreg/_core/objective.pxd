@@ -64,6 +64,9 @@ cdef class LeastSquares:
     # residual of the current w, from the columns of its support
     cdef int update_residual(self) except -1 nogil
     cdef int update_residual_of_support(self) except -1 nogil
+    # residual and c of the support, from one read of X
+    cdef int update_both(self) except -1 nogil
+    cdef void _centre(self) noexcept nogil
     # c of the current residual: one pass over X
     cdef int update_correlation(self) except -1 nogil
     # know every correlation from X

@@ -160,25 +160,42 @@ cdef class LeastSquares:
         return self.update_residual_of_support()
 
     cdef int update_residual_of_support(self) except -1 nogil:
-        cdef Py_ssize_t i, k, n = self.design.n_samples
-        cdef double* r = &self.residual[0]
-        cdef double mean = 0.0, square = 0.0
+        cdef Py_ssize_t k
+        self.residual[:] = self.y
         for k in range(self.n_active):
             self._coef[k] = -self.w[self.support[k]]
-        for i in range(n):
-            r[i] = self.y[i]
         if self.n_active:
-            self.selection.add_columns(&self.support[0], self.n_active, &self._coef[0], r)
+            self.selection.add_columns(
+                &self.support[0], self.n_active, &self._coef[0], &self.residual[0])
+        self._centre()
+        return 0
+
+    cdef int update_both(self) except -1 nogil:
+        cdef Py_ssize_t k
+        self.residual[:] = self.y
+        for k in range(self.n_active):
+            self._coef[k] = -self.w[self.support[k]]
+        self.design.add_and_correlate(&self.support[0], self.n_active, &self._coef[0],
+                                      &self.weight[0], &self.residual[0], &self.c[0])
+        self._centre()
+        self.slack[:] = 0.0
+        self.n_passes += 1
+        self.is_true = self.is_settled = True
+        return 0
+
+    cdef void _centre(self) noexcept nogil:
+        """Take the mean from the residual; compute its weighted form and square."""
+        cdef Py_ssize_t i, n = self.design.n_samples
+        cdef double* r = &self.residual[0]
+        cdef double mean = 0.0
         if self.centred:
             mean = dot(&self.weight[0], r, n)
             for i in range(n):
                 r[i] -= mean
         for i in range(n):
             self.weighted[i] = self.weight[i] * r[i]
-        square = dot(&self.weighted[0], r, n)
         self.residual_mean = mean
-        self.square = square
-        return 0
+        self.square = dot(&self.weighted[0], r, n)
 
     cdef int update_correlation(self) except -1 nogil:
         cdef Py_ssize_t i, j

@@ -26,4 +26,6 @@ cdef class Selection:
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1
+    # the share of X that reading so many of the columns costs
+    cdef double share(self, Py_ssize_t m) noexcept nogil
     cdef bint _map(self, const int* columns, Py_ssize_t m) noexcept nogil

@@ -25,8 +25,9 @@ cdef class Selection:
         self._packed = None
         self._limit = 0
         X = design.by_rows()
-        if X is not None and design.n_features >= FEWEST:
+        if X is not None:
             self.scatter = LINE / X.itemsize
+        if X is not None and design.n_features >= FEWEST:
             self._limit = int(MOST * design.n_features)
             self._array = np.empty((design.n_samples, 0), dtype=X.dtype, order="F")
             self._place = np.full(design.n_features, -1, dtype=np.int32)
@@ -57,6 +58,10 @@ cdef class Selection:
         self._packed = type(self.design)(self._array[:, :self.size])
         self._packed.set_units(self.design.shift[order], self.design.scale[order])
         self._packed.set_threads(self.design._n_threads)
+
+    cdef double share(self, Py_ssize_t m) noexcept nogil:
+        cdef double cost = 1.0 if self._limit > 0 else self.scatter
+        return cost * m / self.design.n_features
 
     cdef bint _map(self, const int* columns, Py_ssize_t m) noexcept nogil:
         """Are all of the columns packed? Writes where they are."""

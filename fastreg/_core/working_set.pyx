@@ -27,6 +27,7 @@ cdef enum:
 # A residual square computed from moments must keep this many digits, or X is read again.
 cdef double CANCELLED = 1e-9
 cdef double SPAN_MEMORY = 0.1   # of that of X
+cdef double WHOLE = 0.5          # share of X from which one read of all of it is cheaper
 cdef double RENT = 0.5          # passes' worth of single products before a pass is taken
 cdef double STEP = 3.0          # a cold start comes down to its strength in such steps,
 cdef double ROUGH = 1e-2        # each solved to this share of the null objective
@@ -397,6 +398,9 @@ cdef class WorkingSet:
             problem.residual_mean = 0.0
             problem.is_true = False
             return rounding
+        if problem.selection.share(quadratic.size + problem.n_active) >= WHOLE:
+            problem.update_both()
+            return 0.0
         with nogil:
             problem.update_residual_of_support()
             problem.selection.correlate_columns(
@@ -456,6 +460,9 @@ cdef class WorkingSet:
         cdef LeastSquares problem = self.problem
         cdef Span span = self._span
         cdef Py_ssize_t k, count, p = problem.design.n_features
+        if problem.is_settled:  # nothing is unknown
+            self._n_undecided = self._list_undecided(radius)
+            return 0
         if radius == 0.0:  # a new residual
             span.estimate(&problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
             self._restore_inside()
