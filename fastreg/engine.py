@@ -102,9 +102,11 @@ class Engine:
         assert problem.cross is not None
         return work.run_responses(
             record,
-            problem.y,
+            problem.targets,
+            problem.responses.shift,
+            problem.responses.scale,
             problem.cross,
-            np.sqrt(np.einsum("ij,ij,j->i", problem.y, problem.y, problem.weight)),
+            problem.y_size,
             problem.y_scale,
             problem.y_mean,
             self.alphas * self.l1_ratio,
@@ -124,12 +126,11 @@ class Engine:
         self._grid_coef = None
         problem.begin(state, response)
         null = self._null_objectives()
-        y_square = float(problem.weight @ problem.y[response] ** 2)
-        record.begin(problem.y_scale[response], problem.y_mean[response], y_square**0.5)
+        record.begin(problem.y_scale[response], problem.y_mean[response], problem.y_size[response])
         # What overflows is seen in the proof.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if start is not None:
-                state.start(problem.y[response], problem.inside(start, response))
+                state.start(problem.inside(start, response))
                 if not state.state()[2] <= _FAR:
                     problem.begin(state, response)
             for i in range(self._run_compiled(record, response, null), len(self._grid)):
@@ -215,7 +216,7 @@ class Engine:
         can_rise, can_fall = upper > 0, lower < 0
         pull = np.where(can_rise, np.maximum(c, 0.0), 0.0)
         pull = np.maximum(pull, np.where(can_fall, np.maximum(-c, 0.0), 0.0))
-        pull[pull <= _NOISE * problem.norm * np.sqrt(problem.weight @ problem.y[response] ** 2)] = 0
+        pull[pull <= _NOISE * problem.norm * problem.y_size[response]] = 0
         pull += unknown * problem.norm
         resist = self.l1_ratio * l1 + (1.0 - self.l1_ratio) * l2 * np.abs(w)
         with np.errstate(divide="ignore", invalid="ignore"):
