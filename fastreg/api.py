@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastreg._core import small
 from fastreg._core.record import Record
-from fastreg.choice import Plan
+from fastreg.choice import Plan, decades
 from fastreg.engine import Engine
 from fastreg.inputs import Array, as_alphas, as_float, as_strength
 from fastreg.problem import Problem, prepare
@@ -132,7 +132,7 @@ def solve(
         upper=upper,
         positive=positive,
         standardize=standardize,
-        plan=Plan(chosen, (ratio == 0 or strength == 0) and unbounded, 1),
+        plan=Plan(chosen, (ratio == 0 or strength == 0) and unbounded, 0.0, _width(y)),
     )
     start = _warm_start(warm_start, problem)
     engine = Engine(problem, chosen, ratio, np.array([strength]), started)
@@ -161,7 +161,7 @@ def solve_each(
     started = monotonic()
     chosen = resolve_settings(None, options)
     grid, place = np.unique(-alphas, return_inverse=True)  # decreasing
-    plan = Plan(chosen, l1_ratio == 0 and not model.get("positive"), len(grid))
+    plan = Plan(chosen, l1_ratio == 0 and not model.get("positive"), decades(-grid), _width(y))
     problem = prepare(X, y, **_known(model), plan=plan)
     engine = Engine(problem, chosen, l1_ratio, -grid, started)
     record = engine.new_record(1)
@@ -265,6 +265,7 @@ standardize, warm_start, settings, **options
     grid = None if alphas is None else as_alphas(alphas)
     _check_grid(n_alphas, eps)
     unbounded = lower is None and upper is None and positive is False
+    depth = (0.0 if n_alphas == 1 else -math.log10(eps)) if grid is None else decades(grid)
     problem = prepare(
         X,
         y,
@@ -276,7 +277,7 @@ standardize, warm_start, settings, **options
         upper=upper,
         positive=positive,
         standardize=standardize,
-        plan=Plan(chosen, ratio == 0 and unbounded, n_alphas if grid is None else len(grid)),
+        plan=Plan(chosen, ratio == 0 and unbounded, depth, _width(y)),
     )
     start = _warm_start(warm_start, problem)
     if grid is None:
@@ -458,6 +459,12 @@ def _warm_start(given: Any, problem: Problem) -> Array | None:
     if not np.isfinite(array).all():
         raise ValueError("warm_start must be finite")
     return array.reshape(shape)
+
+
+def _width(y: Any) -> int:
+    """Return the number of responses, as far as the shape of y tells."""
+    shape = getattr(y, "shape", ())
+    return int(shape[1]) if len(shape) == 2 and shape[1] > 0 else 1
 
 
 def _worst(statuses: npt.NDArray[np.int64]) -> int:

@@ -1,20 +1,34 @@
 """Which method solves a problem: the one place where costs are weighed against each other.
 
 With n rows, p features and one read of X (a pass) as the unit, the Gram matrix of all features
-costs about p / 20 passes, after which X need not be read again. A working set needs some ten
-passes for one strength and fifteen for a path (its own Gram matrix included), however many features
-there are. A Cholesky factor on the smaller Gram matrix is the cheapest way to a smooth objective.
+costs about p / 20 passes, after which X need not be read again. A working set costs some ten passes
+for one strength (its own Gram matrix included). Along a path that grows with the number of features
+that enter, and so with the depth of the path. A Cholesky factor on the smaller Gram matrix is the
+cheapest way to a smooth objective. `python -m benchmarks.choice` measures how good the choice is.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from fastreg.inputs import Array
 from fastreg.settings import Settings
 
 _FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
-_PASSES_ONE, _PASSES_PATH = 10, 15
+_PASSES = 10  # of a working set, for one strength
+_DEEPEST = 3.0  # decades of a path that ends at zero
 _BYTES_A_PAIR = 12  # Gram matrix and packed factor
+
+
+def decades(grid: Array) -> float:
+    """Return how deep a decreasing grid of strengths is, in powers of ten."""
+    top, last = float(grid[0]), float(grid[-1])
+    if top == 0.0:
+        return 0.0
+    return min(math.log10(top / last), _DEEPEST) if last > 0.0 else _DEEPEST
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,7 @@ class Plan:
 
     settings: Settings
     smooth: bool  # no L1 strength and no bounds
-    n_points: int  # strengths of the grid
+    depth: float  # decades of the grid of strengths
     n_responses: int = 1
 
     def fits(self, features: int) -> bool:
@@ -36,7 +50,7 @@ class Plan:
             return self.settings.method
         if self.smooth:
             return "cholesky" if self.fits(min(n, p)) else "krylov"
-        passes = _PASSES_ONE if self.n_points * self.n_responses == 1 else _PASSES_PATH
+        passes = _PASSES * (1.0 + self.depth**2) * np.sqrt(self.n_responses)
         if n > p and p <= _FEATURES_PER_PASS * passes and self.fits(p):
             return "gram"
         return "working_set"

@@ -12,7 +12,7 @@ from fastreg._core.first_order import conjugate_gradient, proximal_gradient
 from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
-from fastreg.choice import Plan
+from fastreg.choice import Plan, decades
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 from fastreg.result import Status
@@ -102,9 +102,11 @@ class Engine:
         assert problem.cross is not None
         return work.run_responses(
             record,
-            problem.y,
+            problem.targets,
+            problem.responses.shift,
+            problem.responses.scale,
             problem.cross,
-            np.sqrt(np.einsum("ij,ij,j->i", problem.y, problem.y, problem.weight)),
+            problem.y_size,
             problem.y_scale,
             problem.y_mean,
             self.alphas * self.l1_ratio,
@@ -124,12 +126,11 @@ class Engine:
         self._grid_coef = None
         problem.begin(state, response)
         null = self._null_objectives()
-        y_square = float(problem.weight @ problem.y[response] ** 2)
-        record.begin(problem.y_scale[response], problem.y_mean[response], y_square**0.5)
+        record.begin(problem.y_scale[response], problem.y_mean[response], problem.y_size[response])
         # What overflows is seen in the proof.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if start is not None:
-                state.start(problem.y[response], problem.inside(start, response))
+                state.start(problem.inside(start, response))
                 if not state.state()[2] <= _FAR:
                     problem.begin(state, response)
             for i in range(self._run_compiled(record, response, null), len(self._grid)):
@@ -215,7 +216,7 @@ class Engine:
         can_rise, can_fall = upper > 0, lower < 0
         pull = np.where(can_rise, np.maximum(c, 0.0), 0.0)
         pull = np.maximum(pull, np.where(can_fall, np.maximum(-c, 0.0), 0.0))
-        pull[pull <= _NOISE * problem.norm * np.sqrt(problem.weight @ problem.y[response] ** 2)] = 0
+        pull[pull <= _NOISE * problem.norm * problem.y_size[response]] = 0
         pull += unknown * problem.norm
         resist = self.l1_ratio * l1 + (1.0 - self.l1_ratio) * l2 * np.abs(w)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -249,7 +250,8 @@ class Engine:
                 f"method='gram' needs {12.0 * p * p:.3g} bytes, more than gram_memory="
                 f"{self.settings.gram_memory:.3g}"
             )
-        return Plan(self.settings, smooth, len(self.alphas), problem.n_responses).method(n, p)
+        depth = decades(self.alphas)
+        return Plan(self.settings, smooth, depth, problem.n_responses).method(n, p)
 
     def _is_smooth(self, alpha: float) -> bool:
         no_l1 = self.l1_ratio == 0 or alpha == 0 or not self.problem.l1_unit.any()

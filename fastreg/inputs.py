@@ -48,14 +48,16 @@ def _require_finite(name: str, array: Array) -> None:
         raise ValueError(f"{name} contains {what} (first in row {row}); finite values are accepted")
 
 
-def _require_square(name: str, array: Array) -> None:
-    _require_finite(name, array)
-    largest = float(np.abs(array).max())
-    if largest > _LARGEST:
+def require_square(name: str, array: Array) -> float:
+    """Refuse what is not finite, or so large that its square is not; return the largest size."""
+    largest = max(float(array.max()), -float(array.min()))  # or NaN
+    if not largest <= _LARGEST:
+        _require_finite(name, array)
         raise ValueError(
             f"{name} must lie within +-{_LARGEST:g}, so that its square is a number; "
             f"got {largest:g}; rescale it"
         )
+    return largest
 
 
 def name_bad_column(column: Array, j: int) -> ValueError:
@@ -113,7 +115,7 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
             f"X must be 2-dimensional (n_samples, n_features), got shape {array.shape}{hint}"
         )
     _require_size(array.shape)
-    return _with_unit_stride(array), None
+    return with_unit_stride(array), None
 
 
 def _as_real(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -135,7 +137,7 @@ def _require_size(shape: tuple[int, ...]) -> None:
         raise ValueError(f"X must have fewer than 2**31 rows and columns, got shape {shape}")
 
 
-def _with_unit_stride(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def with_unit_stride(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the array itself where rows or columns are contiguous, otherwise a copy by columns."""
     size = array.itemsize
     whole = all(stride % size == 0 for stride in array.strides) and array.flags.aligned
@@ -222,13 +224,12 @@ def _from_frame(X: Any) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
 
 
 def as_response(y: Any, n: int) -> tuple[Array, bool]:
-    """Return y as (n, m) and whether it was two-dimensional."""
+    """Return y as (n, m) and whether it was two-dimensional; its values are not checked yet."""
     array = as_float("y", y, ndim=(1, 2))
     if array.shape[0] != n:
         raise ValueError(f"y has {array.shape[0]} rows, but X has {n}")
     if array.ndim == 2 and array.shape[1] == 0:
         raise ValueError(f"y must have at least one column, got shape {array.shape}")
-    _require_square("y", array)
     return array.reshape(n, -1), array.ndim == 2
 
 
@@ -252,13 +253,11 @@ def as_weight(sample_weight: Any, n: int) -> tuple[Array, float]:
 
 def as_offset(offset: Any, responses: Array) -> Array:
     """Return the responses minus the offset."""
-    if offset is None:
-        return responses
     n = responses.shape[0]
     array = as_float("offset", offset, ndim=(1, 2))
     if array.shape not in ((n,), responses.shape):
         raise ValueError(f"offset must have shape ({n},) or that of y, got {array.shape}")
-    _require_square("offset", array)
+    require_square("offset", array)
     return responses - array.reshape(n, -1)
 
 

@@ -9,6 +9,7 @@ objective of the solvers the user's objective divided by the square of the respo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,15 @@ from fastreg.inputs import (
     as_weight,
     is_sparse,
     name_bad_column,
+    require_square,
+    with_unit_stride,
 )
 
 # A column whose deviation is below the rounding of its mean is constant.
 _CONSTANT = 8 * np.finfo(np.float64).eps
 _HUGE = 1e300  # factor of a strength that holds every coefficient at zero
 _FAR = 1e130  # of a response without weight, in units of the largest one with weight
+_USUAL = 1e60  # size of a response that needs no care
 _BLOCK = 1 << 20  # entries of X that are copied at a time
 
 
@@ -56,10 +60,12 @@ class Problem:
     weight: Array  # sums to one
     weight_sum: float
 
-    # responses, one a row: centred, divided by y_scale
-    y: Array
+    # responses: inside, target k is that of the design `responses`, and has the length y_size
+    targets: Array  # n x m, as they are read
+    responses: DenseDesign
     y_mean: Array
     y_scale: Array
+    y_size: Array
 
     # sums over the rows, where the survey of X has given them: (m, p) of z_j y_k, (p, p) of z_i z_j
     cross: Array | None
@@ -72,6 +78,14 @@ class Problem:
     lower: Array
     upper: Array
     excluded: npt.NDArray[np.bool_]
+
+    @cached_property
+    def y(self) -> Array:
+        """Responses, one a row: centred, divided by y_scale."""
+        rows: Array = self.responses.rows()
+        if self.fit_intercept:
+            rows -= (rows @ self.weight)[:, None]
+        return rows
 
     @property
     def has_bounds(self) -> bool:
@@ -117,11 +131,13 @@ class Problem:
         l1, l2 = self.factors(response)
         lower, upper = self.bounds(response)
         state.set_penalty(l1, l2, lower, upper)
+        shift, scale = self.responses.shift[response], self.responses.scale[response]
+        state.take(self.targets[:, response], shift, scale)
         if coef is None and self.cross is not None and not np.any((lower > 0) | (upper < 0)):
-            state.start_at_zero(self.y[response], self.cross[response])
+            state.start_at_zero(self.cross[response], self.y_size[response] ** 2)
             return
         start = np.zeros(self.design.n_features) if coef is None else self.inside(coef, response)
-        state.start(self.y[response], start)
+        state.start(start)
 
     def inside(self, coef: Array, response: int) -> Array:
         """Return coefficients on the input scale in standardised units."""
@@ -196,9 +212,11 @@ def prepare(
             raise TypeError(f"{name} must be True or False, got {flag!r}")
     matrix, names = as_matrix(X)
     n, p = matrix.shape
-    responses, many = as_response(y, n)
+    targets, many = as_response(y, n)
     weight, weight_sum = as_weight(sample_weight, n)
-    responses = as_offset(offset, responses)
+    if offset is not None:
+        require_square("y", targets)
+        targets = as_offset(offset, targets)
     factor = as_factor(penalty_factor, p)
     low, high = as_bounds(lower, upper, positive, p)
     excluded = np.isposinf(factor)
@@ -209,11 +227,11 @@ def prepare(
         )
     design: Design = CSCDesign(matrix) if is_sparse(matrix) else DenseDesign(matrix)
     centre = bool(fit_intercept)
-    scaled, y_mean, y_scale = _standardise_responses(responses, weight, centre)
+    responses = _survey_responses(targets, weight, sample_weight is not None, centre)
     wanted = np.arange(p if plan is not None and plan.wants_gram(n, p) else 0, dtype=np.int32)
     if plan is not None:
         design.set_threads(plan.settings.n_threads)
-    mean, deviation, cross, gram = _survey(matrix, design, weight, scaled, wanted, centre)
+    mean, deviation, cross, gram = _survey(matrix, design, weight, responses.design, wanted, centre)
     scale_of_column = deviation if fit_intercept else np.hypot(deviation, mean)
     exponent = np.frexp(np.where(scale_of_column > 0, scale_of_column, 1.0))[1]
     scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
@@ -229,7 +247,7 @@ def prepare(
         l1_unit, l2_unit = factor * unit, factor * unit * unit
     return Problem(
         X=matrix,
-        n_responses=scaled.shape[0],
+        n_responses=responses.targets.shape[1],
         many=many,
         fit_intercept=bool(fit_intercept),
         feature_names=names,
@@ -241,9 +259,11 @@ def prepare(
         n_reads=1 + (gram is not None and p > ONE_READ),
         weight=weight,
         weight_sum=weight_sum,
-        y=scaled,
-        y_mean=y_mean,
-        y_scale=y_scale,
+        targets=responses.targets,
+        responses=responses.design,
+        y_mean=responses.mean,
+        y_scale=responses.scale,
+        y_size=responses.size,
         l1_unit=l1_unit,
         l2_unit=l2_unit,
         lower=low,
@@ -256,7 +276,7 @@ def _survey(
     matrix: Any,
     design: Design,
     weight: Array,
-    responses: Array,
+    responses: DenseDesign,
     wanted: npt.NDArray[np.int32],
     centre: bool,
 ) -> tuple[Array, Array, Array | None, Array | None]:
@@ -304,6 +324,50 @@ def _is_constant(matrix: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> npt
     step = max(1, _BLOCK // len(matrix))
     blocks = [matrix[:, columns[k : k + step]] for k in range(0, len(columns), step)]
     return np.concatenate([np.isfinite(b[0]) & (b == b[0]).all(axis=0) for b in blocks])
+
+
+@dataclass(frozen=True)
+class _Responses:
+    """Responses as they are read, their units, and their length inside."""
+
+    targets: Array  # n x m
+    design: DenseDesign
+    mean: Array
+    scale: Array
+    size: Array
+
+
+def _survey_responses(targets: Array, weight: Array, weighted: bool, centre: bool) -> _Responses:
+    """Check the responses and return them with the units in which they are standardised.
+
+    They are left where they lie, and are read once, unless a power of two cannot scale them within
+    the range of numbers.
+    """
+    if min(targets.strides) <= 0:
+        targets = targets.copy()
+    targets = with_unit_stride(targets)
+    largest = require_square("y", targets) if weighted else 0.0
+    design = DenseDesign(targets)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        mean, variance = design.moments(weight)
+        level = np.abs(mean)
+        # With equal weights a value that is too large shows in its mean or its variance.
+        usual = (level < _USUAL) & (variance < _USUAL**2)
+        usual &= (variance > _USUAL**-2) | (level > _USUAL**-0.5)
+        deviation = np.sqrt(variance)
+        usual &= largest <= _USUAL * np.maximum(deviation, level)
+    if not usual.all():
+        require_square("y", targets)
+        rows, mean, scale = _standardise_responses(targets, weight, centre)
+        return _Responses(rows.T, DenseDesign(rows.T), mean, scale, np.sqrt((rows * rows) @ weight))
+    if centre:
+        size = np.where(deviation <= _CONSTANT * level, 0.0, deviation)
+    else:
+        size, mean = np.hypot(deviation, mean), np.zeros(len(mean))
+    scale = np.ldexp(1.0, np.where(size > 0, np.frexp(size)[1], 0))
+    inverse = np.where(size > 0, 1.0 / scale, 0.0)
+    design.set_units(mean, inverse)
+    return _Responses(targets, design, mean, scale, size * inverse)
 
 
 def _standardise_responses(

@@ -53,19 +53,19 @@ def moments_of(
     problem: Problem, columns: npt.NDArray[np.intp], square: Array
 ) -> tuple[Moments, Array, Array]:
     """Return the moments of some columns and all responses, and the means of both."""
-    weight, y = problem.weight, problem.y
+    weight, m = problem.weight, problem.n_responses
     gram = problem.gram_of(columns)
     if problem.cross is not None:
         correlation = problem.cross[:, columns].T
-    elif len(y) == 1:
-        correlation = problem.design.correlation(y[0] * weight)[columns, None]
+    elif m == 1:
+        correlation = problem.design.correlation(problem.y[0] * weight)[columns, None]
     else:
-        correlation = np.zeros((len(columns), len(y)))
+        correlation = np.zeros((len(columns), m))
         for rows, block in row_blocks(problem, columns):
-            correlation += block.transposed_times((y[:, rows] * weight[rows]).T)
-    centre, means = np.zeros(len(columns)), np.zeros(len(y))
+            correlation += block.transposed_times((problem.y[:, rows] * weight[rows]).T)
+    centre, means = np.zeros(len(columns)), np.zeros(m)
     if problem.fit_intercept and problem.gram is None:
-        centre, means = problem.design.correlation(weight)[columns], y @ weight
+        centre, means = problem.design.correlation(weight)[columns], problem.y @ weight
     for row, mean in zip(gram, centre, strict=True):
         row -= mean * centre
     rounding = summation_rounding(problem.design.n_samples)
@@ -87,7 +87,7 @@ def _together(engine: Engine, record: Record, alphas: Array) -> npt.NDArray[np.i
     columns = np.flatnonzero(problem.movable)
     factors = problem.factors(0)[1][columns]
     l2 = alphas * (1.0 - engine.l1_ratio)
-    square = np.einsum("ij,ij,j->i", problem.y, problem.y, problem.weight)
+    square = problem.y_size**2
     null = 0.5 * square
     tolerance = engine.settings.tol * null
     penalised = bool((factors > 0).all())

@@ -175,6 +175,16 @@ def test_a_level_is_chosen_by_name():
     assert kernels.level() in LEVELS
 
 
+def responses(Y, weight=None):
+    """The rows of Y as a design; with weights, about their means."""
+    if not len(Y):
+        return None
+    design = DenseDesign(np.ascontiguousarray(Y.T))
+    if weight is not None:
+        design.set_units(Y @ weight, np.ones(len(Y)))
+    return design
+
+
 def surveyed(X, weight, Y, columns, centre):
     """The same in extended precision where there is one."""
     X, Y = X.astype(np.longdouble), Y.astype(np.longdouble)
@@ -189,7 +199,7 @@ def surveyed(X, weight, Y, columns, centre):
 
 
 def check_survey(design, X, weight, Y, columns, centre=True, limit=2e-14):
-    ours = design.survey(weight, Y, columns, centre)
+    ours = design.survey(weight, responses(Y, weight if centre else None), columns, centre)
     theirs = surveyed(X, weight, Y, columns, centre)
     deviation = np.sqrt(theirs[1].astype(float))
     unit = deviation if centre else np.hypot(deviation, theirs[0].astype(float))
@@ -218,7 +228,7 @@ def test_survey(level, shape, dtype, storage):
     design = stored(X, storage)
     limit = (1e-12 if level == "plain" else 1e-13) if storage == "csc" else 3e-14
     limit = 1e-12 if level == "plain" else limit
-    for m, which in [(0, "none"), (1, "all"), (2, "some"), (1, "none"), (3, "all")]:
+    for m, which in [(0, "none"), (1, "all"), (2, "some"), (1, "none"), (3, "all"), (21, "all")]:
         Y = 7 + rng.standard_normal((m, n))
         columns = np.arange({"none": 0, "some": (p + 1) // 2, "all": p}[which], dtype=np.int32)
         columns = columns[::-1].copy() if which == "some" else columns
@@ -245,7 +255,7 @@ def test_survey_of_columns_with_large_means(level, storage, mean, which):
     Y = rng.standard_normal((1, 4000)) + X[:, 6]
     limit = 1e-12 if level == "plain" or storage == "csc" else 1e-13
     check_survey(design, X, weight, Y, columns, limit=limit)
-    constant = design.survey(weight, Y, columns)[1][2]
+    constant = design.survey(weight, responses(Y), columns)[1][2]
     assert np.sqrt(constant) <= 1e-15 * mean
 
 
@@ -259,7 +269,7 @@ def test_survey_shows_what_is_not_finite(level, storage, bad, row):
     design = stored(X, storage)
     for columns in (np.arange(10, dtype=np.int32), np.zeros(0, dtype=np.int32)):
         with np.errstate(invalid="ignore"):
-            variance = design.survey(weight, np.ones((1, 300)), columns)[1]
+            variance = design.survey(weight, responses(np.ones((1, 300))), columns)[1]
         assert np.flatnonzero(~np.isfinite(variance)).tolist() == [4]
 
 
@@ -272,8 +282,8 @@ def test_survey_of_rows_without_weight(level, storage):
     huge = X.copy()
     huge[weight == 0] = 1e300
     for columns in (np.arange(20, dtype=np.int32), np.arange(3, dtype=np.int32)):
-        clean = stored(X, storage).survey(weight, Y, columns)
-        dirty = stored(huge, storage).survey(weight, Y, columns)
+        clean = stored(X, storage).survey(weight, responses(Y), columns)
+        dirty = stored(huge, storage).survey(weight, responses(Y), columns)
         for ours, theirs in zip(dirty, clean, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-14)
 
@@ -298,7 +308,7 @@ def test_threads_change_no_bit(shape, storage):
             design.product(coef),
             design.gram_matrix(columns, weight),
             design.gram_matrix(columns, weight, known),
-            *design.survey(weight, Y, columns),
+            *design.survey(weight, responses(Y), columns),
         )
 
     alone = results()

@@ -66,6 +66,9 @@ cdef double gap_at(Point* at, double kappa) noexcept nogil:
             gap += 0.5 * excess * excess / (NEGLIGIBLE * at.norm[j] * at.norm[j])
             continue
         slack = slack_of(at, j)
+        if at.w[j] == 0.0 and fabs(at.c[j]) + slack <= at.h.l1[j] and (
+                at.h.lower[j] <= 0.0 <= at.h.upper[j]):  # most features: the gap is zero
+            continue
         low = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] - slack))
         high = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] + slack)) if slack > 0.0 else low
         gap += max(low, high)

@@ -39,7 +39,7 @@ class Design:
     def survey(
         self,
         weight: npt.NDArray[np.float64],
-        Y: npt.NDArray[np.float64],
+        responses: DenseDesign | None,
         columns: npt.NDArray[np.int32],
         centre: bool = True,
     ) -> tuple[
@@ -52,6 +52,7 @@ class Design:
 
 @final
 class DenseDesign(Design):
+    def rows(self) -> npt.NDArray[np.float64]: ...
     def __init__(self, X: npt.NDArray[np.floating]) -> None: ...
 
 @final

@@ -11,7 +11,7 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY, sqrt
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from fastreg._core cimport kernels
 from fastreg._core.kernels cimport Matrix, simd
 
@@ -29,6 +29,7 @@ cdef enum:
     WORTH_A_THREAD = 1 << 22   # elements of a pass: a millisecond
     WORTH_A_THREAD_GRAM = 1 << 27  # the same in multiplications
     _ONE_READ = 512
+    FEW_RESPONSES = 8
     N_FIRST = 8          # rows whose mean is the first shift
     REPAIR = 1 << 20     # entries that are copied to repair columns
     CHUNK = 1 << 25  # elements between two looks at pending signals: some 10 ms
@@ -76,13 +77,16 @@ cdef class Design:
         """Return the weighted means and variances of the raw columns; weights sum to one."""
         raise NotImplementedError
 
-    def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
+    def survey(self, const double[::1] weight, responses, const int[::1] columns,
+               bint centre=True):
         """Return all that least squares needs of X, from one read of it where that is possible.
 
-        Weights sum to one; `Y` holds one response a row. Returned are the weighted means and
-        variances of the raw columns, sum_i weight_i x_ij y_ki for every response and column, and
-        sum_i weight_i x_ia x_ib for the given columns; columns and responses are centred in both,
-        or in none. Variances are not finite where a column is not, or where its squares overflow.
+        Weights sum to one; `responses` is a DenseDesign of one response a column, in its units, or
+        None; where they are to be centred, their shifts must be about their means. Returned are
+        the weighted means and variances of the raw columns, sum_i weight_i x_ij y_ik for every
+        response k and column j, and sum_i weight_i x_ia x_ib for the given columns; columns and
+        responses are centred in both, or in none. Variances are not finite where a column is not,
+        or where its squares overflow.
         """
         raise NotImplementedError
 
@@ -217,20 +221,26 @@ cdef class DenseDesign(Design):
     def by_rows(self):
         return None if self._matrix.row_stride == 1 else self._X
 
-    def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
+    def rows(self):
+        """Return the standardised columns, one a row: a new array."""
+        out = np.empty((self.n_features, self.n_samples))
+        np.subtract(self._X.T, self.shift[:, None], out=out)
+        out *= self.scale[:, None]
+        return out
+
+    def survey(self, const double[::1] weight, DenseDesign responses, const int[::1] columns,
+               bint centre=True):
         cdef Py_ssize_t p = self.n_features, m = columns.shape[0]
+        cdef Py_ssize_t n_responses = 0 if responses is None else responses.n_features
         cdef double[::1] mean = np.empty(p)
         cdef double[::1] variance = np.empty(p)
-        cdef double[:, ::1] cross = np.empty((len(Y), p))
+        cdef double[:, ::1] cross = np.empty((n_responses, p))
         cdef double[:, ::1] gram = np.empty((m, m))
-        cdef double[:, ::1] V = np.array(Y, dtype=np.float64, order="C")
-        cdef double[::1] y_mean = np.empty(V.shape[0])
-        cdef bint one_read = m == p <= _ONE_READ and are_all(columns)
-        centre_rows(weight, not one_read, V, y_mean)
-        if one_read:
-            self._sums_with_gram(weight, V, mean, variance, cross, gram)
+        cdef double[::1] y_mean = np.empty(n_responses)
+        if m == p <= _ONE_READ and are_all(columns):
+            self._sums_with_gram(weight, responses, mean, variance, y_mean, cross, gram)
         else:
-            self._sums(weight, V, mean, variance, cross)
+            self._sums(weight, weighted_rows(weight, responses, y_mean), mean, variance, cross)
             if m:
                 self._gram(columns, 0, weight, mean, np.ones(p), gram)
         if not centre:
@@ -338,40 +348,48 @@ cdef class DenseDesign(Design):
         return 0
 
     cdef _sums_with_gram(
-        self, const double[::1] weight, const double[:, ::1] centred, double[::1] mean,
-        double[::1] variance, double[:, ::1] cross, double[:, ::1] gram):
-        """All sums of `survey` as one Gram product: of the columns, the responses and ones."""
-        cdef Py_ssize_t p = self.n_features, m = centred.shape[0], n = self.n_samples, a, b, k
-        cdef double[:, ::1] extra = np.empty((m + 1, n))
-        cdef double[:, ::1] full = np.empty((p + m + 1, p + m + 1))
+        self, const double[::1] weight, DenseDesign responses, double[::1] mean,
+        double[::1] variance, double[::1] y_mean, double[:, ::1] cross, double[:, ::1] gram):
+        """All sums of `survey` as one Gram product: of the columns, the responses and ones.
+
+        Many responses stand in front of the columns: of their products with each other none is
+        needed. Few stand behind them, where the columns begin with a panel.
+        """
+        cdef Py_ssize_t p = self.n_features, m = y_mean.shape[0], a, b, k
+        cdef Py_ssize_t at = m if m > FEW_RESPONSES else 0, y_at = 0 if at else p
+        at = (at + simd.panel - 1) // simd.panel * simd.panel
+        cdef Py_ssize_t last = p if at else p + m  # row of the ones
+        cdef double[:, ::1] full = np.empty((last + 1, at + last + 1))
         cdef double[::1] shift = np.empty(p)
         cdef double[::1] scale = np.ones(p)
         cdef const double* d
+        cdef double* x
         cdef bint poor = True
-        if m:
-            memcpy(&extra[0, 0], &centred[0, 0], m * n * sizeof(double))
-        for k in range(n):
-            extra[m, k] = 1.0
         self._first_shift(weight, &shift[0])
         for _ in range(2):
-            self._run_gram(None, 0, weight, shift, scale, extra, full)
-            d = &full[p + m, 0]
+            self._run_gram(None, at, at, weight, shift, scale, responses, y_at, True,
+                           &full[0, 0], full.shape[1])
+            d = &full[last, at]
             poor = False
             with nogil:
                 for a in range(p):
+                    x = &full[a, at]
                     mean[a] = shift[a] + d[a]
-                    poor = poor or (not d[a] * d[a] < 0.99 * full[a, a] and full[a, a] > 0.0)
+                    poor = poor or (not d[a] * d[a] < 0.99 * x[a] and x[a] > 0.0)
             if not poor:
                 break
             # Where the shift lies far from the mean, its square would swallow the variance.
             shift[:] = mean
         with nogil:
+            for k in range(m):
+                y_mean[k] = full[last, y_at + k]
             for a in range(p):
                 for b in range(a + 1):
-                    gram[a, b] = full[a, b] - d[a] * d[b]
+                    gram[a, b] = full[a, at + b] - d[a] * d[b]
                 variance[a] = at_least_zero(gram[a, a])
                 for k in range(m):
-                    cross[k, a] = full[p + k, a] - d[a] * full[p + m, p + k]
+                    cross[k, a] = full[a, k] if at else full[p + k, a]
+                    cross[k, a] -= d[a] * y_mean[k]
             mirror(0, p, gram)
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
@@ -481,19 +499,24 @@ cdef class DenseDesign(Design):
         const double[::1] shift, const double[::1] scale, double[:, ::1] out) except -1:
         cdef Py_ssize_t m = columns.shape[0]
         if m > first_new:
-            self._run_gram(columns, first_new, weight, shift, scale, None, out)
+            self._run_gram(columns, 0, first_new, weight, shift, scale, None, 0, False,
+                           &out[first_new, 0], out.shape[1])
             mirror(first_new, m, out)
         return 0
 
     cdef int _run_gram(
-        self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
-        const double[::1] shift, const double[::1] scale, const double[:, ::1] extra,
-        double[:, ::1] out) except -1:
-        """Lower triangle of the Gram matrix of some columns and `extra` ones behind them."""
+        self, const int[::1] columns, Py_ssize_t at, Py_ssize_t first_new,
+        const double[::1] weight, const double[::1] shift, const double[::1] scale,
+        DenseDesign extra, Py_ssize_t extra_at, bint ones, double* out,
+        Py_ssize_t stride) except -1:
+        """Lower triangle of the Gram matrix of some columns, in its rows from first_new on.
+
+        The columns begin at `at`, those of another design at `extra_at`; ones may be the last.
+        """
         cdef GramJob job
         cdef Py_ssize_t n = self.n_samples, new, r, a, b
         cdef double[::1] root_weight = np.sqrt(weight)
-        cdef double[::1] memory, zeros, ones
+        cdef double[::1] memory
         cdef double[:, :, ::1] partial
         cdef double work
         cdef int n_threads
@@ -503,14 +526,16 @@ cdef class DenseDesign(Design):
         job.shift = &shift[0]
         job.scale = &scale[0]
         job.root_weight = &root_weight[0]
+        job.at = at
         job.n_extra = 0
+        job.extra_at = extra_at
         if extra is not None:
-            job.n_extra = extra.shape[0]
-            job.extra = Matrix(&extra[0, 0], 1, n, n, job.n_extra, 0)
-            zeros, ones = np.zeros(job.n_extra), np.ones(job.n_extra)
-            job.extra_shift = &zeros[0]
-            job.extra_scale = &ones[0]
-        job.width = job.m + job.n_extra
+            job.n_extra = extra.n_features
+            job.extra = extra._matrix
+            job.extra_shift = &extra._shift[0]
+            job.extra_scale = &extra._scale[0]
+        job.n_ones = ones
+        job.width = max(at + job.m, extra_at + job.n_extra) + ones
         job.first_new = first_new
         new = job.width - first_new
         work = <double>n * job.width * new
@@ -529,9 +554,9 @@ cdef class DenseDesign(Design):
         job.rows_a_call = max(ROW_BLOCK, <Py_ssize_t>(
             n_threads * WORK_A_CHECK / (<double>job.width * new * job.n_slices * ROW_BLOCK))
             * ROW_BLOCK)
-        job.stride = out.shape[1]
+        job.stride = stride
         job.slice_stride = 0
-        job.out = &out[first_new, 0]
+        job.out = out
         if job.n_slices > 1:
             partial = np.empty((job.n_slices, new, job.width))
             job.stride = job.width
@@ -554,10 +579,10 @@ cdef class DenseDesign(Design):
             if job.n_slices > 1:
                 for a in range(new):
                     for b in range(first_new + a + 1):
-                        out[first_new + a, b] = partial[0, a, b]
+                        out[a * stride + b] = partial[0, a, b]
                     for r in range(1, job.n_slices):
                         for b in range(first_new + a + 1):
-                            out[first_new + a, b] += partial[r, a, b]
+                            out[a * stride + b] += partial[r, a, b]
         return 0
 
 
@@ -579,14 +604,19 @@ cdef double at_least_zero(double a) noexcept nogil:
     return 0.0 if a < 0.0 else a  # and NaN stays what it is
 
 
-cdef void centre_rows(const double[::1] weight, bint weighted, double[:, ::1] V,
-                      double[::1] mean) noexcept nogil:
-    """Subtract the weighted mean of each row, and multiply by the weights."""
+cdef double[:, ::1] weighted_rows(
+    const double[::1] weight, DenseDesign responses, double[::1] mean):
+    """The responses one a row, centred and multiplied by the weights; writes their means."""
     cdef Py_ssize_t i, k
+    cdef double[:, ::1] V
+    if responses is None:
+        return np.empty((0, weight.shape[0]))
+    V = responses.rows()
     for k in range(V.shape[0]):
         mean[k] = kernels.dot(&weight[0], &V[k, 0], V.shape[1])
         for i in range(V.shape[1]):
-            V[k, i] = (V[k, i] - mean[k]) * (weight[i] if weighted else 1.0)
+            V[k, i] = (V[k, i] - mean[k]) * weight[i]
+    return V
 
 
 cdef add_means(const int[::1] columns, const double[::1] mean, const double[::1] y_mean,
@@ -734,14 +764,21 @@ cdef void axpys_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     simd.add_columns(&X, job.columns, job.m, job.shift, job.weight, job.first + i)
 
 
+cdef double zero = 0.0, one = 1.0
+cdef Matrix unit_column = Matrix(&one, 0, 1, 1, 1, 0)
+
+
 cdef struct GramJob:
     Matrix X
     const int* columns
     Py_ssize_t m
     const double* shift
     const double* scale
-    Matrix extra             # columns behind the m of X
+    Py_ssize_t at            # place of the first of them
+    Matrix extra             # other columns
     Py_ssize_t n_extra
+    Py_ssize_t extra_at
+    Py_ssize_t n_ones        # at the end: one or none
     const double* extra_shift
     const double* extra_scale
     const double* root_weight
@@ -768,6 +805,13 @@ cdef Py_ssize_t border(const GramJob* job, Py_ssize_t k) noexcept nogil:
     return max(job.first_new, <Py_ssize_t>sqrt(low + k * (high - low) / job.n_ranges))
 
 
+cdef void pack_extra(const GramJob* job, Py_ssize_t i, Py_ssize_t rows, Py_ssize_t end,
+                     double* block) noexcept nogil:
+    if job.n_extra and end > job.extra_at:
+        simd.pack(&job.extra, i, rows, NULL, min(job.n_extra, end - job.extra_at),
+                  job.extra_shift, job.extra_scale, job.root_weight, block, job.extra_at, end)
+
+
 cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const GramJob* job = <const GramJob*>context
     cdef Py_ssize_t r = k // job.n_ranges
@@ -779,11 +823,18 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef Py_ssize_t last = min(i + job.rows_a_call, job.X.n_rows, (r + 1) * job.rows)
     while i < last:
         rows = min(ROW_BLOCK, last - i)
-        simd.pack(&job.X, i, rows, job.columns, min(end, job.m), job.shift, job.scale,
-                  job.root_weight, block, 0, end)
-        if end > job.m:
-            simd.pack(&job.extra, i, rows, NULL, end - job.m, job.extra_shift, job.extra_scale,
-                      job.root_weight, block, job.m, end)
+        # From left to right, because a pack may overwrite what lies behind it in its last panel.
+        if job.at:
+            memset(block + (job.at - simd.panel) * rows, 0, simd.panel * rows * sizeof(double))
+            pack_extra(job, i, rows, end, block)
+        if end > job.at:
+            simd.pack(&job.X, i, rows, job.columns, min(job.m, end - job.at), job.shift, job.scale,
+                      job.root_weight, block, job.at, end)
+        if not job.at:
+            pack_extra(job, i, rows, end, block)
+        if job.n_ones and end == job.width:
+            simd.pack(&unit_column, i, rows, NULL, 1, &zero, &one, job.root_weight, block, end - 1,
+                      end)
         simd.tiles(block, rows, end, begin, out, job.stride)
         i += rows
 
@@ -993,14 +1044,14 @@ cdef class CSCDesign(Design):
         with nogil:
             self._run(sparse_sums_part, &job)
 
-    def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
+    def survey(self, const double[::1] weight, DenseDesign responses, const int[::1] columns,
+               bint centre=True):
+        cdef Py_ssize_t n_responses = 0 if responses is None else responses.n_features
         mean, variance = np.zeros(self.n_features), np.zeros(self.n_features)
-        cross = np.zeros((len(Y), self.n_features))
+        cross = np.zeros((n_responses, self.n_features))
         gram = np.empty((columns.shape[0], columns.shape[0]))
-        cdef double[:, ::1] V = np.array(Y, dtype=np.float64, order="C")
-        cdef double[::1] y_mean = np.empty(V.shape[0])
-        centre_rows(weight, True, V, y_mean)
-        self._sums(weight, V, mean, variance, cross)
+        cdef double[::1] y_mean = np.empty(n_responses)
+        self._sums(weight, weighted_rows(weight, responses, y_mean), mean, variance, cross)
         cdef CSCDesign centred
         if columns.shape[0]:
             centred = CSCDesign(self._X)

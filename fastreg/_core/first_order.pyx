@@ -43,6 +43,7 @@ cdef class FirstOrder:
         self.flat = without_l1(problem, gram_memory)
         if self.flat is not None:
             self.dependence = Dependence(problem, self.flat)
+        problem.need_residual()
 
     cdef bint step(self) except -1:
         """Move w; return False where rounding allows no further step."""

@@ -33,7 +33,9 @@ cdef class LeastSquares:
     cdef readonly bint centred
     cdef readonly Py_ssize_t n_passes
     cdef const double[::1] weight
-    cdef const double[::1] y
+    cdef const double[:] y          # as the user gave it: inside it is (y - y_shift) * y_scale
+    cdef double y_shift
+    cdef double y_scale
     cdef double[::1] w
     cdef double[::1] c              # correlations z_j'(weight * residual)
     cdef double[::1] slack          # by how much c_j may be off, where X was not asked
@@ -42,6 +44,7 @@ cdef class LeastSquares:
     cdef double square              # sum_i weight_i residual_i^2
     cdef bint is_true               # do c and square come from X (not from a Gram matrix)?
     cdef bint is_settled            # are all of c true ones?
+    cdef bint _has_residual         # at w = 0 only those who need it compute it
     cdef readonly double residual_mean  # what the intercept took from the residual
     cdef double[::1] _l1_factor
     cdef double[::1] _l2_factor
@@ -61,11 +64,16 @@ cdef class LeastSquares:
     # list the support: sought among the given features (or the first m); `found` are listed already
     cdef void find_support(
         self, const int* features, Py_ssize_t m, Py_ssize_t found=*) noexcept nogil
+    # w = 0, of which c and square are known
+    cdef void begin_at_zero(self, const double* correlation, double square) noexcept nogil
+    # a residual that somebody is about to read
+    cdef int need_residual(self) except -1 nogil
     # residual of the current w, from the columns of its support
     cdef int update_residual(self) except -1 nogil
     cdef int update_residual_of_support(self) except -1 nogil
     # residual and c of the support, from one read of X
     cdef int update_both(self) except -1 nogil
+    cdef void _take_response(self) noexcept nogil
     cdef void _centre(self) noexcept nogil
     # c of the current residual: one pass over X
     cdef int update_correlation(self) except -1 nogil

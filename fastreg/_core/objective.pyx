@@ -35,7 +35,7 @@ cdef class LeastSquares:
         self.upper = np.full(p, np.inf)
         self.l1 = np.zeros(p)
         self.l2 = np.zeros(p)
-        self.y = np.zeros(n)
+        self.y = np.zeros(1)
         self.w = np.zeros(p)
         self.c = np.zeros(p)
         self.residual = np.zeros(n)
@@ -58,23 +58,31 @@ cdef class LeastSquares:
         np.asarray(self.upper)[:] = upper
         self.has_bounds = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
 
-    def start(self, y, w):
-        """Take a response (already centred) and a first w; compute residual and correlations."""
-        self.y = np.array(y, dtype=np.float64)
-        np.asarray(self.w)[:] = np.clip(w, self.lower, self.upper)
-        self.update_residual()
-        self.update_correlation()
-
-    def start_at_zero(self, const double[::1] y, const double[::1] correlation):
-        """Take a response and what its correlations are known to be; w becomes zero."""
-        cdef Py_ssize_t j
+    def take(self, const double[:] y, double shift, double scale):
+        """Take a response; inside it is (y - shift) * scale. `start` or `start_at_zero` follows."""
         self.y = y
-        self.w[:] = 0.0
-        self.update_residual()
+        self.y_shift = shift
+        self.y_scale = scale
+
+    def start(self, w):
+        """Move to a first w; compute residual and correlations."""
+        self.place(np.clip(w, self.lower, self.upper))
+
+    def start_at_zero(self, const double[::1] correlation, double square):
+        """Move to w = 0, where the correlations and the square of the residual are known."""
+        self.begin_at_zero(&correlation[0], square)
+
+    cdef void begin_at_zero(self, const double* correlation, double square) noexcept nogil:
+        cdef Py_ssize_t j
         for j in range(self.design.n_features):
+            self.w[j] = 0.0
             self.c[j] = correlation[j]
             self.slack[j] = 0.0
+        self.n_active = 0
+        self.square = square
+        self.residual_mean = 0.0
         self.is_true = self.is_settled = True
+        self._has_residual = False
 
     def place(self, w):
         """Move to w; recompute residual and correlations."""
@@ -84,11 +92,13 @@ cdef class LeastSquares:
 
     def residual_array(self):
         """Return a copy of the residual."""
+        self.need_residual()
         return np.array(self.residual)
 
     def response_array(self):
-        """Return a copy of the response."""
-        return np.array(self.y)
+        """Return the response in standardised units."""
+        response = (np.asarray(self.y) - self.y_shift) * self.y_scale
+        return response - np.asarray(self.weight) @ response if self.centred else response
 
     def certify_plain(self):
         """Return (gap, kappa) of the current point."""
@@ -155,13 +165,18 @@ cdef class LeastSquares:
                 found += 1
         self.n_active = found
 
+    cdef int need_residual(self) except -1 nogil:
+        if not self._has_residual:
+            self.update_residual()
+        return 0
+
     cdef int update_residual(self) except -1 nogil:
         self.find_support(NULL, self.design.n_features)
         return self.update_residual_of_support()
 
     cdef int update_residual_of_support(self) except -1 nogil:
         cdef Py_ssize_t k
-        self.residual[:] = self.y
+        self._take_response()
         for k in range(self.n_active):
             self._coef[k] = -self.w[self.support[k]]
         if self.n_active:
@@ -172,7 +187,7 @@ cdef class LeastSquares:
 
     cdef int update_both(self) except -1 nogil:
         cdef Py_ssize_t k
-        self.residual[:] = self.y
+        self._take_response()
         for k in range(self.n_active):
             self._coef[k] = -self.w[self.support[k]]
         self.design.add_and_correlate(&self.support[0], self.n_active, &self._coef[0],
@@ -182,6 +197,11 @@ cdef class LeastSquares:
         self.n_passes += 1
         self.is_true = self.is_settled = True
         return 0
+
+    cdef void _take_response(self) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.design.n_samples):
+            self.residual[i] = (self.y[i] - self.y_shift) * self.y_scale
 
     cdef void _centre(self) noexcept nogil:
         """Take the mean from the residual; compute its weighted form and square."""
@@ -196,6 +216,7 @@ cdef class LeastSquares:
             self.weighted[i] = self.weight[i] * r[i]
         self.residual_mean = mean
         self.square = dot(&self.weighted[0], r, n)
+        self._has_residual = True
 
     cdef int update_correlation(self) except -1 nogil:
         cdef Py_ssize_t i, j

@@ -45,6 +45,8 @@ class WorkingSet:
         self,
         record: Record,
         Y: npt.NDArray[np.float64],
+        shift: npt.NDArray[np.float64],
+        scale: npt.NDArray[np.float64],
         cross: npt.NDArray[np.float64],
         size: npt.NDArray[np.float64],
         unit: npt.NDArray[np.float64],

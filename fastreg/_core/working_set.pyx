@@ -8,6 +8,7 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY, fabs, log, sqrt
+from libc.string cimport memcpy
 
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
@@ -219,29 +220,26 @@ cdef class WorkingSet:
                        self._violation(), null[i], tol, self.n_iter, self.n_sweeps)
         return l1.shape[0]
 
-    def run_responses(self, Record record, const double[:, ::1] Y, const double[:, ::1] cross,
+    def run_responses(self, Record record, const double[:, :] Y, const double[::1] shift,
+                      const double[::1] scale, const double[:, ::1] cross,
                       const double[::1] size, const double[::1] unit, const double[::1] mean,
                       const double[::1] l1, const double[::1] l2, double tol, *,
                       Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
         """Solve a path for every response from what is known of it; return how many were solved.
 
         The working set is complete, there are no bounds, and the strengths are those of the first
-        response. `size`, `unit` and `mean` are the length, scale and mean of each response.
+        response. `shift` and `scale` bring the columns of Y into standardised units; `size`,
+        `unit` and `mean` are the length, scale and mean of each response.
         """
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t k, j, p = problem.design.n_features
+        cdef Py_ssize_t k, j
         cdef double[::1] null = np.empty(l1.shape[0])
         cdef double[::1] strength = np.empty(l1.shape[0])
-        for k in range(Y.shape[0]):
-            problem.y = Y[k]
-            problem.square = size[k] * size[k]
-            problem.residual_mean = 0.0
-            problem.is_true = True
-            problem.is_settled = False
-            for j in range(p):
-                problem.w[j] = 0.0
-                problem.c[j] = cross[k, j]
-                problem.slack[j] = 0.0
+        for k in range(Y.shape[1]):
+            problem.y = Y[:, k]
+            problem.y_shift = shift[k]
+            problem.y_scale = scale[k]
+            problem.begin_at_zero(&cross[k, 0], size[k] * size[k])
             for j in range(l1.shape[0]):
                 strength[j] = l1[j] * (unit[0] / unit[k])
                 null[j] = 0.5 * problem.square
@@ -249,7 +247,7 @@ cdef class WorkingSet:
             if self.run(record, k, strength, l2, null, tol, max_iter=max_iter,
                         max_sweeps=max_sweeps, deadline=deadline) < l1.shape[0]:
                 return k
-        return Y.shape[0]
+        return Y.shape[1]
 
     cdef bint _approach(self, double l1, double l2, double tolerance, Py_ssize_t max_iter,
                         Py_ssize_t max_sweeps, double deadline) except -1:
@@ -306,13 +304,14 @@ cdef class WorkingSet:
         cdef LeastSquares problem = self.problem
         cdef Quadratic quadratic = self.quadratic
         cdef Py_ssize_t grown, stale = 0
+        cdef size_t size = problem.design.n_features * sizeof(double)
         cdef double best = INFINITY, rounding
         cdef bint timed_out
         if warm and l1 == self._l1 and l2 == self._l2 and self.gap <= tolerance:
             return self._outcome
         self._l1 = l1
         self._l2 = l2
-        self._old_l1[:] = problem.l1
+        memcpy(&self._old_l1[0], &problem.l1[0], size)
         if not warm:
             self._old_l1[:] = -INFINITY
         problem.set_strength(l1, l2)
@@ -321,10 +320,11 @@ cdef class WorkingSet:
         self.n_sweeps = 0
         self._best_gap = INFINITY
         self.gap = INFINITY
-        self._best_w[:] = problem.w
+        memcpy(&self._best_w[0], &problem.w[0], size)
         if not warm:
             self._find_fixed()
         if not (warm or self.complete):
+            problem.need_residual()
             self._span.learn(&problem.residual[0], problem.square, &problem.c[0])
         grown = self._grow(NULL, problem.design.n_features, True)
         if not warm and grown >= 0 and self._is_optimal(tolerance):
@@ -509,13 +509,14 @@ cdef class WorkingSet:
     cdef double _violation(self) noexcept:
         """The largest distance of a correlation to the subdifferential, over norm_j."""
         cdef LeastSquares problem = self.problem
-        cdef double largest = 0.0
+        cdef Quadratic quadratic = self.quadratic
+        cdef double largest = 0.0, excess
         cdef Py_ssize_t k, j
-        for k in range(self.quadratic.size):
-            j = self.quadratic.column[k]
-            largest = max(
-                largest,
-                violation(problem.penalty, j, problem.w[j], problem.c[j]) / problem.norm[j])
+        for k in range(quadratic.size):
+            j = quadratic.column[k]
+            excess = violation(problem.penalty, j, problem.w[j], problem.c[j])
+            if excess > largest * problem.norm[j]:
+                largest = excess / problem.norm[j]
         for k in range(self._n_undecided if not self.complete else 0):
             j = self._undecided[k]
             if not self._inside[j]:
