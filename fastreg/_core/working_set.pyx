@@ -446,6 +446,10 @@ cdef class WorkingSet:
             self._restore_inside()
         count = self._list_undecided(radius)
         if count and self._n_products + count > RENT * p:
+            if radius > 0.0:  # products have replaced some of the estimates
+                span.estimate(
+                    &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
+                self._restore_inside()
             if span.complete(
                     &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0]):
                 problem.n_passes += 1
