@@ -291,8 +291,13 @@ cdef class WorkingSet:
             self.quadratic.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
             self.quadratic.synchronise()
             self._certify(0.0)
+            if self.gap <= tolerance:  # rounding was kinder this time
+                outcome = self._converged()
         self._outcome = outcome
         return outcome
+
+    cdef int _converged(self) noexcept:
+        return Outcome.RANK_DEFICIENT if self._dependence.n_null > 0 else Outcome.CONVERGED
 
     cdef _keep_best(self):
         """Remember the point with the smallest gap: rounding may lead away from it again."""
@@ -343,8 +348,7 @@ cdef class WorkingSet:
             self._certify(tolerance)
             self.gap += rounding
             if self.gap <= tolerance:
-                many = self._dependence.n_null > 0
-                return Outcome.RANK_DEFICIENT if many else Outcome.CONVERGED
+                return self._converged()
             if not self.gap < INFINITY:
                 return Outcome.NUMERICAL_ERROR
             self._keep_best()
