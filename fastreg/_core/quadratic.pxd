@@ -98,7 +98,7 @@ cdef class Quadratic:
     cdef double _slope(self, Py_ssize_t j) noexcept nogil
     cdef double _room(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
-    cdef Py_ssize_t _sweep(self, bint outside) noexcept nogil
+    cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
     cdef bint _admit_many(self) noexcept nogil
     cdef bint _is_stationary(self) noexcept nogil

@@ -240,10 +240,12 @@ cdef class Quadratic:
             return INFINITY
         return (self._boundary(j, velocity) - self.u[j]) / velocity
 
-    cdef Py_ssize_t _sweep(self, bint outside) noexcept nogil:
+    cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil:
         """One round of coordinate descent, over all or (outside) those that are no members.
 
-        Return how many coordinates changed their face.
+        Violations below the noise are left: where columns depend on each other there are ties, and
+        rounding would let the same ones in again and again. Return how many coordinates changed
+        their face.
         """
         cdef Py_ssize_t j, changed = 0
         cdef double old, new, diagonal
@@ -252,8 +254,9 @@ cdef class Quadratic:
             old = self.u[j]
             if not diagonal > 0.0 or (outside and self.is_member[j]):
                 continue
-            if old == 0.0 and (fabs(self.c[j]) <= self._l1[j] * (1.0 + 1e-14)
-                               or self._rests(j)):
+            if old == 0.0 and (
+                    fabs(self.c[j]) <= self._l1[j] * (1.0 + 1e-14) + noise * self.norm[j]
+                    or self._rests(j)):
                 continue
             new = prox(self._penalty, j, self.c[j] + diagonal * old, diagonal)
             if new != old:
@@ -547,14 +550,16 @@ cdef class Quadratic:
     cdef bint minimise(
         self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil:
         cdef Py_ssize_t changed, looks = 0, since_check = 0
-        cdef double gap, best = INFINITY
+        cdef double gap, noise, best = INFINITY
         cdef bint stationary = False  # has a Newton step just gone to the minimum over its face?
         self.n_sweeps = 0
         if self.factor.size > 0:
             # between two supports a path is linear
             stationary = self._newton()
         while self.n_sweeps < max_sweeps:
-            changed = self._sweep(stationary)
+            # without progress every violation counts
+            noise = 0.25 * self.noise(self._base_square) if looks == 0 else 0.0
+            changed = self._sweep(stationary, noise)
             self.n_sweeps += 1
             since_check += self.size * self.size + 1
             if since_check > WORK_A_CHECK:
