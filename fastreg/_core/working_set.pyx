@@ -344,7 +344,8 @@ cdef class WorkingSet:
             rounding = self._measure(trust_gram, tolerance)
             self.n_iter += 1
             self.n_sweeps += quadratic.n_sweeps
-            self._dependence.improve(INNER * tolerance)
+            # where small gains do not suffice, every gain counts
+            self._dependence.improve(INNER * tolerance if stale == 0 else 0.0)
             self._certify(tolerance)
             self.gap += rounding
             if self.gap <= tolerance:
