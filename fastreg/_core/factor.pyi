@@ -1,9 +1,9 @@
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
-_Array = npt.NDArray[np.float64]
+_Array: TypeAlias = npt.NDArray[np.float64]
 
 @final
 class Factor:
