@@ -463,7 +463,7 @@ def _warm_start(given: Any, problem: Problem) -> Array | None:
 
 def _width(y: Any) -> int:
     """Return the number of responses, as far as the shape of y tells."""
-    shape = getattr(y, "shape", ())
+    shape: tuple[int, ...] = getattr(y, "shape", ())
     return int(shape[1]) if len(shape) == 2 and shape[1] > 0 else 1
 
 

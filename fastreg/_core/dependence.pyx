@@ -34,7 +34,7 @@ cdef class Dependence:
             self._directions = None
             return False
         doubtful = self._quadratic.doubtful()
-        key = (self._quadratic.factor.n_changes, tuple(doubtful))
+        key = (self._quadratic.factor.n_changes, self._quadratic.size, tuple(doubtful))
         if key != self._key:
             self._key = key
             self.n_null = 0

@@ -186,3 +186,44 @@ cdef class Factor:
             row = &self._rows[i * (i + 1) // 2]
             x[i] /= row[i]
             axpy(-x[i], row, x, i)
+
+    # The same verbs on arrays, for whoever holds the factor against a fresh one.
+
+    def make_room(self, Py_ssize_t capacity):
+        """Make room for so many members."""
+        self.reserve(capacity)
+
+    def rebuild_from(self, const int[::1] members, double[:, ::1] matrix):
+        """Factorise the whole matrix of the given members, which is overwritten, or refuse to."""
+        return bool(self.rebuild(&members[0], matrix))
+
+    def append_row(self, int coordinate, double[::1] column, double diagonal):
+        """Append a row, or refuse to: then `column` becomes the weights that express it."""
+        return bool(self.append(coordinate, &column[0] if self.size else NULL, diagonal))
+
+    def force_row(self, int coordinate, double diagonal):
+        """Append the row that was just refused; return by how much its pivot was raised."""
+        return self.force(coordinate, diagonal)
+
+    def delete_row(self, Py_ssize_t k):
+        """Delete the row of member k."""
+        self.delete(k)
+
+    def weights(self, Py_ssize_t k):
+        """Return the weights that express member k by the earlier ones."""
+        cdef double[::1] x = np.empty(k + 1)
+        self.express(k, &x[0])
+        return np.array(x[:k])
+
+    def solved(self, const double[::1] right):
+        """Return L^-1 x and (L L')^-1 x."""
+        cdef double[::1] half = np.array(right), whole = np.array(right)
+        self.solve_half(&half[0])
+        self.solve(&whole[0])
+        return np.asarray(half), np.asarray(whole)
+
+    def arrays(self):
+        """Return copies of the members and of L."""
+        lower = np.zeros((self.size, self.size))
+        lower[np.tril_indices(self.size)] = self._rows[:self.size * (self.size + 1) // 2]
+        return np.array(self.member[:self.size]), lower

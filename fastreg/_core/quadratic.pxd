@@ -31,6 +31,8 @@ cdef class Quadratic:
     cdef double[::1] c             # q - G u: correlations of the residual
     cdef double[::1] norm          # sqrt of the diagonal of G
     cdef char[::1] is_member       # a Membership: its place in the factor
+    cdef int[::1] _twin            # the earlier coordinate that this one rests on, or -1
+    cdef Py_ssize_t _n_twins
     cdef double[::1] _excess       # by how much the pivot of a forced member was raised
     cdef Factor factor
     cdef Py_ssize_t n_doubtful      # members that are forced, and dependent coordinates
@@ -93,13 +95,16 @@ cdef class Quadratic:
 
     cdef _reserve(self, Py_ssize_t capacity)
     cdef void _count_new(self, Py_ssize_t new) noexcept nogil
+    cdef void _find_twins(self, Py_ssize_t first) noexcept nogil
+    cdef bint _rests(self, Py_ssize_t j) noexcept nogil
+    cdef bint _wake(self) noexcept nogil
     cdef void _forget_factor(self) noexcept nogil
     cdef void _refresh(self) noexcept nogil
     cdef bint _is_free(self, Py_ssize_t j) noexcept nogil
     cdef double _slope(self, Py_ssize_t j) noexcept nogil
     cdef double _room(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
-    cdef Py_ssize_t _sweep(self, bint outside) noexcept nogil
+    cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
     cdef bint _admit_many(self) noexcept nogil
     cdef bint _is_stationary(self) noexcept nogil

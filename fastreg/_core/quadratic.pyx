@@ -3,8 +3,9 @@
 # objective, so they may follow each other in any order. The factor holds the free coordinates:
 # nonzero (or unpenalised) and strictly between their bounds. A coordinate that depends on the
 # members is moved along the null direction until something reaches zero or a bound, so the support
-# never outgrows the rank. Correlations are recomputed from the last exactly known point before
-# they are trusted: rounding does not accumulate over the sweeps.
+# never outgrows the rank. A multiple of an earlier column (its twin) rests at zero as long as it
+# violates optimality no more than that one, whose moves serve both. Correlations are recomputed
+# from the last exactly known point before they are trusted: rounding does not accumulate.
 
 import numpy as np
 
@@ -25,6 +26,7 @@ cdef enum:
     PATIENCE = 20                # looks without progress before giving up
     WORK_A_CHECK = 1 << 27       # multiplications between two looks at signals and the clock
 
+cdef double TWIN = 1e-12    # 1 - correlation^2 from which the Gram matrix sees one column
 cdef double FAR_BASE = 8.0  # size of a base that costs no digits, in units of the response
 cdef double FAR = 1e3  # steps along a null direction, in units of the prediction
 cdef double TOO_FAR = 1e8  # the same for a Newton step
@@ -37,6 +39,7 @@ cdef class Quadratic:
 
     def __init__(self):
         self.size = 0
+        self._n_twins = 0
         self.column = np.empty(0, dtype=np.int32)
         self.factor = Factor()
         self._reserve(1)
@@ -62,9 +65,12 @@ cdef class Quadratic:
         self._excess = _grown(self._excess, m, capacity)
         self._corrected = np.empty(capacity)
         is_member = np.zeros(capacity, dtype=np.int8)
+        twin = np.empty(capacity, dtype=np.int32)
         if m:
             is_member[:m] = self.is_member[:m]
+            twin[:m] = self._twin[:m]
         self.is_member = is_member
+        self._twin = twin
         self._penalty.l1 = &self._l1[0]
         self._penalty.l2 = &self._l2[0]
         self._penalty.lower = &self._lower[0]
@@ -96,6 +102,51 @@ cdef class Quadratic:
             self.norm[j] = sqrt(self.gram[j, j])
             self.is_member[j] = Membership.OUTSIDE
         self.size += new
+        self._find_twins(self.size - new)
+
+    cdef void _find_twins(self, Py_ssize_t first) noexcept nogil:
+        """Find, for each new coordinate, an earlier one whose column is a multiple of its own."""
+        cdef Py_ssize_t j, k
+        cdef double least
+        for j in range(first, self.size):
+            self._twin[j] = -1
+            least = (1.0 - TWIN) * self.gram[j, j]
+            if not least > 0.0:
+                continue
+            for k in range(j):
+                if self.gram[j, k] * self.gram[j, k] >= least * self.gram[k, k] > 0.0 and (
+                        self._twin[k] < 0):
+                    self._twin[j] = <int>k
+                    self._n_twins += 1
+                    break
+
+    cdef bint _rests(self, Py_ssize_t j) noexcept nogil:
+        """Should it stay at zero if it is there? With a ridge part twins would share the weight."""
+        return self._twin[j] >= 0 and self._l1[j] > 0.0 and self._l2[j] == 0.0
+
+    cdef bint _wake(self) noexcept nogil:
+        """Let twins move that violate optimality more than the coordinates that they rest on.
+
+        Then they are cheaper, or a bound stops the other, or they only look like twins. Return
+        whether there were any.
+        """
+        cdef Py_ssize_t j, k
+        cdef double noise, own, other
+        cdef bint woken = False
+        if self._n_twins == 0:
+            return False
+        noise = 0.25 * self.noise(self._base_square)
+        for j in range(self.size):
+            if self.u[j] != 0.0 or not self._rests(j):
+                continue
+            k = self._twin[j]
+            own = violation_of(self._penalty, j, 0.0, self.c[j]) / self.norm[j]
+            other = violation_of(self._penalty, k, self.u[k], self.c[k]) / self.norm[k]
+            if own > other + noise:
+                self._twin[j] = -1
+                self._n_twins -= 1
+                woken = True
+        return woken
 
     cdef reserve(self, Py_ssize_t capacity):
         self.adopt(0)
@@ -104,6 +155,7 @@ cdef class Quadratic:
 
     cdef void adopt(self, Py_ssize_t size) noexcept nogil:
         self._forget_factor()
+        self._n_twins = 0
         self.size = 0
         self._count_new(size)
 
@@ -210,10 +262,12 @@ cdef class Quadratic:
             return INFINITY
         return (self._boundary(j, velocity) - self.u[j]) / velocity
 
-    cdef Py_ssize_t _sweep(self, bint outside) noexcept nogil:
+    cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil:
         """One round of coordinate descent, over all or (outside) those that are no members.
 
-        Return how many coordinates changed their face.
+        Violations below the noise are left: where columns depend on each other there are ties, and
+        rounding would let the same ones in again and again. Return how many coordinates changed
+        their face.
         """
         cdef Py_ssize_t j, changed = 0
         cdef double old, new, diagonal
@@ -222,7 +276,9 @@ cdef class Quadratic:
             old = self.u[j]
             if not diagonal > 0.0 or (outside and self.is_member[j]):
                 continue
-            if old == 0.0 and fabs(self.c[j]) <= self._l1[j] * (1.0 + 1e-14):
+            if old == 0.0 and (
+                    fabs(self.c[j]) <= self._l1[j] * (1.0 + 1e-14) + noise * self.norm[j]
+                    or self._rests(j)):
                 continue
             new = prox(self._penalty, j, self.c[j] + diagonal * old, diagonal)
             if new != old:
@@ -516,14 +572,16 @@ cdef class Quadratic:
     cdef bint minimise(
         self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil:
         cdef Py_ssize_t changed, looks = 0, since_check = 0
-        cdef double gap, best = INFINITY
+        cdef double gap, noise, best = INFINITY
         cdef bint stationary = False  # has a Newton step just gone to the minimum over its face?
         self.n_sweeps = 0
         if self.factor.size > 0:
             # between two supports a path is linear
             stationary = self._newton()
         while self.n_sweeps < max_sweeps:
-            changed = self._sweep(stationary)
+            # without progress every violation counts
+            noise = 0.25 * self.noise(self._base_square) if looks == 0 else 0.0
+            changed = self._sweep(stationary, noise)
             self.n_sweeps += 1
             since_check += self.size * self.size + 1
             if since_check > WORK_A_CHECK:
@@ -543,7 +601,7 @@ cdef class Quadratic:
             if gap <= target:
                 break
             # Without progress over several looks only the true residual can help further.
-            looks = 0 if gap < 0.5 * best else looks + 1
+            looks = 0 if self._wake() or gap < 0.5 * best else looks + 1
             best = min(best, gap)
             if looks > PATIENCE and (not changed or looks > 10 * PATIENCE):
                 break

@@ -29,6 +29,9 @@ cdef enum:  # counts of a point
     N_COUNTS
 
 
+cdef double ROUNDING = 16 * 2.220446049250313e-16  # of a correlation, over norm_j and the sizes
+
+
 cdef double accurate_difference(
     double first, const double* a, const double* b, Py_ssize_t n) noexcept nogil:
     """first - sum_i a_i b_i."""
@@ -129,13 +132,17 @@ cdef class Record:
 cdef void prove_zeros(
     LeastSquares problem, double gap, double kappa, double radius, unsigned char* zero,
 ) noexcept nogil:
-    """Which features are zero at every optimum: the gap-safe sphere."""
-    cdef Py_ssize_t j, p = problem.design.n_features
-    cdef double reach = kappa * radius + sqrt(2.0 * gap), slack
+    """Which features are zero at every optimum: the gap-safe sphere, widened by rounding."""
+    cdef Py_ssize_t a, j, p = problem.design.n_features
+    cdef double size = sqrt(problem.square), reach, slack
     cdef const double* c = &problem.c[0]
     cdef const double* own = &problem.slack[0]
     cdef const double* norm = &problem.norm[0]
     cdef const double* l1 = &problem.l1[0]
+    for a in range(problem.n_active):
+        j = problem.support[a]
+        size += norm[j] * fabs(problem.w[j])
+    reach = kappa * radius + sqrt(2.0 * gap) + ROUNDING * size
     if not problem.has_bounds:
         zeros_within(p, c, own, norm, l1, kappa, reach, zero)
         return

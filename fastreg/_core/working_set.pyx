@@ -290,8 +290,13 @@ cdef class WorkingSet:
             self.quadratic.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
             self.quadratic.synchronise()
             self._certify(0.0)
+            if self.gap <= tolerance:  # rounding was kinder this time
+                outcome = self._converged()
         self._outcome = outcome
         return outcome
+
+    cdef int _converged(self) noexcept:
+        return Outcome.RANK_DEFICIENT if self._dependence.n_null > 0 else Outcome.CONVERGED
 
     cdef _keep_best(self):
         """Remember the point with the smallest gap: rounding may lead away from it again."""
@@ -342,12 +347,12 @@ cdef class WorkingSet:
             rounding = self._measure(trust_gram, tolerance)
             self.n_iter += 1
             self.n_sweeps += quadratic.n_sweeps
-            self._dependence.improve(INNER * tolerance)
+            # where small gains do not suffice, every gain counts
+            self._dependence.improve(INNER * tolerance if stale == 0 else 0.0)
             self._certify(tolerance)
             self.gap += rounding
             if self.gap <= tolerance:
-                many = self._dependence.n_null > 0
-                return Outcome.RANK_DEFICIENT if many else Outcome.CONVERGED
+                return self._converged()
             if not self.gap < INFINITY:
                 return Outcome.NUMERICAL_ERROR
             self._keep_best()
@@ -468,6 +473,10 @@ cdef class WorkingSet:
             self._restore_inside()
         count = self._list_undecided(radius)
         if self._n_products + count * problem.selection.scatter > RENT * p and count:
+            if radius > 0.0:  # products have replaced some of the estimates
+                span.estimate(
+                    &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
+                self._restore_inside()
             if span.complete(
                     &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0]):
                 problem.n_passes += 1
