@@ -19,6 +19,7 @@ cdef enum:
     ROW_BLOCK = 128  # of these rows a panel of a packed block stays in the first-level cache
     SQUARE = 16  # of a matrix that is transposed
     LIST = 256
+    COLUMN = 8           # entries that cost as much as the beginning of a sparse column
     SPARSE_PART = 1 << 18
     PART = 1 << 20       # elements of a part of a pass: some 0.3 ms
     SLICE = 4096         # rows that are worth a partial sum
@@ -87,6 +88,9 @@ cdef class Design:
     def set_threads(self, int n_threads):
         """Let passes and Gram products use so many threads; that changes no bit of a result."""
         self._n_threads = max(1, n_threads)
+
+    cdef double share_of(self, const int* columns, Py_ssize_t m) noexcept nogil:
+        return <double>m / self.n_features
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
         return 0
@@ -856,6 +860,12 @@ cdef class CSCDesign(Design):
 
     cdef double _dot(self, Py_ssize_t j, const double* v, double v_sum) noexcept nogil:
         return column_dot(&self._matrix, j, self._shift[j], v, v_sum)
+
+    cdef double share_of(self, const int* columns, Py_ssize_t m) noexcept nogil:
+        cdef Py_ssize_t k, size = 0
+        for k in range(m):
+            size += self._nnz(columns[k]) + COLUMN
+        return size / (self.n_stored + COLUMN * self.n_features)
 
     cdef double _axpy(self, Py_ssize_t j, double factor, double* out) noexcept nogil:
         return column_axpy(&self._matrix, j, self._shift[j], factor, out)

@@ -7,6 +7,8 @@ import os
 
 import numpy as np
 
+from libc.math cimport fabs
+
 
 cdef extern from "native/pool.h" nogil:
     void fastreg_run(Task task, void* context, Py_ssize_t n_tasks, int n_threads)
@@ -149,6 +151,51 @@ cdef void plain_tiles(
             out[(a - first_new) * stride + b] += plain_dot(block + a * rows, block + b * rows, rows)
 
 
+cdef void plain_bounds(
+    const double* image, Py_ssize_t stride, const double* share, Py_ssize_t m, const double* rest,
+    double length, const double* norm, double margin, Py_ssize_t n, double* c, double* slack,
+) noexcept nogil:
+    cdef Py_ssize_t j, k
+    for j in range(n):
+        c[j] = 0.0
+        slack[j] = length * rest[j] + margin * norm[j]
+    for k in range(m):
+        for j in range(n):
+            c[j] += share[k] * image[k * stride + j]
+
+
+cdef Py_ssize_t plain_list_undecided(
+    const double* c, const double* slack, const double* norm, double radius, const double* level,
+    Py_ssize_t first, Py_ssize_t n, int* out,
+) noexcept nogil:
+    cdef Py_ssize_t j, count = 0
+    for j in range(first, n):
+        if not fabs(c[j]) + (slack[j] + radius * norm[j]) <= level[j]:
+            out[count] = <int>j
+            count += 1
+    return count
+
+
+cdef Py_ssize_t plain_list_urgent(
+    const double* c, const double* w, const double* level, double factor, Py_ssize_t n, int* out,
+) noexcept nogil:
+    cdef Py_ssize_t j, count = 0
+    for j in range(n):
+        if not (fabs(c[j]) < factor * level[j] and w[j] == 0.0):
+            out[count] = <int>j
+            count += 1
+    return count
+
+
+cdef void plain_prove_below(
+    const double* c, const double* slack, const double* norm, double kappa, double reach,
+    const double* level, Py_ssize_t n, unsigned char* below,
+) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        below[j] = kappa * (fabs(c[j]) + slack[j]) + norm[j] * reach < level[j]
+
+
 cdef Kernels plain
 plain.name = "plain"
 plain.dot = plain_dot
@@ -161,6 +208,10 @@ plain.column_sums = plain_column_sums
 plain.panel = 1
 plain.pack = plain_pack
 plain.tiles = plain_tiles
+plain.bounds = plain_bounds
+plain.list_undecided = plain_list_undecided
+plain.list_urgent = plain_list_urgent
+plain.prove_below = plain_prove_below
 
 
 cdef const Kernels* level_number(int k) noexcept nogil:

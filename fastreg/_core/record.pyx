@@ -6,8 +6,9 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport fabs, fma, sqrt
+from libc.math cimport fma, sqrt
 
+from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport LeastSquares
 from fastreg._core.penalty cimport value
 
@@ -132,17 +133,13 @@ cdef void prove_zeros(
     """Which features are zero at every optimum: the gap-safe sphere."""
     cdef Py_ssize_t j, p = problem.design.n_features
     cdef double reach = kappa * radius + sqrt(2.0 * gap), slack
-    cdef const double* c = &problem.c[0]
-    cdef const double* own = &problem.slack[0]
-    cdef const double* norm = &problem.norm[0]
-    cdef const double* l1 = &problem.l1[0]
     if not problem.has_bounds:
-        for j in range(p):
-            zero[j] = kappa * (fabs(c[j]) + own[j]) + norm[j] * reach < l1[j]
+        simd.prove_below(&problem.c[0], &problem.slack[0], &problem.norm[0], kappa, reach,
+                         &problem.l1[0], p, zero)
         return
     for j in range(p):
-        slack = kappa * own[j] + norm[j] * reach
+        slack = kappa * problem.slack[j] + problem.norm[j] * reach
         zero[j] = (
-            (problem.upper[j] <= 0.0 or kappa * c[j] + slack < l1[j])
-            and (problem.lower[j] >= 0.0 or slack - kappa * c[j] < l1[j])
+            (problem.upper[j] <= 0.0 or kappa * problem.c[j] + slack < problem.l1[j])
+            and (problem.lower[j] >= 0.0 or slack - kappa * problem.c[j] < problem.l1[j])
             and problem.lower[j] <= 0.0 <= problem.upper[j])
