@@ -792,6 +792,34 @@ cdef void sparse_sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
                 X, j, job.shift[j], job.V + i * X.n_rows, job.V_sum[i])
 
 
+def order_of(const int[::1] start, const int[::1] index, Py_ssize_t size):
+    """Say of the indices of a compressed matrix whether they fit its minor axis of that size.
+
+    0: they do not; 1: they do, unless they are unsorted or repeated; 2: they increase.
+    """
+    cdef Py_ssize_t m = start.shape[0] - 1, last = index.shape[0], j, k
+    cdef Py_ssize_t between = 0, falls = 0
+    if m < 0 or start[0] != 0 or start[m] != last:
+        return 0
+    with nogil:
+        for j in range(m):
+            falls += start[j] > start[j + 1]
+        if falls:
+            with gil:
+                return 0
+        # Steps that do not go up are fine between two columns, and nowhere else.
+        for k in range(last - 1):
+            falls += index[k] >= index[k + 1]
+        for j in range(m):
+            k = start[j]
+            if k < start[j + 1]:
+                between += k > 0 and index[k - 1] >= index[k]
+                if index[k] < 0 or index[start[j + 1] - 1] >= size:
+                    falls = -1
+                    break
+    return 2 if falls == between else 1
+
+
 @final
 cdef class CSCDesign(Design):
     """Sparse X by columns: canonical CSC (sorted, no duplicates), float64 or float32."""
