@@ -303,7 +303,10 @@ def as_bounds(lower: Any, upper: Any, positive: bool, p: int) -> tuple[Array, Ar
     """Return lower and upper bounds, one a feature."""
     sides = []
     for name, value, default in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
-        array = as_float(name, default if value is None else value, ndim=(0, 1))
+        if value is None:
+            sides.append(np.full(p, default))
+            continue
+        array = as_float(name, value, ndim=(0, 1))
         if array.ndim == 1 and array.shape != (p,):
             raise ValueError(
                 f"{name} must be a number or have shape ({p},) as X has columns, got {array.shape}"
@@ -314,7 +317,7 @@ def as_bounds(lower: Any, upper: Any, positive: bool, p: int) -> tuple[Array, Ar
         sides.append(array)
     if positive:
         np.maximum(sides[0], 0.0, out=sides[0])
-    if np.any(sides[0] > sides[1]):
+    if (lower is not None or upper is not None) and np.any(sides[0] > sides[1]):
         j = int(np.flatnonzero(sides[0] > sides[1])[0])
         because = " (positive=True makes it at least 0)" if positive else ""
         raise ValueError(

@@ -9,6 +9,7 @@ objective of the solvers the user's objective divided by the square of the respo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,11 @@ class Problem:
         free = (np.isneginf(self.lower) & np.isposinf(self.upper)) | self.excluded
         return not bool(free.all())
 
+    @cached_property
+    def _is_free(self) -> bool:
+        """Whether nothing is bounded or excluded."""
+        return not (self.has_bounds or self.excluded.any())
+
     @property
     def movable(self) -> npt.NDArray[np.bool_]:
         """Features that are neither fixed nor excluded nor constant."""
@@ -93,6 +99,10 @@ class Problem:
 
     def bounds(self, response: int) -> tuple[Array, Array]:
         """Return the bounds in standardised units; excluded features are fixed at zero."""
+        if self._is_free:
+            l1, l2 = self.factors(response)
+            if np.isfinite(l1.max()) and np.isfinite(l2.max()):
+                return self.lower, self.upper
         with np.errstate(over="ignore"):
             unit = self.design.scale * self.y_scale[response]
             lower, upper = self.lower / unit, self.upper / unit
@@ -115,10 +125,17 @@ class Problem:
     def begin(self, state: LeastSquares, response: int, coef: Array | None = None) -> None:
         """Load a response and a first point (on the input scale; default nearest to zero)."""
         l1, l2 = self.factors(response)
-        lower, upper = self.bounds(response)
-        finite = np.isfinite(l1) & np.isfinite(l2)
-        state.set_penalty(np.where(finite, l1, 0.0), np.where(finite, l2, 0.0), lower, upper)
-        if coef is None and self.cross is not None and not np.any((lower > 0) | (upper < 0)):
+        free = self._is_free and np.isfinite(l1.max()) and np.isfinite(l2.max())
+        if free:
+            lower, upper = self.lower, self.upper
+        else:
+            lower, upper = self.bounds(response)
+            finite = np.isfinite(l1) & np.isfinite(l2)
+            l1, l2 = np.where(finite, l1, 0.0), np.where(finite, l2, 0.0)
+        state.set_penalty(l1, l2, lower, upper)
+        at_zero = coef is None and self.cross is not None
+        if at_zero and (free or not np.any((lower > 0) | (upper < 0))):
+            assert self.cross is not None
             state.start_at_zero(self.y[response], self.cross[response])
             return
         start = np.zeros(self.design.n_features) if coef is None else self.inside(coef, response)
@@ -224,10 +241,12 @@ def prepare(
     if gram is not None:
         gram *= scale
         gram *= scale[:, None]
-    unit = deviation if standardize else np.ones(p)
-    factor = np.where(excluded, 0.0, factor)
-    with np.errstate(over="ignore"):
-        l1_unit, l2_unit = factor * unit, factor * unit * unit
+    if excluded.any():
+        factor = np.where(excluded, 0.0, factor)
+    l1_unit = l2_unit = factor
+    if standardize:
+        with np.errstate(over="ignore"):
+            l1_unit, l2_unit = factor * deviation, factor * deviation * deviation
     return Problem(
         X=matrix,
         n_responses=scaled.shape[0],

@@ -757,6 +757,7 @@ cdef struct SparsePass:
     const Py_ssize_t* part   # the first column of each part
     Py_ssize_t base          # part that task 0 stands for
     const double* weight
+    double equal_weight      # or zero, if they differ
     const double* V
     const double* V_sum
     Py_ssize_t m
@@ -778,9 +779,23 @@ cdef void sparse_sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const SparsePass* job = <const SparsePass*>context
     cdef const Sparse* X = &job.X
     cdef Py_ssize_t a, i, j, nnz
+    cdef double first, second, cross
     for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
         a = X.start[j]
         nnz = X.start[j + 1] - a
+        # With equal weights, and zeros in half of the rows, the square of the mean is at most half
+        # of the mean square: nothing cancels.
+        if job.equal_weight > 0.0 and job.m == 1 and 2 * nnz < X.n_rows:
+            if X.narrow != NULL:
+                kernels.sparse_column_sums(
+                    X.narrow + a, X.rows + a, nnz, job.V, &first, &second, &cross)
+            else:
+                kernels.sparse_column_sums(
+                    X.wide + a, X.rows + a, nnz, job.V, &first, &second, &cross)
+            job.shift[j] = job.equal_weight * first
+            job.second[j] = job.equal_weight * second - job.shift[j] * job.shift[j]
+            job.out[j] = cross - job.shift[j] * job.V_sum[0]
+            continue
         if X.narrow != NULL:
             kernels.sparse_column_moments(X.narrow + a, X.rows + a, nnz, X.n_rows, job.weight,
                                           &job.shift[j], &job.second[j])
@@ -906,6 +921,7 @@ cdef class CSCDesign(Design):
     cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
                double[::1] variance, double[:, ::1] cross):
         cdef SparsePass job
+        cdef Py_ssize_t k
         cdef double[::1] V_sum
         job.m = 0
         if V is not None and V.shape[0]:
@@ -915,6 +931,11 @@ cdef class CSCDesign(Design):
             job.V_sum = &V_sum[0]
             job.out = &cross[0, 0]
         job.weight = &weight[0]
+        job.equal_weight = weight[0]
+        for k in range(self.n_samples):
+            if weight[k] != weight[0]:
+                job.equal_weight = 0.0
+                break
         job.shift = &mean[0]
         job.second = &variance[0]
         with nogil:

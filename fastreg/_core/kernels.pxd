@@ -114,6 +114,12 @@ cdef void sparse_column_axpy(
     const real* values, const int* rows, Py_ssize_t nnz, double shift, double a, double* out,
 ) noexcept nogil
 
+# sums of the values, of their squares, and of v[row] value
+cdef void sparse_column_sums(
+    const real* values, const int* rows, Py_ssize_t nnz, const double* v, double* first,
+    double* second, double* cross,
+) noexcept nogil
+
 cdef void sparse_column_moments(
     const real* values, const int* rows, Py_ssize_t nnz, Py_ssize_t n, const double* weight,
     double* mean, double* second,

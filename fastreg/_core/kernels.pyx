@@ -328,38 +328,39 @@ cdef double weight_between(
     return left
 
 
+cdef void sparse_column_sums(
+    const real* values, const int* rows, Py_ssize_t nnz, const double* v, double* first,
+    double* second, double* cross,
+) noexcept nogil:
+    cdef double a0 = 0.0, a1 = 0.0, b0 = 0.0, b1 = 0.0, c0 = 0.0, c1 = 0.0, x, z
+    cdef Py_ssize_t k = 0
+    while k + 2 <= nnz:
+        x = values[k]
+        z = values[k + 1]
+        a0 += x
+        b0 += x * x
+        c0 += x * v[rows[k]]
+        a1 += z
+        b1 += z * z
+        c1 += z * v[rows[k + 1]]
+        k += 2
+    if k < nnz:
+        x = values[k]
+        a0 += x
+        b0 += x * x
+        c0 += x * v[rows[k]]
+    first[0] = a0 + a1
+    second[0] = b0 + b1
+    cross[0] = c0 + c1
+
+
 cdef void sparse_column_moments(
     const real* values, const int* rows, Py_ssize_t nnz, Py_ssize_t n, const double* weight,
     double* mean, double* second,
 ) noexcept nogil:
     """Weighted mean and variance of a column of n rows; weights sum to one."""
-    cdef Py_ssize_t k = 0
+    cdef Py_ssize_t k
     cdef double a = 0.0, b = 0.0, stored = 0.0, left = 0.0, d
-    cdef double a0 = 0.0, a1 = 0.0, b0 = 0.0, b1 = 0.0, w0, w1, more = 0.0
-    if 2 * nnz < n:
-        while k + 2 <= nnz:
-            w0 = weight[rows[k]]
-            w1 = weight[rows[k + 1]]
-            stored += w0
-            more += w1
-            a0 += w0 * values[k]
-            a1 += w1 * values[k + 1]
-            b0 += w0 * (<double>values[k] * values[k])
-            b1 += w1 * (<double>values[k + 1] * values[k + 1])
-            k += 2
-        if k < nnz:
-            w0 = weight[rows[k]]
-            stored += w0
-            a0 += w0 * values[k]
-            b0 += w0 * (<double>values[k] * values[k])
-        stored += more
-        if stored < 0.5:
-            # The square of the mean is at most half of the mean square: nothing cancels.
-            a = a0 + a1
-            mean[0] = a
-            second[0] = (b0 + b1) - a * a
-            return
-        stored = 0.0
     for k in range(nnz):
         a += weight[rows[k]] * values[k]
         stored += weight[rows[k]]

@@ -56,7 +56,7 @@ cdef class LeastSquares:
         self._l2_strength = NAN
         np.asarray(self.lower)[:] = lower
         np.asarray(self.upper)[:] = upper
-        self.has_bounds = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
+        self.has_bounds = bool(np.max(lower) > -np.inf or np.min(upper) < np.inf)
 
     def start(self, y, w):
         """Take a response (already centred) and a first w; compute residual and correlations."""
