@@ -301,10 +301,11 @@ def as_factor(penalty_factor: Any, p: int) -> Array:
 
 def as_bounds(lower: Any, upper: Any, positive: bool, p: int) -> tuple[Array, Array]:
     """Return lower and upper bounds, one a feature."""
-    sides = []
+    sides: list[Array] = []
     for name, value, default in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
         if value is None:
-            sides.append(np.full(p, default))
+            side = np.broadcast_to(default, (p,))
+            sides.append(side.copy() if positive and name == "lower" else side)
             continue
         array = as_float(name, value, ndim=(0, 1))
         if array.ndim == 1 and array.shape != (p,):

@@ -116,7 +116,7 @@ class Problem:
             return np.asarray(self.design.gram_matrix(columns.astype(np.int32), self.weight))
         if len(columns) == len(self.gram):
             return self.gram.copy()
-        return self.gram[np.ix_(columns, columns)]
+        return np.asarray(self.gram[np.ix_(columns, columns)])
 
     def least_squares(self) -> LeastSquares:
         """Return a new solver state; `begin` gives it a response."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY, sqrt
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from fastreg._core cimport kernels
 from fastreg._core.kernels cimport Matrix, simd
 
@@ -68,8 +68,8 @@ cdef class Design:
 
     def set_units(self, shift, scale):
         """Set z_j = (x_j - shift_j) * scale_j."""
-        self._shift = np.array(shift, dtype=np.float64)
-        self._scale = np.array(scale, dtype=np.float64)
+        self._shift = np.ascontiguousarray(shift, dtype=np.float64)
+        self._scale = np.ascontiguousarray(scale, dtype=np.float64)
 
     def moments(self, const double[::1] weight):
         """Return the weighted means and variances of the raw columns; weights sum to one."""
@@ -195,12 +195,14 @@ cdef class DenseDesign(Design):
         cdef double[::1] variance = np.empty(p)
         cdef double[:, ::1] cross = np.empty((len(Y), p))
         cdef double[:, ::1] gram = np.empty((m, m))
-        cdef double[:, ::1] V = np.array(Y, dtype=np.float64, order="C")
-        cdef double[::1] y_mean = np.empty(V.shape[0])
         cdef bint one_read = m == p <= _ONE_READ and are_all(columns)
+        cdef double[:, ::1] extra = np.ones((len(Y) + one_read, self.n_samples))
+        cdef double[:, ::1] V = extra[:len(Y)]
+        cdef double[::1] y_mean = np.empty(V.shape[0])
+        np.asarray(V)[:] = Y
         centre_rows(weight, not one_read, V, y_mean)
         if one_read:
-            self._sums_with_gram(weight, V, mean, variance, cross, gram)
+            self._sums_with_gram(weight, extra, mean, variance, cross, gram)
         else:
             self._sums(weight, V, mean, variance, cross)
             if m:
@@ -310,20 +312,15 @@ cdef class DenseDesign(Design):
         return 0
 
     cdef _sums_with_gram(
-        self, const double[::1] weight, const double[:, ::1] centred, double[::1] mean,
+        self, const double[::1] weight, const double[:, ::1] extra, double[::1] mean,
         double[::1] variance, double[:, ::1] cross, double[:, ::1] gram):
         """All sums of `survey` as one Gram product: of the columns, the responses and ones."""
-        cdef Py_ssize_t p = self.n_features, m = centred.shape[0], n = self.n_samples, a, b, k
-        cdef double[:, ::1] extra = np.empty((m + 1, n))
+        cdef Py_ssize_t p = self.n_features, m = extra.shape[0] - 1, a, b, k
         cdef double[:, ::1] full = np.empty((p + m + 1, p + m + 1))
         cdef double[::1] shift = np.empty(p)
         cdef double[::1] scale = np.ones(p)
         cdef const double* d
         cdef bint poor = True
-        if m:
-            memcpy(&extra[0, 0], &centred[0, 0], m * n * sizeof(double))
-        for k in range(n):
-            extra[m, k] = 1.0
         self._first_shift(weight, &shift[0])
         for _ in range(2):
             self._run_gram(None, 0, weight, shift, scale, extra, full)
@@ -425,7 +422,6 @@ cdef class DenseDesign(Design):
         """Lower triangle of the Gram matrix of some columns and `extra` ones behind them."""
         cdef GramJob job
         cdef Py_ssize_t n = self.n_samples, new, r, a, b
-        cdef double[::1] root_weight = np.sqrt(weight)
         cdef double[::1] memory, zeros, ones
         cdef double[:, :, ::1] partial
         cdef double work
@@ -435,7 +431,7 @@ cdef class DenseDesign(Design):
         job.m = self.n_features if columns is None else columns.shape[0]
         job.shift = &shift[0]
         job.scale = &scale[0]
-        job.root_weight = &root_weight[0]
+        job.weight = &weight[0]
         job.n_extra = 0
         if extra is not None:
             job.n_extra = extra.shape[0]
@@ -622,12 +618,19 @@ cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
                      job.cross + offset, job.stride)
 
 
+cdef Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
+    """The rows of a matrix from one on."""
+    cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)
+    X.data = <const char*>X.data + i * X.row_stride * size
+    X.n_rows -= i
+    return X
+
+
 cdef void axpys_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
-    cdef Matrix X = job.X
-    cdef Py_ssize_t i = k * job.rows, size = sizeof(float) if X.narrow else sizeof(double)
-    X.data = <const char*>X.data + i * X.row_stride * size
-    X.n_rows = min(job.rows, X.n_rows - i)
+    cdef Py_ssize_t i = k * job.rows
+    cdef Matrix X = rows_from(job.X, i)
+    X.n_rows = min(job.rows, X.n_rows)
     simd.add_columns(&X, job.columns, job.m, job.shift, job.weight, job.first + i)
 
 
@@ -641,7 +644,7 @@ cdef struct GramJob:
     Py_ssize_t n_extra
     const double* extra_shift
     const double* extra_scale
-    const double* root_weight
+    const double* weight
     Py_ssize_t width
     Py_ssize_t first_new
     Py_ssize_t n_slices      # of rows
@@ -673,14 +676,20 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef double* out = (
         job.out + r * job.slice_stride + (begin - job.first_new) * job.stride)
     cdef Py_ssize_t i = r * job.rows + job.first, rows
-    cdef Py_ssize_t last = min(i + job.rows_a_call, job.X.n_rows, (r + 1) * job.rows)
+    cdef Py_ssize_t last = min(i + job.rows_a_call, job.X.n_rows, (r + 1) * job.rows), b
+    cdef double root_weight[ROW_BLOCK]
+    cdef Matrix X
     while i < last:
         rows = min(ROW_BLOCK, last - i)
-        simd.pack(&job.X, i, rows, job.columns, min(end, job.m), job.shift, job.scale,
-                  job.root_weight, block, 0, end)
+        for b in range(rows):
+            root_weight[b] = sqrt(job.weight[i + b])
+        X = rows_from(job.X, i)
+        simd.pack(&X, 0, rows, job.columns, min(end, job.m), job.shift, job.scale, root_weight,
+                  block, 0, end)
         if end > job.m:
-            simd.pack(&job.extra, i, rows, NULL, end - job.m, job.extra_shift, job.extra_scale,
-                      job.root_weight, block, job.m, end)
+            X = rows_from(job.extra, i)
+            simd.pack(&X, 0, rows, NULL, end - job.m, job.extra_shift, job.extra_scale,
+                      root_weight, block, job.m, end)
         simd.tiles(block, rows, end, begin, out, job.stride)
         i += rows
 

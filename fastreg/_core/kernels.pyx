@@ -256,6 +256,27 @@ def combine(const double[::1] a, const double[:, ::1] X, double[::1] y):
     return out
 
 
+def over_features(const double[:, ::1] image, const double[::1] share, const double[::1] rest,
+                  const double[::1] norm, const double[::1] w, const double[::1] level,
+                  double length, double margin, double radius, double factor):
+    """Return what the loops over all features compute, one after the other."""
+    cdef Py_ssize_t n = norm.shape[0], m = share.shape[0]
+    c, slack, below = np.empty(n), np.empty(n), np.empty(n, dtype=np.uint8)
+    undecided, urgent = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
+    cdef double[::1] c_view = c, slack_view = slack
+    cdef unsigned char[::1] below_view = below
+    cdef int[::1] undecided_view = undecided, urgent_view = urgent
+    simd.bounds(&image[0, 0], image.shape[1], &share[0], m, &rest[0], length, &norm[0], margin, n,
+                &c_view[0], &slack_view[0])
+    undecided = undecided[:simd.list_undecided(
+        &c_view[0], &slack_view[0], &norm[0], radius, &level[0], 0, n, &undecided_view[0])]
+    urgent = urgent[:simd.list_urgent(
+        &c_view[0], &w[0], &level[0], factor, n, &urgent_view[0])]
+    simd.prove_below(&c_view[0], &slack_view[0], &norm[0], factor, radius, &level[0], n,
+                     &below_view[0])
+    return c, slack, undecided, urgent, below
+
+
 use(os.environ.get("FASTREG_SIMD") or levels().pop())
 
 

@@ -53,7 +53,8 @@ cdef class LeastSquares:
         """Take the factors of the strengths and the bounds, one a feature."""
         np.asarray(self._l1_factor)[:] = l1_factor
         np.asarray(self._l2_factor)[:] = l2_factor
-        self._l2_strength = NAN
+        if self._l2_strength != 0.0:
+            self._l2_strength = NAN
         np.asarray(self.lower)[:] = lower
         np.asarray(self.upper)[:] = upper
         self.has_bounds = bool(np.max(lower) > -np.inf or np.min(upper) < np.inf)

@@ -118,13 +118,17 @@ cdef class Span:
     cdef void _join(self, const double* correlation) noexcept nogil:
         """Let the remainder, whose correlations are given, into the basis."""
         cdef Py_ssize_t i, j
-        cdef double rounding
+        cdef double share, allowance
         cdef double* image = &self._image[self.size, 0]
+        cdef double* square = &self._square[0]
+        cdef double* rest = &self._rest[0]
+        cdef const double* norm = &self._norm[0]
         for i in range(self._design.n_samples):
             self._basis[self.size, i] = self._remainder[i] / self.length
         self.size += 1
+        share = 1.0 / self.length
+        allowance = 8.0 * self.size * EPSILON
         for j in range(self._design.n_features):
-            image[j] = correlation[j] / self.length
-            self._square[j] -= image[j] * image[j]
-            rounding = 8.0 * self.size * EPSILON * self._norm[j] * self._norm[j]
-            self._rest[j] = sqrt(max(self._square[j], 0.0) + rounding)
+            image[j] = correlation[j] * share
+            square[j] -= image[j] * image[j]
+            rest[j] = sqrt((square[j] if square[j] > 0.0 else 0.0) + allowance * norm[j] * norm[j])
