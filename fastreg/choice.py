@@ -1,7 +1,7 @@
 """Which method solves a problem: the one place where costs are weighed against each other.
 
 With n rows, p features and one read of X (a pass) as the unit, the Gram matrix of all features
-costs about p / 20 passes, after which X need not be read again. A working set needs some five
+costs about p / 20 passes, after which X need not be read again. A working set needs some ten
 passes for one strength and fifteen for a path (its own Gram matrix included), however many features
 there are. A Cholesky factor on the smaller Gram matrix is the cheapest way to a smooth objective.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fastreg.settings import Settings
 
 _FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
-_PASSES_ONE, _PASSES_PATH = 6, 15
+_PASSES_ONE, _PASSES_PATH = 10, 15
 _BYTES_A_PAIR = 12  # Gram matrix and packed factor
 
 

@@ -32,6 +32,7 @@ from fastreg.inputs import (
 
 # A column whose deviation is below the rounding of its mean is constant.
 _CONSTANT = 8 * np.finfo(np.float64).eps
+_HUGE = 1e300  # factor of a strength that holds every coefficient at zero
 _FAR = 1e130  # of a response without weight, in units of the largest one with weight
 _BLOCK = 1 << 20  # entries of X that are copied at a time
 
@@ -95,20 +96,17 @@ class Problem:
         with np.errstate(over="ignore"):
             l1 = self.l1_unit * scale / self.y_scale[response]
             l2 = self.l2_unit * scale * scale
-        return l1, l2
+        # A column so small that these overflow keeps its coefficient where the strength is zero.
+        return np.minimum(l1, _HUGE), np.minimum(l2, _HUGE)
 
     def bounds(self, response: int) -> tuple[Array, Array]:
         """Return the bounds in standardised units; excluded features are fixed at zero."""
         if self._is_free:
-            l1, l2 = self.factors(response)
-            if np.isfinite(l1.max()) and np.isfinite(l2.max()):
-                return self.lower, self.upper
+            return self.lower, self.upper
         with np.errstate(over="ignore"):
             unit = self.design.scale * self.y_scale[response]
             lower, upper = self.lower / unit, self.upper / unit
-        l1, l2 = self.factors(response)
-        fixed = self.excluded | np.isinf(l1) | np.isinf(l2)
-        return np.where(fixed, 0.0, lower), np.where(fixed, 0.0, upper)
+        return np.where(self.excluded, 0.0, lower), np.where(self.excluded, 0.0, upper)
 
     def gram_of(self, columns: npt.NDArray[np.integer]) -> Array:
         """Return the Gram matrix of some columns: a new array."""
@@ -125,16 +123,10 @@ class Problem:
     def begin(self, state: LeastSquares, response: int, coef: Array | None = None) -> None:
         """Load a response and a first point (on the input scale; default nearest to zero)."""
         l1, l2 = self.factors(response)
-        free = self._is_free and np.isfinite(l1.max()) and np.isfinite(l2.max())
-        if free:
-            lower, upper = self.lower, self.upper
-        else:
-            lower, upper = self.bounds(response)
-            finite = np.isfinite(l1) & np.isfinite(l2)
-            l1, l2 = np.where(finite, l1, 0.0), np.where(finite, l2, 0.0)
+        lower, upper = self.bounds(response)
         state.set_penalty(l1, l2, lower, upper)
         at_zero = coef is None and self.cross is not None
-        if at_zero and (free or not np.any((lower > 0) | (upper < 0))):
+        if at_zero and (self._is_free or not np.any((lower > 0) | (upper < 0))):
             assert self.cross is not None
             state.start_at_zero(self.y[response], self.cross[response])
             return

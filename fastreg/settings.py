@@ -73,14 +73,19 @@ class Settings:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
 
 
+_DEFAULT = Settings()
+
+
 def resolve_settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
     """Return the settings with the given fields replaced."""
     if settings is None:
-        settings = Settings()
+        settings = _DEFAULT
     elif not isinstance(settings, Settings):
         raise TypeError(f"settings must be a fastreg.Settings, got {type(settings).__name__}")
+    if not options:
+        return settings
     known = [field.name for field in fields(Settings)]
     for name in options:
         if name not in known:
             raise TypeError(f"unknown option {name!r}; accepted options are {', '.join(known)}")
-    return replace(settings, **options) if options else settings
+    return replace(settings, **options)

@@ -14,11 +14,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 FLOORS = [
     {"_core.kernels"},
     {"_core.design", "_core.factor", "_core.penalty"},
-    {"_core.certificate", "_core.span"},
+    {"_core.certificate", "_core.span", "_core.selection"},
     {"_core.quadratic"},
     {"_core.objective"},
     {"_core.dependence", "_core.record"},
-    {"_core.first_order", "_core.working_set", "_core.leave_one_out"},
+    {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.small"},
     {"inputs", "settings"},
     {"choice"},
     {"result"},
@@ -45,6 +45,7 @@ THIRD_PARTIES = {
     "scipy": "",
     "cython": "_core",
     "libc": "_core",
+    "cpython": "_core",
     "typing_extensions": "_core",  # in stubs, which nobody runs
     "click": "cli",
     "rich": "cli",

@@ -24,7 +24,18 @@ cdef class Design:
     # out[i] += sum_k coef[k] z_{i, columns[k]}
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil
+    # both at once, from one read of X where that is possible:
+    # r[i] += sum_k coef[k] z_{i, columns[k]}, then out[j] = sum_i weight[i] r[i] z_ij
+    cdef int add_and_correlate(
+        self, const int* columns, Py_ssize_t m, const double* coef, const double* weight,
+        double* r, double* out) except -1 nogil
     # rows and columns first_new.. of the symmetric matrix out[a, b] = sum_i weight[i] z_ia z_ib
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1
+
+
+# the pieces of a dense Gram product: memory for a packed block of rows, aligned to 64 bytes;
+# the symmetric matrix completed from the lower triangle (row-major) of its new rows
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
+cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil

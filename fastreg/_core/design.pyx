@@ -22,6 +22,8 @@ cdef enum:
     COLUMN = 8           # entries that cost as much as the beginning of a sparse column
     SPARSE_PART = 1 << 18
     PART = 1 << 20       # elements of a part of a pass: some 0.3 ms
+    BLOCK_ROWS = 256     # rows that are read twice, the second time from the cache
+    WIDEST = 1024        # columns up to which they stay there
     SLICE = 4096         # rows that are worth a partial sum
     MAX_SLICES = 16
     MOST_OF_A_SLICE = 1 << 18  # entries of a partial Gram matrix
@@ -85,6 +87,10 @@ cdef class Design:
         """
         raise NotImplementedError
 
+    def by_rows(self):
+        """Return dense X if its rows are contiguous and its columns are not, else None."""
+        return None
+
     def set_threads(self, int n_threads):
         """Let passes and Gram products use so many threads; that changes no bit of a result."""
         self._n_threads = max(1, n_threads)
@@ -102,6 +108,18 @@ cdef class Design:
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
         return 0
+
+    cdef int add_and_correlate(
+        self, const int* columns, Py_ssize_t m, const double* coef, const double* weight,
+        double* r, double* out) except -1 nogil:
+        cdef double[::1] weighted
+        cdef Py_ssize_t i
+        with gil:
+            weighted = np.empty(self.n_samples)
+        self.add_columns(columns, m, coef, r)
+        for i in range(self.n_samples):
+            weighted[i] = weight[i] * r[i]
+        return self.correlate(&weighted[0], out)
 
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
@@ -135,6 +153,17 @@ cdef class Design:
         with nogil:
             self.add_columns(&columns[0], self.n_features, &coef[0], &view[0])
         return out
+
+    def product_and_correlation(self, const double[::1] coef, const double[::1] weight):
+        """Return `product` and the `correlation` of weight times it, from one read."""
+        r, out = np.zeros(self.n_samples), np.empty(self.n_features)
+        cdef double[::1] r_view = r
+        cdef double[::1] out_view = out
+        cdef int[::1] columns = np.arange(self.n_features, dtype=np.int32)
+        with nogil:
+            self.add_and_correlate(&columns[0], self.n_features, &coef[0], &weight[0],
+                                   &r_view[0], &out_view[0])
+        return r, out
 
     def gram_matrix(self, const int[::1] columns, const double[::1] weight, known=None):
         """Return sum_i weight_i z_ia z_ib for the given columns; of the first ones it is known."""
@@ -188,6 +217,9 @@ cdef class DenseDesign(Design):
         self._sums(weight, np.empty((0, self.n_samples)), mean, variance,
                    np.empty((0, self.n_features)))
         return mean, variance
+
+    def by_rows(self):
+        return None if self._matrix.row_stride == 1 else self._X
 
     def survey(self, const double[::1] weight, Y, const int[::1] columns, bint centre=True):
         cdef Py_ssize_t p = self.n_features, m = columns.shape[0]
@@ -399,6 +431,45 @@ cdef class DenseDesign(Design):
             job.n_slices = (self.n_samples + job.rows - 1) // job.rows
             kernels.run(axpys_part, &job, job.n_slices,
                         self._n_threads if job.m * self.n_samples > WORTH_A_THREAD else 1)
+        return 0
+
+    cdef int add_and_correlate(
+        self, const int* columns, Py_ssize_t m, const double* coef, const double* weight,
+        double* r, double* out) except -1 nogil:
+        cdef Py_ssize_t j, k, p = self.n_features, n = self.n_samples
+        cdef Both job
+        cdef double[:, ::1] partial
+        cdef double[::1] scratch
+        cdef double* factor
+        if p > WIDEST:  # rows do not stay in the cache
+            return Design.add_and_correlate(self, columns, m, coef, weight, r, out)
+        job.X = self._matrix
+        job.rows = max(n // MAX_SLICES + 1, SLICE)
+        job.n_slices = (n + job.rows - 1) // job.rows
+        with gil:
+            partial = np.zeros((job.n_slices, p))
+            scratch = np.empty(m + job.n_slices * (p + BLOCK_ROWS))
+        factor = &scratch[0]
+        for k in range(m):
+            factor[k] = coef[k] * self._scale[columns[k]]
+        job.columns = columns
+        job.m = m
+        job.coef = factor
+        job.shift = &self._shift[0]
+        job.weight = weight
+        job.r = r
+        job.out = &partial[0, 0]
+        job.scratch = factor + m
+        kernels.run(
+            both_part, &job, job.n_slices, self._n_threads if n * p > WORTH_A_THREAD else 1)
+        check_interrupt()
+        for j in range(p):
+            out[j] = 0.0
+        for k in range(job.n_slices):
+            for j in range(p):
+                out[j] += partial[k, j]
+        for j in range(p):
+            out[j] *= self._scale[j]
         return 0
 
     cdef int gram(
@@ -626,6 +697,42 @@ cdef Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
     return X
 
 
+cdef struct Both:
+    Matrix X
+    Py_ssize_t rows          # of a slice
+    Py_ssize_t n_slices
+    const int* columns
+    Py_ssize_t m
+    const double* coef
+    const double* shift
+    const double* weight
+    double* r
+    double* out              # n_slices x p
+    double* scratch          # n_slices x (p + BLOCK_ROWS)
+
+
+cdef void both_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    """Residuals of a slice of rows and its share of the correlations, block by block."""
+    cdef const Both* job = <const Both*>context
+    cdef Matrix X = job.X
+    cdef Py_ssize_t p = X.n_columns, first = k * job.rows, last = min(first + job.rows, X.n_rows)
+    cdef Py_ssize_t i, j, size = sizeof(float) if X.narrow else sizeof(double)
+    cdef double* out = job.out + k * p
+    cdef double* part = job.scratch + k * (p + BLOCK_ROWS)
+    cdef double* weighted = part + p
+    while first < last:
+        X.data = <const char*>job.X.data + first * X.row_stride * size
+        X.n_rows = min(last - first, <Py_ssize_t>BLOCK_ROWS)
+        if job.m:
+            simd.add_columns(&X, job.columns, job.m, job.shift, job.coef, job.r + first)
+        for i in range(X.n_rows):
+            weighted[i] = job.weight[first + i] * job.r[first + i]
+        simd.column_dots(&X, NULL, p, job.shift, weighted, part)
+        for j in range(p):
+            out[j] += part[j]
+        first += X.n_rows
+
+
 cdef void axpys_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
     cdef Py_ssize_t i = k * job.rows
@@ -696,6 +803,10 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
 
 cdef Py_ssize_t packed_size(Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
     return (width + simd.panel - 1) // simd.panel * simd.panel * rows
+
+
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
+    return aligned(packed_size(rows, width))
 
 
 cdef aligned(Py_ssize_t size):

@@ -305,7 +305,7 @@ cdef Quadratic without_l1(LeastSquares problem, double gram_memory):
     if not flat or 12.0 * len(flat) ** 2 > gram_memory:
         return None
     quadratic = Quadratic()
-    quadratic.extend(problem.design, np.array(flat, dtype=np.int32), problem.weight)
+    quadratic.extend(problem.selection, np.array(flat, dtype=np.int32), problem.weight)
     quadratic.set_penalty(problem.penalty)
     return quadratic
 

@@ -9,6 +9,7 @@ from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport Design
 from fastreg._core.penalty cimport Penalty
 from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.selection cimport Selection
 
 cpdef enum Outcome:
     CONVERGED = 1
@@ -28,6 +29,7 @@ cdef struct Correction:
 @final
 cdef class LeastSquares:
     cdef readonly Design design
+    cdef readonly Selection selection   # the columns that are read often
     cdef readonly bint centred
     cdef readonly Py_ssize_t n_passes
     cdef const double[::1] weight
@@ -63,6 +65,9 @@ cdef class LeastSquares:
     # residual of the current w, from the columns of its support
     cdef int update_residual(self) except -1 nogil
     cdef int update_residual_of_support(self) except -1 nogil
+    # residual and c of the support, from one read of X
+    cdef int update_both(self) except -1 nogil
+    cdef void _centre(self) noexcept nogil
     # c of the current residual: one pass over X
     cdef int update_correlation(self) except -1 nogil
     # know every correlation from X

@@ -12,6 +12,7 @@ from fastreg._core.design cimport Design
 from fastreg._core.kernels cimport dot
 from fastreg._core.penalty cimport violation
 from fastreg._core.quadratic cimport Membership, Quadratic
+from fastreg._core.selection cimport Selection
 
 cdef double EPSILON = 2.220446049250313e-16
 
@@ -23,6 +24,7 @@ cdef class LeastSquares:
     def __init__(self, Design design, weight, bint centred, norm):
         cdef Py_ssize_t n = design.n_samples, p = design.n_features
         self.design = design
+        self.selection = Selection(design)
         self.weight = weight
         self.centred = centred
         self.n_passes = 0
@@ -164,25 +166,42 @@ cdef class LeastSquares:
         return self.update_residual_of_support()
 
     cdef int update_residual_of_support(self) except -1 nogil:
-        cdef Py_ssize_t i, k, n = self.design.n_samples
-        cdef double* r = &self.residual[0]
-        cdef double mean = 0.0, square = 0.0
+        cdef Py_ssize_t k
+        self.residual[:] = self.y
         for k in range(self.n_active):
             self._coef[k] = -self.w[self.support[k]]
-        for i in range(n):
-            r[i] = self.y[i]
         if self.n_active:
-            self.design.add_columns(&self.support[0], self.n_active, &self._coef[0], r)
+            self.selection.add_columns(
+                &self.support[0], self.n_active, &self._coef[0], &self.residual[0])
+        self._centre()
+        return 0
+
+    cdef int update_both(self) except -1 nogil:
+        cdef Py_ssize_t k
+        self.residual[:] = self.y
+        for k in range(self.n_active):
+            self._coef[k] = -self.w[self.support[k]]
+        self.design.add_and_correlate(&self.support[0], self.n_active, &self._coef[0],
+                                      &self.weight[0], &self.residual[0], &self.c[0])
+        self._centre()
+        self.slack[:] = 0.0
+        self.n_passes += 1
+        self.is_true = self.is_settled = True
+        return 0
+
+    cdef void _centre(self) noexcept nogil:
+        """Take the mean from the residual; compute its weighted form and square."""
+        cdef Py_ssize_t i, n = self.design.n_samples
+        cdef double* r = &self.residual[0]
+        cdef double mean = 0.0
         if self.centred:
             mean = dot(&self.weight[0], r, n)
             for i in range(n):
                 r[i] -= mean
         for i in range(n):
             self.weighted[i] = self.weight[i] * r[i]
-        square = dot(&self.weighted[0], r, n)
         self.residual_mean = mean
-        self.square = square
-        return 0
+        self.square = dot(&self.weighted[0], r, n)
 
     cdef int update_correlation(self) except -1 nogil:
         cdef Py_ssize_t i, j

@@ -4,9 +4,9 @@
 
 from cython cimport final
 
-from fastreg._core.design cimport Design
 from fastreg._core.factor cimport Factor
 from fastreg._core.penalty cimport Penalty
+from fastreg._core.selection cimport Selection
 
 cdef struct Proof:
     double gap
@@ -48,9 +48,13 @@ cdef class Quadratic:
     cdef int[::1] _row
     cdef Penalty _penalty
 
-    cdef extend(self, Design design, int[::1] columns, const double[::1] weight)
+    cdef extend(self, Selection selection, int[::1] columns, const double[::1] weight)
     # the same with a Gram matrix that is known already, into an empty working set
-    cdef adopt(self, int[::1] columns, const double[:, ::1] gram)
+    cdef extend_known(self, int[::1] columns, const double[:, ::1] gram)
+    # instead of `extend`: room for a matrix that the caller writes to the head of `gram`, ...
+    cdef reserve(self, Py_ssize_t capacity)
+    # ... and a new problem from what is there: `size` coordinates, each its own feature
+    cdef void adopt(self, Py_ssize_t size) noexcept nogil
     # penalty of the whole problem, indexed by feature; forgets the factor if the ridge part changed
     cdef void set_penalty(self, Penalty h) noexcept nogil
     # start from u with known correlations c and squared residual (all indexed by feature)
@@ -62,6 +66,8 @@ cdef class Quadratic:
     cdef double rounding(self) noexcept nogil
     # rounding of a correlation, in units of its norm
     cdef double noise(self, double square) noexcept nogil
+    # the largest distance of a correlation to the subdifferential, in units of its norm
+    cdef double violation(self) noexcept nogil
     # move the free coordinates into the factor without a step (those that depend on it may slide)
     cdef void synchronise(self) noexcept nogil
     # coordinates whose direction the Gram matrix cannot tell from a null one

@@ -12,10 +12,12 @@ from cython cimport final
 from libc.math cimport INFINITY, fabs, sqrt
 
 from fastreg._core.certificate cimport NEGLIGIBLE, Certificate, certify
-from fastreg._core.design cimport Design, check_interrupt
+from fastreg._core.design cimport check_interrupt
 from fastreg._core.factor cimport Factor
 from fastreg._core.kernels cimport add_rows, axpy
 from fastreg._core.penalty cimport Penalty, prox
+from fastreg._core.penalty cimport violation as violation_of
+from fastreg._core.selection cimport Selection
 
 cdef enum:
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
@@ -69,17 +71,18 @@ cdef class Quadratic:
         self._penalty.upper = &self._upper[0]
         self.factor.reserve(capacity)
 
-    cdef extend(self, Design design, int[::1] columns, const double[::1] weight):
+    cdef extend(self, Selection selection, int[::1] columns, const double[::1] weight):
         cdef Py_ssize_t old = self.size, new = columns.shape[0], capacity = self.u.shape[0]
         if new == 0:
             return
         self.column = np.concatenate([self.column, columns])
         if old + new > capacity:
-            self._reserve(min(max(old + new, 2 * old), design.n_features))
-        design.gram(self.column, old, weight, self.gram)
+            self._reserve(min(max(old + new, 2 * old), selection.design.n_features))
+        selection.extend(columns)
+        selection.gram(self.column, old, weight, self.gram)
         self._count_new(new)
 
-    cdef adopt(self, int[::1] columns, const double[:, ::1] gram):
+    cdef extend_known(self, int[::1] columns, const double[:, ::1] gram):
         cdef Py_ssize_t new = columns.shape[0]
         self.column = columns
         if new > self.u.shape[0]:
@@ -93,6 +96,16 @@ cdef class Quadratic:
             self.norm[j] = sqrt(self.gram[j, j])
             self.is_member[j] = Membership.OUTSIDE
         self.size += new
+
+    cdef reserve(self, Py_ssize_t capacity):
+        self.adopt(0)
+        self._reserve(capacity)
+        self.column = np.arange(capacity, dtype=np.int32)
+
+    cdef void adopt(self, Py_ssize_t size) noexcept nogil:
+        self._forget_factor()
+        self.size = 0
+        self._count_new(size)
 
     cdef void set_penalty(self, Penalty h) noexcept nogil:
         cdef Py_ssize_t j
@@ -152,6 +165,14 @@ cdef class Quadratic:
 
     cdef double noise(self, double square) noexcept nogil:
         return 2.0 * ROUNDING * (sqrt(square) + self._size())
+
+    cdef double violation(self) noexcept nogil:
+        cdef double largest = 0.0
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            largest = max(
+                largest, violation_of(self._penalty, j, self.u[j], self.c[j]) / self.norm[j])
+        return largest
 
     cdef void _refresh(self) noexcept nogil:
         """Recompute the correlations from the base point."""

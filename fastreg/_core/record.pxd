@@ -42,3 +42,13 @@ cdef class Record:
         self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status, double gap,
         double kappa, double radius, double violation, double null, double tol,
         Py_ssize_t n_iter, Py_ssize_t n_sweeps) except -1
+
+
+# first - sum_i a_i b_i, as if with twice the precision
+cdef double accurate_difference(
+    double first, const double* a, const double* b, Py_ssize_t n) noexcept nogil
+# which of p features without bounds are zero at every optimum: those whose correlation, known up to
+# `slack` and `norm * reach`, stays below the L1 strength
+cdef void zeros_within(
+    Py_ssize_t p, const double* c, const double* slack, const double* norm, const double* l1,
+    double kappa, double reach, unsigned char* zero) noexcept nogil

@@ -134,8 +134,8 @@ cdef void prove_zeros(
     cdef Py_ssize_t j, p = problem.design.n_features
     cdef double reach = kappa * radius + sqrt(2.0 * gap), slack
     if not problem.has_bounds:
-        simd.prove_below(&problem.c[0], &problem.slack[0], &problem.norm[0], kappa, reach,
-                         &problem.l1[0], p, zero)
+        zeros_within(p, &problem.c[0], &problem.slack[0], &problem.norm[0], &problem.l1[0], kappa,
+                     reach, zero)
         return
     for j in range(p):
         slack = kappa * problem.slack[j] + problem.norm[j] * reach
@@ -143,3 +143,9 @@ cdef void prove_zeros(
             (problem.upper[j] <= 0.0 or kappa * problem.c[j] + slack < problem.l1[j])
             and (problem.lower[j] >= 0.0 or slack - kappa * problem.c[j] < problem.l1[j])
             and problem.lower[j] <= 0.0 <= problem.upper[j])
+
+
+cdef void zeros_within(
+    Py_ssize_t p, const double* c, const double* slack, const double* norm, const double* l1,
+    double kappa, double reach, unsigned char* zero) noexcept nogil:
+    simd.prove_below(c, slack, norm, kappa, reach, l1, p, zero)

@@ -28,6 +28,7 @@ cdef enum:
 # A residual square computed from moments must keep this many digits, or X is read again.
 cdef double CANCELLED = 1e-9
 cdef double SPAN_MEMORY = 0.1   # of that of X
+cdef double WHOLE = 0.5          # share of X from which one read of all of it is cheaper
 cdef double RENT = 0.5          # passes' worth of single products before a pass is taken
 cdef double STEP = 3.0          # a cold start comes down to its strength in such steps,
 cdef double ROUGH = 1e-2        # each solved to this share of the null objective
@@ -117,12 +118,12 @@ cdef class WorkingSet:
         cdef Py_ssize_t k
         if columns.shape[0] == 0:
             return
-        self.quadratic.extend(problem.design, columns, problem.weight)
+        self.quadratic.extend(problem.selection, columns, problem.weight)
         self.quadratic.set_penalty(problem.penalty)
         for k in range(columns.shape[0]):
             self._inside[columns[k]] = 1
         if not problem.is_settled:
-            problem.design.correlate_columns(
+            problem.selection.correlate_columns(
                 &columns[0], columns.shape[0], &problem.weighted[0], &self._product[0])
             for k in range(columns.shape[0]):
                 problem.c[columns[k]] = self._product[k]
@@ -135,7 +136,7 @@ cdef class WorkingSet:
         cdef int[::1] columns = features.astype(np.int32)
         cdef Py_ssize_t k
         whole = len(features) == len(gram)
-        self.quadratic.adopt(columns, gram if whole else gram[np.ix_(features, features)])
+        self.quadratic.extend_known(columns, gram if whole else gram[np.ix_(features, features)])
         for k in range(columns.shape[0]):
             self._inside[columns[k]] = 1
         self.complete = True
@@ -348,6 +349,8 @@ cdef class WorkingSet:
         if not (warm or self.complete):
             self._span.learn(&problem.residual[0], problem.square, &problem.c[0])
         grown = self._grow(NULL, problem.design.n_features, True)
+        if not warm and grown >= 0 and self._is_optimal(tolerance):
+            return Outcome.CONVERGED
         while True:
             if grown == -2:
                 return Outcome.GRAM_LIMIT
@@ -389,6 +392,19 @@ cdef class WorkingSet:
                 self._fixed[self._n_fixed] = <int>j
                 self._n_fixed += 1
 
+    cdef bint _is_optimal(self, double tolerance) except -1:
+        """Is the point that was given as a start the answer?"""
+        cdef LeastSquares problem = self.problem
+        if not problem.is_settled:
+            return False
+        problem.find_support(NULL, problem.design.n_features)
+        if problem.n_active == 0:
+            return False
+        self.quadratic.load(&problem.w[0], &problem.c[0], problem.square)
+        self.quadratic.synchronise()
+        self._certify(tolerance)
+        return self.gap <= tolerance
+
     cdef double _measure(self, bint trust_gram, double tolerance) except -1.0:
         """Compute residual and correlations of the working set: from X, or if the Gram matrix
         knows them well enough, from that; return what its rounding may add to a gap."""
@@ -404,9 +420,12 @@ cdef class WorkingSet:
             problem.residual_mean = 0.0
             problem.is_true = False
             return rounding
+        if problem.selection.share(quadratic.size + problem.n_active) >= WHOLE:
+            problem.update_both()
+            return 0.0
         with nogil:
             problem.update_residual_of_support()
-            problem.design.correlate_columns(
+            problem.selection.correlate_columns(
                 &quadratic.column[0], quadratic.size, &problem.weighted[0], &self._product[0])
             for k in range(quadratic.size):
                 problem.c[quadratic.column[k]] = self._product[k]
@@ -464,11 +483,15 @@ cdef class WorkingSet:
         cdef Span span = self._span
         cdef Py_ssize_t k, count
         cdef double share
+        if problem.is_settled:  # nothing is unknown
+            self._n_undecided = self._list_undecided(radius)
+            return 0
         if radius == 0.0:  # a new residual
             span.estimate(&problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
             self._restore_inside()
         count = self._list_undecided(radius)
-        share = problem.design.share_of(&self._undecided[0], count)
+        share = problem.design.share_of(&self._undecided[0], count) * (
+            problem.selection.scatter)
         if count and self._rented + share > RENT:
             if span.complete(
                     &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0]):

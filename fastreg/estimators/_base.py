@@ -9,6 +9,8 @@ which also words all the errors.
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastreg.estimators._compat import check_sample_weight, skips_parameter_validation
 from fastreg.inputs import as_float, is_sparse, require_indices
 from fastreg.result import Status
+from fastreg.settings import Settings
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -171,8 +174,11 @@ def refuse_unreadable(**arrays: Any) -> None:
 
 def in_precision_of(X: Any, values: Any) -> Any:
     """Return a copy of coefficients in the precision of X; ValueError if they overflow there."""
-    with np.errstate(over="ignore"):
-        array = np.array(values, dtype=X.dtype)
+    if X.dtype == np.float64:
+        array = np.array(values, dtype=np.float64)
+    else:
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype=X.dtype)
     if not np.isfinite(array).all():
         raise ValueError(
             f"The fit has non-finite parameter values in the precision of X ({X.dtype}). "
@@ -181,16 +187,17 @@ def in_precision_of(X: Any, values: Any) -> Any:
     return array
 
 
-def options_for(tol: Any, max_iter: Any) -> dict[str, Any]:
-    """Return fastreg's options for scikit-learn's `tol` and `max_iter` of ElasticNet.
+@lru_cache(maxsize=64)
+def settings_for(tol: float, max_iter: Any) -> Settings:
+    """Return fastreg's settings for scikit-learn's `tol` and `max_iter` of ElasticNet.
 
     scikit-learn bounds the gap by tol |y|^2 / n, fastreg by its tol |y|^2 / (2 n), and wants it
     positive. `max_iter` bounds both the outer iterations and the sweeps in each of them.
     """
-    options = {"tol": max(2.0 * float(tol), np.finfo(np.float64).tiny)}
-    if max_iter is not None:
-        options["max_iter"] = options["max_sweeps"] = int(max_iter)
-    return options
+    settings = Settings(tol=max(2.0 * tol, np.finfo(np.float64).tiny))
+    if max_iter is None:
+        return settings
+    return replace(settings, max_iter=int(max_iter), max_sweeps=int(max_iter))
 
 
 def tol_for(relative_gap: float) -> float:
@@ -283,15 +290,13 @@ def warn_unless_converged(
     stacklevel : int, default=3
         Of the caller's caller.
     """
-    status = np.asarray(result.status)
-    worst = status.min()
-    if worst > 0:
+    if result.converged:
         return
     gaps, tolerances, relative = map(
         np.ravel, (result.duality_gap, result.tolerance, result.relative_gap)
     )
     k = np.argmax(relative)
-    worst = Status(int(worst))
+    worst = Status(int(np.min(result.status)))
     remedy = _REMEDIES[worst].format(max_iter=max_iter, tol=1.1 * tol_for(float(relative[k])))
     warnings.warn(
         f"{subject} did not converge ({worst.name.lower().replace('_', ' ')}): the duality gap "

@@ -14,7 +14,7 @@ from fastreg.estimators._base import (
     check_gram,
     check_weight,
     is_floating,
-    options_for,
+    settings_for,
     single_response,
     tol_for,
     warn_unless_converged,
@@ -210,7 +210,7 @@ class ElasticNet(LinearRegressor):
             sample_weight=sample_weight,
             positive=bool(self.positive),
             warm_start=getattr(self, "coef_", None) if self.warm_start else None,
-            **options_for(self.tol, self.max_iter),
+            settings=settings_for(float(self.tol), self.max_iter),
         )
         self._store([(result, None)], X, y)
         # A closed form makes no sweep, a step of the working set makes many.

@@ -13,8 +13,8 @@ from fastreg.estimators._base import (
     check_weight,
     in_precision_of,
     is_floating,
-    options_for,
     refuse_unreadable,
+    settings_for,
     single_response,
     tol_for,
     warn_unless_converged,
@@ -337,7 +337,7 @@ def _fit_path(arguments: dict[str, Any], l1_ratio: float) -> tuple[Any, ...]:
         target,
         alphas=_check_alphas(X, target, options, model),
         warm_start=start,
-        **options_for(options["tol"], options["max_iter"]),
+        settings=settings_for(float(options["tol"]), options["max_iter"]),
         **model,
     )
     warn_unless_converged(

@@ -1,0 +1,13 @@
+from typing import final
+
+from fastreg._core.design import Design
+
+@final
+class Selection:
+    @property
+    def design(self) -> Design: ...
+    @property
+    def scatter(self) -> float: ...
+    @property
+    def size(self) -> int: ...
+    def __init__(self, design: Design) -> None: ...

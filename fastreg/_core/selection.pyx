@@ -1,0 +1,94 @@
+# Design: a copy is made once for each column that enters; beyond a tenth of X it is given up, and
+# columns are read in place again.
+
+import numpy as np
+
+from cython cimport final
+
+from fastreg._core.design cimport Design
+
+cdef enum:
+    LINE = 64         # bytes that are read for one entry of a scattered column
+    FEWEST = 64       # columns from which X is too wide to be read by rows
+
+cdef double MOST = 0.1  # share of X that may be copied
+
+
+@final
+cdef class Selection:
+    """Columns of a design that are read often."""
+
+    def __init__(self, Design design):
+        self.design = design
+        self.size = 0
+        self.scatter = 1.0
+        self._packed = None
+        self._limit = 0
+        X = design.by_rows()
+        if X is not None:
+            self.scatter = LINE / X.itemsize
+        if X is not None and design.n_features >= FEWEST:
+            self._limit = int(MOST * design.n_features)
+            self._array = np.empty((design.n_samples, 0), dtype=X.dtype, order="F")
+            self._place = np.full(design.n_features, -1, dtype=np.int32)
+            self._mapped = np.empty(design.n_features, dtype=np.int32)
+
+    cdef extend(self, const int[::1] columns):
+        cdef Py_ssize_t k, new
+        if self._limit == 0:
+            return
+        columns = np.asarray(columns)[np.asarray(self._place)[columns] < 0]
+        new = columns.shape[0]
+        if new == 0:
+            return
+        if self.size + new > self._limit:
+            self._limit = 0
+            self._packed = self._array = None
+            return
+        if self.size + new > self._array.shape[1]:
+            capacity = min(self._limit, max(self.size + new, 2 * self.size))
+            array = np.empty((self.design.n_samples, capacity), self._array.dtype, order="F")
+            array[:, :self.size] = self._array[:, :self.size]
+            self._array = array
+        self._array[:, self.size:self.size + new] = self.design.by_rows()[:, columns]
+        for k in range(new):
+            self._place[columns[k]] = <int>(self.size + k)
+        self.size += new
+        order = np.argsort(np.asarray(self._place), kind="stable")[-self.size:]
+        self._packed = type(self.design)(self._array[:, :self.size])
+        self._packed.set_units(self.design.shift[order], self.design.scale[order])
+        self._packed.set_threads(self.design._n_threads)
+
+    cdef double share(self, Py_ssize_t m) noexcept nogil:
+        cdef double cost = 1.0 if self._limit > 0 else self.scatter
+        return cost * m / self.design.n_features
+
+    cdef bint _map(self, const int* columns, Py_ssize_t m) noexcept nogil:
+        """Are all of the columns packed? Writes where they are."""
+        cdef Py_ssize_t k
+        if self._limit == 0 or self.size == 0:
+            return False
+        for k in range(m):
+            self._mapped[k] = self._place[columns[k]]
+            if self._mapped[k] < 0:
+                return False
+        return True
+
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        if self._map(columns, m):
+            return self._packed.correlate_columns(&self._mapped[0], m, v, out)
+        return self.design.correlate_columns(columns, m, v, out)
+
+    cdef int add_columns(
+        self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
+        if self._map(columns, m):
+            return self._packed.add_columns(&self._mapped[0], m, coef, out)
+        return self.design.add_columns(columns, m, coef, out)
+
+    cdef int gram(
+        self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
+        double[:, ::1] out) except -1:
+        if columns.shape[0] and self._map(&columns[0], columns.shape[0]):
+            return self._packed.gram(self._mapped[:columns.shape[0]], first_new, weight, out)
+        return self.design.gram(columns, first_new, weight, out)

@@ -1,0 +1,329 @@
+# Design: a fit of a thousand numbers takes the solver a few microseconds, and the objects that a
+# general fit is made of a hundred times that. This lane has none: arrays are read through the
+# buffer protocol, all intermediates lie in a workspace that is used again, and the Gram matrix of X
+# with y as its last column holds all that the one solver, `Quadratic`, and its certificate need.
+# Units are those of `fastreg.problem`: columns and response have unit size by powers of two, which
+# are applied to the finished Gram matrix.
+#
+# The lane decides nothing that is open to doubt: arguments that are not plain, numbers that are not
+# finite, scales or fits that could cost digits, and whatever is not proven from the Gram matrix to
+# the tolerance are left to the general lane, which also words all the errors.
+#
+# Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
+# never hold the same one. There are as many as there were fits at once, of a megabyte at most.
+
+import numpy as np
+
+from cpython.buffer cimport (
+    PyBUF_STRIDES,
+    PyBuffer_IsContiguous,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cython cimport final
+from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, ldexp, sqrt
+
+from fastreg._core.design cimport mirror, packed_block
+from fastreg._core.kernels cimport Matrix, simd
+from fastreg._core.penalty cimport Penalty, value
+from fastreg._core.quadratic cimport Proof, Quadratic
+from fastreg._core.record cimport accurate_difference, zeros_within
+
+cdef enum:
+    ROW_BLOCK = 128        # rows that are packed at a time
+    MOST_FEATURES = 256
+    MOST_ROWS = 1 << 14
+    MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond
+    LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
+
+cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
+cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
+cdef double LARGE = 1e200
+cdef double CANCELLED = 1e-9  # as in `working_set`: the rest of a residual square that is certain
+cdef double INNER = 0.1       # and the share of the tolerance that the solver is asked for
+
+cdef object ndarray = np.ndarray, float64 = np.float64
+cdef object wide = np.dtype(np.float64), narrow = np.dtype(np.float32)
+
+cdef list idle = []
+cdef object take = idle.pop, put_back = idle.append
+
+
+@final
+cdef class Workspace:
+    """Memory for one fit at a time, and what the fit has found."""
+
+    cdef Quadratic quadratic
+    cdef Py_ssize_t n_features
+    cdef object coef           # of exactly n_features; `_coef` is the same memory
+    cdef object certified_zero
+    cdef double[::1] _coef
+    cdef unsigned char[::1] _zero
+    cdef double[::1] _ones     # as many as rows or features
+    cdef double[::1] _nothing  # zeros, as many as features
+    cdef double[::1] _block
+    cdef double[::1] _mean
+    cdef double[::1] _scale
+    cdef double[::1] _q
+    cdef double[::1] _l1
+    cdef double[::1] _l2
+    cdef double[::1] _lower
+    cdef double[::1] _upper
+    cdef Penalty _penalty
+    # what was found, in the user's units
+    cdef double intercept
+    cdef double objective
+    cdef double null_objective
+    cdef double gap
+    cdef double violation
+    cdef Py_ssize_t n_active
+
+    def __init__(self):
+        self.quadratic = Quadratic()
+        self._ones = np.ones(1)
+        self._block = np.empty(1)
+        self._nothing = np.empty(0)
+        self.n_features = 0
+
+    cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
+        cdef Py_ssize_t room = (p + simd.panel) // simd.panel * simd.panel * min(n, ROW_BLOCK)
+        if self._ones.shape[0] < max(n, p):
+            self._ones = np.ones(max(n, p))
+        if self._block.shape[0] < room:
+            self._block = packed_block(min(n, ROW_BLOCK), p + 1)
+        if self._nothing.shape[0] < p:
+            self.quadratic.reserve(p + 1)
+            self._nothing, self._q = np.zeros(p), np.empty(p)
+            self._mean, self._scale = np.empty(p + 1), np.empty(p)
+            self._l1, self._l2 = np.empty(p), np.empty(p)
+            self._lower, self._upper = np.full(p, -np.inf), np.full(p, np.inf)
+            self._penalty = Penalty(&self._l1[0], &self._l2[0], &self._lower[0], &self._upper[0])
+        if self.n_features != p:
+            self.coef, self.certified_zero = np.empty(p), np.empty(p, dtype=np.bool_)
+            self._coef, self._zero = self.coef, self.certified_zero.view(np.uint8)
+            self.n_features = p
+
+    cdef bint solve(
+        self, const Matrix* X, const Matrix* y, double l1, double l2, bint centred, double tol,
+        Py_ssize_t max_sweeps) except -1 nogil:
+        """Fit and prove; return whether that was beyond doubt."""
+        cdef double null, unit, square, rounding
+        cdef Proof proof
+        self._multiply(X, y, centred)
+        unit = self._bring_to_size(X.n_rows, X.n_columns, l1, l2, &null)
+        if not (unit > 0.0):
+            return False
+        self.quadratic.adopt(X.n_columns)
+        self.quadratic.set_penalty(self._penalty)
+        self.quadratic.load(&self._nothing[0], &self._q[0], 2.0 * null)
+        self.quadratic.minimise(INNER * tol * null, max_sweeps, INFINITY)
+        square = self.quadratic.residual_square()
+        rounding = self.quadratic.rounding()
+        if self.quadratic.n_doubtful or not (
+                rounding < INNER * tol * null and rounding < CANCELLED * square):
+            return False
+        proof = self._prove(square, tol * null)
+        proof.gap += rounding
+        if not proof.gap <= tol * null:
+            return False
+        return self._report(proof, square, null, unit, X.n_rows, centred)
+
+    cdef void _multiply(self, const Matrix* X, const Matrix* y, bint centred) noexcept nogil:
+        """Write means, and the lower triangle of n times the Gram matrix of the columns and y."""
+        cdef Py_ssize_t n = X.n_rows, p = X.n_columns, first = 0, rows, a, b
+        cdef double* out = &self.quadratic.gram[0, 0]
+        cdef Py_ssize_t stride = self.quadratic.gram.shape[1]
+        for a in range(p + 1):
+            self._mean[a] = 0.0
+            for b in range(a + 1):
+                out[a * stride + b] = 0.0
+        if centred:
+            self._average(X, &self._mean[0])
+            self._average(y, &self._mean[p])
+        while first < n:
+            rows = min(ROW_BLOCK, n - first)
+            simd.pack(X, first, rows, NULL, p, &self._mean[0], &self._ones[0], &self._ones[0],
+                      &self._block[0], 0, p + 1)
+            simd.pack(y, first, rows, NULL, 1, &self._mean[p], &self._ones[0], &self._ones[0],
+                      &self._block[0], p, p + 1)
+            simd.tiles(&self._block[0], rows, p + 1, 0, out, stride)
+            first += rows
+
+    cdef void _average(self, const Matrix* X, double* mean) noexcept nogil:
+        """Means of columns, by their distances from the first row."""
+        cdef Py_ssize_t j, k
+        cdef double* distance = &self._coef[0]
+        for j in range(X.n_columns):
+            k = j * X.column_stride
+            mean[j] = (<const float*>X.data)[k] if X.narrow else (<const double*>X.data)[k]
+        simd.column_dots(X, NULL, X.n_columns, mean, &self._ones[0], distance)
+        for j in range(X.n_columns):
+            mean[j] += distance[j] / X.n_rows
+
+    cdef double _bring_to_size(
+        self, Py_ssize_t n, Py_ssize_t p, double l1, double l2, double* null) noexcept nogil:
+        """Scale the Gram matrix and the strengths; return the unit of y, or zero if in doubt."""
+        cdef double[:, ::1] gram = self.quadratic.gram
+        cdef double share = 1.0 / n, size, unit
+        cdef Py_ssize_t j, k
+        cdef int exponent
+        for j in range(p + 1):
+            size = gram[j, j] * share
+            if not (SMALL < size < LARGE and size > CERTAIN * self._mean[j] * self._mean[j]):
+                return 0.0
+        frexp(sqrt(gram[p, p] * share), &exponent)
+        unit = ldexp(1.0, exponent)
+        null[0] = 0.5 * gram[p, p] * share / unit / unit
+        for j in range(p):
+            frexp(sqrt(gram[j, j] * share), &exponent)
+            size = ldexp(1.0, -exponent)
+            self._scale[j] = size
+            self._q[j] = gram[p, j] * share * size / unit
+            self._l1[j] = l1 * size / unit
+            self._l2[j] = l2 * size * size
+            if not (self._l1[j] > 0.0 and isfinite(self._l1[j]) and isfinite(self._l2[j])):
+                return 0.0
+            for k in range(j + 1):
+                gram[j, k] *= share * size * self._scale[k]
+        mirror(0, p, gram)
+        return unit
+
+    cdef Proof _prove(self, double square, double target) noexcept nogil:
+        cdef Proof proof = self.quadratic.prove(square, 0.0, target, 1.0), corrected
+        if proof.gap > target:
+            corrected = self.quadratic.prove_corrected(
+                square, self.quadratic.decrement(0.0), 0.0, 1.0)
+            if corrected.gap < proof.gap:
+                return corrected
+        return proof
+
+    cdef bint _report(
+        self, Proof proof, double square, double null, double unit, Py_ssize_t n, bint centred,
+    ) noexcept nogil:
+        """Write the answer in the user's units; return whether all of it is finite."""
+        cdef Py_ssize_t j, p = self.quadratic.size
+        cdef double gap = max(proof.gap, 0.0), penalty = 0.0, largest = 0.0
+        self.n_active = 0
+        for j in range(p):
+            self._coef[j] = self.quadratic.u[j] * self._scale[j] * unit
+            self.n_active += self._coef[j] != 0.0
+            largest = max(largest, fabs(self._coef[j]))
+            penalty += value(self._penalty, j, self.quadratic.u[j])
+        self.intercept = 0.0
+        if centred:
+            self.intercept = accurate_difference(
+                self._mean[p], &self._mean[0], &self._coef[0], p)
+        self.violation = self.quadratic.violation() / sqrt(2.0 * null)
+        self.objective = (0.5 * square + penalty) * unit * unit
+        self.null_objective = null * unit * unit
+        self.gap = gap * unit * unit
+        zeros_within(
+            p, &self.quadratic.c[0], &self._nothing[0], &self.quadratic.norm[0], &self._l1[0],
+            proof.kappa, proof.kappa * proof.radius + sqrt(2.0 * gap), &self._zero[0])
+        return isfinite(largest) and isfinite(self.intercept)
+
+
+cdef bint is_plain(array) noexcept:
+    return type(array) is ndarray and (array.dtype is wide or array.dtype is narrow)
+
+
+cdef double number(given) noexcept:
+    """The value of what is a number beyond doubt; NaN for everything else."""
+    if type(given) is float or type(given) is float64:
+        return given
+    if type(given) is int and 0 <= given <= 1 << 53:
+        return given
+    return NAN
+
+
+cdef bint describe(const Py_buffer* view, Matrix* X) noexcept:
+    """Write X as a matrix; return whether it is aligned and without gaps, in C or F order."""
+    X.data = view.buf
+    X.narrow = view.itemsize == sizeof(float)
+    X.n_rows = view.shape[0]
+    X.n_columns = view.shape[1] if view.ndim == 2 else 1
+    X.row_stride = 1
+    X.column_stride = 1
+    if X.n_columns > 1 and PyBuffer_IsContiguous(view, b"C"):
+        X.row_stride = X.n_columns
+    elif PyBuffer_IsContiguous(view, b"F"):
+        X.column_stride = X.n_rows
+    else:
+        return False
+    return <size_t>view.buf % view.itemsize == 0
+
+
+def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
+    """Return the fields of a converged result, apart from status and seconds; None if in doubt.
+
+    All other arguments of `fastreg.solve` have their defaults.
+    """
+    cdef Py_buffer rows, response
+    cdef double strength = number(alpha), ratio = number(l1_ratio)
+    if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 < ratio <= 1.0
+            and (fit_intercept is True or fit_intercept is False)
+            and settings.method == "auto" and settings.time_limit == INFINITY
+            and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):
+        return None
+    PyObject_GetBuffer(X, &rows, PyBUF_STRIDES)
+    try:
+        PyObject_GetBuffer(y, &response, PyBUF_STRIDES)
+        try:
+            return fit_buffers(&rows, &response, strength, ratio, fit_intercept is True,
+                               settings.tol, settings.max_sweeps)
+        finally:
+            PyBuffer_Release(&response)
+    finally:
+        PyBuffer_Release(&rows)
+
+
+cdef fit_buffers(
+    const Py_buffer* rows, const Py_buffer* response, double alpha, double l1_ratio, bint centred,
+    double tol, Py_ssize_t max_sweeps):
+    cdef Matrix X, y
+    cdef Workspace work
+    cdef Py_ssize_t n, p
+    cdef bint done
+    cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
+    if rows.ndim != 2 or response.ndim != 1:
+        return None
+    if not (describe(rows, &X) and describe(response, &y)):
+        return None
+    n, p = X.n_rows, X.n_columns
+    if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
+                             and n * p * p <= MOST_WORK):
+        return None
+    try:
+        work = take()
+    except IndexError:
+        work = Workspace()
+    work.reserve(n, p)
+    if n * p * p > LONG_WORK:
+        with nogil:
+            done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
+    else:
+        done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
+    found = None
+    if done:
+        found = {
+            "coef": work.coef.copy(),
+            "intercept": work.intercept,
+            "l1_ratio": l1_ratio,
+            "objective": work.objective,
+            "null_objective": work.null_objective,
+            "duality_gap": work.gap,
+            "tolerance": tol * work.null_objective,
+            "kkt_violation": work.violation,
+            "certified_zero": work.certified_zero.copy(),
+            "prediction_error_bound": 2.0 * n * work.gap,
+            "n_iter": 1,
+            "n_passes": 2 if centred else 1,
+            "n_sweeps": work.quadratic.n_sweeps,
+            "n_active": work.n_active,
+            "method": "gram",
+            "n_features": p,
+            "feature_names": None,
+            "alpha": alpha,
+        }
+    put_back(work)
+    return found

@@ -1,0 +1,278 @@
+"""The lane for small fits: answers and errors of the general one, or it leaves the fit to it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import oracle
+import pytest
+from problems import regression
+
+import fastreg
+from fastreg._core import kernels, small
+
+SHAPES = [(30, 5), (100, 10), (150, 3), (300, 20), (40, 40), (20, 50), (9, 1), (2, 2), (1, 3)]
+STORAGES = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "float32": lambda X: X.astype(np.float32),
+    "float32 F": lambda X: np.asfortranarray(X, dtype=np.float32),
+}
+SETTINGS = fastreg.Settings()
+
+
+def taken(X, y, alpha=0.1, l1_ratio=1.0, fit_intercept=True, settings=SETTINGS):
+    """Whether the lane answers."""
+    return small.fit(X, y, alpha, l1_ratio, fit_intercept, settings) is not None
+
+
+def both(X, y, *args, **model):
+    """The result with the lane, and the general one: the lane leaves time limits alone."""
+    result = fastreg.solve(X, y, *args, **model)
+    return result, fastreg.solve(X, y, *args, time_limit=1e6, **model)
+
+
+def assert_same(one, other, X, y):
+    """Equal but for rounding."""
+    assert vars(one).keys() == vars(other).keys()
+    assert one.status is other.status
+    size = np.abs(y - y.mean() * (one.intercept != 0)).max()
+    scale = size / np.maximum(np.abs(X - X.mean(axis=0)).max(axis=0), 1e-300)
+    assert np.all(np.abs(one.coef - other.coef) <= 1e-9 * scale)
+    np.testing.assert_array_equal(one.coef != 0, other.coef != 0)
+    for name in ("l1_ratio", "alpha", "n_active", "n_features", "feature_names"):
+        assert getattr(one, name) == getattr(other, name), name
+        assert type(getattr(one, name)) is type(getattr(other, name)), name
+    for name in ("objective", "null_objective", "tolerance"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-10), name
+    for name, value in vars(other).items():
+        assert type(getattr(one, name)) is type(value), name
+    assert one.certified_zero.dtype == bool
+    # A smaller gap proves more.
+    if one.duality_gap <= other.duality_gap:
+        assert np.all(one.certified_zero >= (other.certified_zero & (other.coef == 0)))
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_both_lanes_agree(shape, fit_intercept, storage):
+    X, y = regression(*shape, seed=sum(shape))
+    X, y = STORAGES[storage](X), y.astype(np.float32) if storage == "float32" else y
+    kept = X.copy(), y.copy()
+    for alpha in (0.001, 0.1, 3):
+        for l1_ratio in (1, 0.7, 0.01):
+            model = {"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+            one, other = both(X, y, **model)
+            assert_same(one, other, X.astype(float), y)
+            oracle.check(one, X, y, **model)
+    np.testing.assert_array_equal(X, kept[0])
+    np.testing.assert_array_equal(y, kept[1])
+    if shape[0] > 1:
+        assert taken(X, y, 0.1, 1.0, fit_intercept)
+
+
+def degenerate():
+    """Columns, responses and scales that have no digits to lose."""
+    X, y = regression(30, 6, seed=4)
+    cases = {}
+
+    def case(name, y=y, **columns):
+        changed = X.copy()
+        for column, values in columns.items():
+            changed[:, int(column[1:])] = values
+        cases[name] = changed, y
+
+    case("constant column", c2=3.7)
+    case("zero column", c2=0.0)
+    case("nearly constant column", c2=1e8 + np.arange(30) * 1e-7)
+    case("duplicate columns", c2=X[:, 0], c3=X[:, 0])
+    case("sign twin", c2=-X[:, 0])
+    case("dependent columns", c4=X[:, 0] - 2 * X[:, 1])
+    case("nearly dependent columns", c4=X[:, 0] + 1e-9 * X[:, 1])
+    case("large mean", c1=X[:, 1] + 1e5, c2=X[:, 2] - 1e9)
+    case("outlier first", c1=np.where(np.arange(30) == 0, 1e9, X[:, 1]))
+    case("constant y", y=np.full(30, 2.5))
+    case("zero y", y=np.zeros(30))
+    case("y with a large mean", y=y + 1e9)
+    case("exact fit", y=X[:, 0] - 2 * X[:, 1])
+    case("tiny y", y=y * 1e-140)
+    case("subnormal y", y=y * 1e-310)
+    case("large y", y=y * 1e140)
+    for power in (-300, -160, -90, 90, 150, 300):
+        case(f"column times 1e{power}", c1=X[:, 1] * 10.0**power)
+        cases[f"X times 1e{power}"] = X * 10.0**power, y
+    return cases
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("name", degenerate())
+def test_degenerate_numbers(name, fit_intercept):
+    """Where both lanes answer, the answers are equally good; elsewhere they are the same one."""
+    X, y = degenerate()[name]
+    A, b = (X - X.mean(axis=0), y - y.mean()) if fit_intercept else (X, y)
+    alpha = 0.01 * np.abs(A.T @ b).max() / 30 or 1.0
+    for given in (X, np.asfortranarray(X)):
+        for l1_ratio in (1.0, 0.5):
+            model = {"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+            one, other = both(given, y, **model)
+            assert one.status is other.status
+            assert abs(one.objective - other.objective) <= (
+                one.duality_gap + other.duality_gap + 1e-13 * one.null_objective
+            )
+            apart = np.sum((one.predict(given) - other.predict(given)) ** 2)
+            bound = one.prediction_error_bound + other.prediction_error_bound
+            assert apart <= 2 * bound + 1e-13 * np.sum(y**2)
+            if taken(given, y, **model):
+                oracle.check(one, given, y, **model)
+
+
+@pytest.mark.parametrize(
+    ("name", "X", "y", "alpha", "l1_ratio", "fit_intercept"),
+    [
+        ("NaN in X", np.array([[1.0, 2], [np.nan, 3], [0, 1]]), None, 0.1, 1, True),
+        ("infinity in X", np.array([[1.0, 2], [np.inf, 3], [0, 1]]), None, 0.1, 1, False),
+        ("minus infinity", np.array([[-np.inf, 2], [-np.inf, 3], [0, 1]]), None, 0.1, 1, True),
+        ("NaN in y", None, np.array([1, np.nan, 2]), 0.1, 1, True),
+        ("infinity in y", None, np.array([1, np.inf, 2]), 0.1, 1, False),
+        ("huge y", None, np.array([1, 1e160, 2]), 0.1, 1, True),
+        ("length of y", None, np.ones(4), 0.1, 1, True),
+        ("one-dimensional X", np.ones(3), None, 0.1, 1, True),
+        ("three-dimensional X", np.ones((3, 2, 2)), None, 0.1, 1, True),
+        ("scalar X", np.array(1.0), None, 0.1, 1, True),
+        ("three-dimensional y", None, np.ones((3, 1, 1)), 0.1, 1, True),
+        ("scalar y", None, np.array(1.0), 0.1, 1, True),
+        ("no rows", np.ones((0, 2)), np.ones(0), 0.1, 1, True),
+        ("no columns", np.ones((3, 0)), None, 0.1, 1, True),
+        ("dates", np.ones((3, 2), "M8[s]"), None, 0.1, 1, True),
+        ("text", np.full((3, 2), "x"), None, 0.1, 1, True),
+        ("complex X", np.ones((3, 2), complex), None, 0.1, 1, True),
+        ("negative alpha", None, None, -1.0, 1, True),
+        ("NaN alpha", None, None, np.nan, 1, True),
+        ("infinite alpha", None, None, np.inf, 1, True),
+        ("huge alpha", None, None, 10**400, 1, True),
+        ("alpha of bool", None, None, True, 1, True),
+        ("alpha of text", None, None, "1", 1, True),
+        ("array alpha", None, None, np.array([0.1]), 1, True),
+        ("negative l1_ratio", None, None, 0.1, -0.1, True),
+        ("large l1_ratio", None, None, 0.1, 1.1, True),
+        ("NaN l1_ratio", None, None, 0.1, np.nan, True),
+        ("fit_intercept of 1", None, None, 0.1, 1, 1),
+        ("fit_intercept of None", None, None, 0.1, 1, None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_same_errors(name, X, y, alpha, l1_ratio, fit_intercept):
+    X = np.array([[1.0, 2], [0, 3], [0, 1]]) if X is None else X
+    y = np.array([1.0, 5, 2]) if y is None else y
+    errors = []
+    for options in ({}, {"time_limit": 1e6}):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            fastreg.solve(X, y, alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept, **options)
+        errors.append((caught.type, str(caught.value)))
+    assert errors[0] == errors[1]
+
+
+def misaligned(X):
+    memory = np.zeros(X.nbytes + 1, np.uint8)
+    view = memory[1:].view(X.dtype).reshape(X.shape)
+    view[...] = X
+    return view
+
+
+def test_what_is_not_plain_is_left_alone():
+    X, y = regression(30, 4)
+    assert taken(X, y)
+    assert taken(X, y, np.float64(0.1), 1, False)
+    assert taken(X, y, settings=fastreg.Settings(tol=1e-4, max_sweeps=7))
+    for other in (
+        X[::2].copy()[::-1],
+        X[:, ::2],
+        X.astype(int),
+        X.astype(">f8"),
+        X.tolist(),
+        X.view(np.memmap),
+        np.ma.masked_array(X),
+        misaligned(X),
+    ):
+        assert not taken(other, y[: len(other)])
+    for other in (y[:, None], y[::-1], y.tolist(), y.astype(int), misaligned(y)):
+        assert not taken(X, other)
+    assert not taken(X, y, 0.0)
+    assert not taken(X, y, 0.1, 0.0)
+    for options in ({"method": "gram"}, {"time_limit": 1.0}, {"gram_memory": 1e5}):
+        assert not taken(X, y, settings=fastreg.Settings(**options))
+    assert not taken(np.ones((100_000, 50)), np.ones(100_000))
+    assert not taken(np.ones((3, 400)), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"sample_weight": np.ones(30)},
+        {"offset": np.ones(30)},
+        {"penalty_factor": np.ones(4)},
+        {"lower": 0},
+        {"upper": 0},
+        {"positive": True},
+        {"standardize": True},
+        {"warm_start": np.ones(4)},
+        {"method": "working_set"},
+    ],
+    ids=lambda argument: next(iter(argument)),
+)
+def test_every_argument_counts(argument):
+    X, y = regression(30, 4)
+    oracle_model = {k: v for k, v in argument.items() if k not in ("warm_start", "method")}
+    oracle.check(fastreg.solve(X, y, 0.1, **argument), X, y, alpha=0.1, **oracle_model)
+
+
+def test_the_answer_belongs_to_the_caller():
+    """A later fit writes to other memory, and the result is as frozen as any."""
+    X, y = regression(30, 4)
+    first = fastreg.solve(X, y, 0.1)
+    kept = first.coef.copy(), first.certified_zero.copy()
+    fastreg.solve(X, -y, 5.0)
+    np.testing.assert_array_equal(first.coef, kept[0])
+    np.testing.assert_array_equal(first.certified_zero, kept[1])
+    assert first.coef.flags.owndata
+    assert first.coef.flags.writeable
+    with pytest.raises(AttributeError):
+        first.alpha = 1.0
+    assert "converged" in repr(first).lower()
+
+
+def test_threads_never_share_a_workspace():
+    tasks = []
+    for k in range(40):
+        X, y = regression(20 + 37 * k, 1 + k, seed=k)
+        tasks.append((X, y, 0.01 * (1 + k % 5)))
+    alone = [fastreg.solve(*task) for task in tasks]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            for one, other in zip(alone, pool.map(lambda t: fastreg.solve(*t), tasks), strict=True):
+                np.testing.assert_array_equal(one.coef, other.coef)
+                assert one.duality_gap == other.duality_gap
+                np.testing.assert_array_equal(one.certified_zero, other.certified_zero)
+
+
+@pytest.mark.parametrize("level", kernels.levels())
+def test_every_level_of_the_kernels(level):
+    used = kernels.level()
+    try:
+        kernels.use(level)
+        for n, p in ((100, 10), (130, 33), (20, 50)):
+            X, y = regression(n, p)
+            for given in (X, np.asfortranarray(X)):
+                oracle.check(fastreg.solve(given, y, 0.05), X, y, alpha=0.05)
+    finally:
+        kernels.use(used)
+
+
+@pytest.mark.parametrize("max_sweeps", [1, 2, 3])
+def test_a_limit_of_sweeps_is_reported_as_ever(max_sweeps):
+    X, y = regression(50, 30, seed=3)
+    one, other = both(X, y, 0.001, max_sweeps=max_sweeps)
+    assert one.status is other.status
+    oracle.check(one, X, y, alpha=0.001, converged=False)
