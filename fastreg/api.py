@@ -55,7 +55,8 @@ def solve(
     ----------
     X : array, sparse matrix or data frame of shape (n_samples, n_features)
         float64 and float32 in C or Fortran order (also as slices along rows or columns) and CSC
-        are read where they lie; anything else is converted to one of these.
+        are read where they lie; anything else (CSR, other types, strides in both directions) is
+        converted to one of these, which takes a copy. See Notes for the memory.
     y : array of shape (n_samples,) or (n_samples, n_responses)
         Several responses are independent fits that share the work on X.
     alpha : float, default 1.0
@@ -100,6 +101,13 @@ def solve(
     -----
     Coordinate descent [1]_ on a growing working set finds the support; Newton steps on its
     Cholesky factor finish; the duality gap [2]_ proves the answer, over all features.
+
+    Memory beyond X and the result: Gram matrix and factor of the working set (at most
+    ``gram_memory``), about five vectors of n_samples and twenty-five of n_features, and what
+    proves the answer without reading X: at least 8 and at most 40 vectors of n_samples +
+    n_features, as far as they are needed, and beyond 8 only up to a tenth of X. For dense X all
+    vectors together are a few hundredths of it; where a sparse X has some thirty entries a column
+    they are half of it.
 
     References
     ----------

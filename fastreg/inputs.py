@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fastreg._core.design import order_of
+
 Array: TypeAlias = npt.NDArray[np.float64]
 
 _NUMERIC = "numbers (integers, booleans or floats)"
@@ -152,15 +154,27 @@ def _as_csc(X: Any) -> Any:
     if X.ndim != 2:
         raise ValueError(f"X must be 2-dimensional (n_samples, n_features), got shape {X.shape}")
     _require_size(X.shape)
-    require_indices(X)
+    if not (X.format == "csc" and _increase(X)):
+        require_indices(X)
     matrix = sparse.csc_array(X)
     parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
     # Made anew, because what the user's matrix says of its format may be out of date.
     matrix = sparse.csc_array(parts, shape=X.shape)
-    if not matrix.has_canonical_format:
+    if _increase(matrix):
+        matrix.has_canonical_format = True
+    elif not matrix.has_canonical_format:
         matrix = sparse.csc_array(parts, shape=X.shape, copy=True)
         matrix.sum_duplicates()
     return matrix
+
+
+def _increase(X: Any) -> bool:
+    """Whether the row indices of CSC are known to be within bounds, sorted and distinct."""
+    parts = X.indptr, X.indices
+    if any(part.dtype != np.int32 or not part.flags.c_contiguous for part in parts):
+        return False
+    whole = len(X.indptr) == X.shape[1] + 1 and len(X.indices) == len(X.data)
+    return whole and order_of(*parts, X.shape[0]) == 2
 
 
 def require_indices(X: Any) -> None:
@@ -286,9 +300,13 @@ def as_factor(penalty_factor: Any, p: int) -> Array:
 
 def as_bounds(lower: Any, upper: Any, positive: bool, p: int) -> tuple[Array, Array]:
     """Return lower and upper bounds, one a feature."""
-    sides = []
+    sides: list[Array] = []
     for name, value, default in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
-        array = as_float(name, default if value is None else value, ndim=(0, 1))
+        if value is None:
+            side = np.broadcast_to(default, (p,))
+            sides.append(side.copy() if positive and name == "lower" else side)
+            continue
+        array = as_float(name, value, ndim=(0, 1))
         if array.ndim == 1 and array.shape != (p,):
             raise ValueError(
                 f"{name} must be a number or have shape ({p},) as X has columns, got {array.shape}"
@@ -299,7 +317,7 @@ def as_bounds(lower: Any, upper: Any, positive: bool, p: int) -> tuple[Array, Ar
         sides.append(array)
     if positive:
         np.maximum(sides[0], 0.0, out=sides[0])
-    if np.any(sides[0] > sides[1]):
+    if (lower is not None or upper is not None) and np.any(sides[0] > sides[1]):
         j = int(np.flatnonzero(sides[0] > sides[1])[0])
         because = " (positive=True makes it at least 0)" if positive else ""
         raise ValueError(

@@ -93,6 +93,11 @@ class Problem:
         free = (np.isneginf(self.lower) & np.isposinf(self.upper)) | self.excluded
         return not bool(free.all())
 
+    @cached_property
+    def _is_free(self) -> bool:
+        """Whether nothing is bounded or excluded."""
+        return not (self.has_bounds or self.excluded.any())
+
     @property
     def movable(self) -> npt.NDArray[np.bool_]:
         """Features that are neither fixed nor excluded nor constant."""
@@ -109,6 +114,8 @@ class Problem:
 
     def bounds(self, response: int) -> tuple[Array, Array]:
         """Return the bounds in standardised units; excluded features are fixed at zero."""
+        if self._is_free:
+            return self.lower, self.upper
         with np.errstate(over="ignore"):
             unit = self.design.scale * self.y_scale[response]
             lower, upper = self.lower / unit, self.upper / unit
@@ -133,7 +140,9 @@ class Problem:
         state.set_penalty(l1, l2, lower, upper)
         shift, scale = self.responses.shift[response], self.responses.scale[response]
         state.take(self.targets[:, response], shift, scale)
-        if coef is None and self.cross is not None and not np.any((lower > 0) | (upper < 0)):
+        at_zero = coef is None and self.cross is not None
+        if at_zero and (self._is_free or not np.any((lower > 0) | (upper < 0))):
+            assert self.cross is not None
             state.start_at_zero(self.cross[response], self.y_size[response] ** 2)
             return
         start = np.zeros(self.design.n_features) if coef is None else self.inside(coef, response)
@@ -241,10 +250,12 @@ def prepare(
     if gram is not None:
         gram *= scale
         gram *= scale[:, None]
-    unit = deviation if standardize else np.ones(p)
-    factor = np.where(excluded, 0.0, factor)
-    with np.errstate(over="ignore"):
-        l1_unit, l2_unit = factor * unit, factor * unit * unit
+    if excluded.any():
+        factor = np.where(excluded, 0.0, factor)
+    l1_unit = l2_unit = factor
+    if standardize:
+        with np.errstate(over="ignore"):
+            l1_unit, l2_unit = factor * deviation, factor * deviation * deviation
     return Problem(
         X=matrix,
         n_responses=responses.targets.shape[1],

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from fastreg._core import kernels
-from fastreg._core.design import CSCDesign, DenseDesign
+from fastreg._core.design import CSCDesign, DenseDesign, order_of
 
 SHAPES = [
     (1, 1),
@@ -71,6 +71,60 @@ def test_vectors(level, count):
         products = kernels.combine(a, X, y)
         assert np.max(np.abs(products - X.sum(axis=1))) < 1e-15 * n
         assert np.max(np.abs(y - 1 - a @ X)) < 4e-15
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 30.0])
+def test_loops_over_features(level, spread):
+    """`spread` decides how many features are listed: nearly all, some, nearly none."""
+    rng = np.random.default_rng(1)
+    for n in [*range(1, 40), 100, 1001]:
+        for m in (1, 3, 8):
+            image, share = rng.standard_normal((m, n)), rng.standard_normal(m)
+            rest, norm, limit = rng.random(n), rng.random(n), 0.2 + spread * rng.random(n)
+            w = rng.standard_normal(n) * (rng.random(n) < 0.02)
+            numbers = 0.3, 1e-3, 0.1, 0.9
+            c, slack, undecided, urgent, below = kernels.over_features(
+                image, share, rest, norm, w, limit, *numbers
+            )
+            assert np.allclose(c, share @ image, rtol=0, atol=1e-14)
+            assert np.allclose(slack, 0.3 * rest + 1e-3 * norm, rtol=1e-14)
+            assert np.array_equal(
+                undecided, np.flatnonzero(np.abs(c) + (slack + 0.1 * norm) > limit)
+            )
+            assert np.array_equal(urgent, np.flatnonzero((np.abs(c) >= 0.9 * limit) | (w != 0)))
+            assert np.array_equal(below, 0.9 * (np.abs(c) + slack) + norm * 0.1 < limit)
+
+
+def test_loops_over_features_list_what_is_no_number(level):
+    n, one = 37, np.ones(37)
+    for j in range(n):
+        rest = np.zeros(n)
+        rest[j] = np.nan
+        _, _, undecided, _, below = kernels.over_features(
+            0.1 * np.ones((1, n)), np.ones(1), rest, one, np.zeros(n), one, 1.0, 0.0, 0.1, 0.5
+        )
+        assert undecided.tolist() == [j]
+        assert np.flatnonzero(below == 0).tolist() == [j]
+
+
+@pytest.mark.parametrize("density", [0.01, 0.3])
+def test_order_of_indices(density):
+    rng = np.random.default_rng(2)
+    X = sparse.csc_array(rng.random((50, 40)) * (rng.random((50, 40)) < density))
+    start, index = X.indptr.astype(np.int32), X.indices.astype(np.int32)
+    assert order_of(start, index, 50) == 2
+    assert order_of(start, index, int(index.max())) == 1
+    assert order_of(start, index, 50 if len(index) else 0) == 2
+    for k in np.flatnonzero(np.diff(start) > 1)[:3]:
+        wrong = index.copy()
+        wrong[start[k] + 1] = wrong[start[k]]  # twice
+        assert order_of(start, wrong, 50) == 1
+        wrong[start[k]] = -1
+        assert order_of(start, wrong, 50) == 1
+    broken = start.copy()
+    broken[3] = broken[-1] + 5
+    assert order_of(broken, index, 50) == 0
+    assert order_of(start[:-1], index, 50) == 0 or start[-2] == start[-1]
 
 
 @pytest.mark.parametrize("storage", STORAGES)

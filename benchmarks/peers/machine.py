@@ -1,7 +1,10 @@
 """Rows 17 to 20: threads, instructions, memory, growth. What fastreg makes of the machine."""
 
+import contextlib
+import ctypes
 import dataclasses
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -136,6 +139,18 @@ def _status(key):
     raise RuntimeError(f"no {key} in /proc/self/status")
 
 
+def _resident(array) -> int:
+    """Bytes of an array in pages that exist: what was never written takes no memory."""
+    page = mmap.PAGESIZE
+    first = array.ctypes.data // page * page
+    size = array.ctypes.data + array.nbytes - first
+    seen = (ctypes.c_ubyte * (size // page + 1))()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mincore(ctypes.c_void_p(first), ctypes.c_size_t(size), seen):
+        raise OSError(ctypes.get_errno(), "mincore")
+    return min(array.nbytes, page * sum(byte & 1 for byte in seen))
+
+
 def peak_memory(row: int, place: int, order: str, quick: bool) -> dict[str, float]:
     """Bytes that a fit takes at its peak beyond what was there before; Linux only."""
     case = cases.one(row, place, 0, quick)
@@ -145,6 +160,8 @@ def peak_memory(row: int, place: int, order: str, quick: bool) -> dict[str, floa
     run = solvers.fastreg(case)
     small = cases.Case(0, "", X[:30], case.y[:30], case.fractions, 1.0)
     solvers.fastreg(small).call(cases.GAP)  # imports
+    with contextlib.suppress(AttributeError):  # what was freed before would serve unseen
+        ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak so far is forgotten
     before = _status("VmRSS")
     result = run.call(cases.GAP)
@@ -154,7 +171,7 @@ def peak_memory(row: int, place: int, order: str, quick: bool) -> dict[str, floa
     return {
         "peak": peak,
         "X": sum(part.nbytes for part in parts),
-        "returned": sum(part.nbytes for part in returned),
+        "returned": sum(map(_resident, returned)),
         "width": X.shape[1] if case.tall else 2 * int(np.max(result.n_active)),
     }
 

@@ -19,6 +19,8 @@ cdef class Design:
     # out[k] = sum_i v[i] z_{i, columns[k]}, read from X
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil
+    # how much of a pass reading these columns is
+    cdef double share_of(self, const int* columns, Py_ssize_t m) noexcept nogil
     # out[i] += sum_k coef[k] z_{i, columns[k]}
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil

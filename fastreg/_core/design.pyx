@@ -19,6 +19,7 @@ cdef enum:
     ROW_BLOCK = 128  # of these rows a panel of a packed block stays in the first-level cache
     SQUARE = 16  # of a matrix that is transposed
     LIST = 256
+    COLUMN = 8           # entries that cost as much as the beginning of a sparse column
     SPARSE_PART = 1 << 18
     PART = 1 << 20       # elements of a part of a pass: some 0.3 ms
     BLOCK_ROWS = 256     # rows that are read twice, the second time from the cache
@@ -70,8 +71,8 @@ cdef class Design:
 
     def set_units(self, shift, scale):
         """Set z_j = (x_j - shift_j) * scale_j."""
-        self._shift = np.array(shift, dtype=np.float64)
-        self._scale = np.array(scale, dtype=np.float64)
+        self._shift = np.ascontiguousarray(shift, dtype=np.float64)
+        self._scale = np.ascontiguousarray(scale, dtype=np.float64)
 
     def moments(self, const double[::1] weight):
         """Return the weighted means and variances of the raw columns; weights sum to one."""
@@ -97,6 +98,9 @@ cdef class Design:
     def set_threads(self, int n_threads):
         """Let passes and Gram products use so many threads; that changes no bit of a result."""
         self._n_threads = max(1, n_threads)
+
+    cdef double share_of(self, const int* columns, Py_ssize_t m) noexcept nogil:
+        return <double>m / self.n_features
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
         return 0
@@ -515,7 +519,6 @@ cdef class DenseDesign(Design):
         """
         cdef GramJob job
         cdef Py_ssize_t n = self.n_samples, new, r, a, b
-        cdef double[::1] root_weight = np.sqrt(weight)
         cdef double[::1] memory
         cdef double[:, :, ::1] partial
         cdef double work
@@ -525,7 +528,7 @@ cdef class DenseDesign(Design):
         job.m = self.n_features if columns is None else columns.shape[0]
         job.shift = &shift[0]
         job.scale = &scale[0]
-        job.root_weight = &root_weight[0]
+        job.weight = &weight[0]
         job.at = at
         job.n_extra = 0
         job.extra_at = extra_at
@@ -719,6 +722,14 @@ cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
                      job.cross + offset, job.stride)
 
 
+cdef Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
+    """The rows of a matrix from one on."""
+    cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)
+    X.data = <const char*>X.data + i * X.row_stride * size
+    X.n_rows -= i
+    return X
+
+
 cdef struct Both:
     Matrix X
     Py_ssize_t rows          # of a slice
@@ -757,10 +768,9 @@ cdef void both_part(void* context, Py_ssize_t k, int who) noexcept nogil:
 
 cdef void axpys_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
-    cdef Matrix X = job.X
-    cdef Py_ssize_t i = k * job.rows, size = sizeof(float) if X.narrow else sizeof(double)
-    X.data = <const char*>X.data + i * X.row_stride * size
-    X.n_rows = min(job.rows, X.n_rows - i)
+    cdef Py_ssize_t i = k * job.rows
+    cdef Matrix X = rows_from(job.X, i)
+    X.n_rows = min(job.rows, X.n_rows)
     simd.add_columns(&X, job.columns, job.m, job.shift, job.weight, job.first + i)
 
 
@@ -781,7 +791,7 @@ cdef struct GramJob:
     Py_ssize_t n_ones        # at the end: one or none
     const double* extra_shift
     const double* extra_scale
-    const double* root_weight
+    const double* weight
     Py_ssize_t width
     Py_ssize_t first_new
     Py_ssize_t n_slices      # of rows
@@ -806,10 +816,12 @@ cdef Py_ssize_t border(const GramJob* job, Py_ssize_t k) noexcept nogil:
 
 
 cdef void pack_extra(const GramJob* job, Py_ssize_t i, Py_ssize_t rows, Py_ssize_t end,
-                     double* block) noexcept nogil:
+                     const double* root_weight, double* block) noexcept nogil:
+    cdef Matrix X
     if job.n_extra and end > job.extra_at:
-        simd.pack(&job.extra, i, rows, NULL, min(job.n_extra, end - job.extra_at),
-                  job.extra_shift, job.extra_scale, job.root_weight, block, job.extra_at, end)
+        X = rows_from(job.extra, i)
+        simd.pack(&X, 0, rows, NULL, min(job.n_extra, end - job.extra_at),
+                  job.extra_shift, job.extra_scale, root_weight, block, job.extra_at, end)
 
 
 cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
@@ -820,20 +832,25 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef double* out = (
         job.out + r * job.slice_stride + (begin - job.first_new) * job.stride)
     cdef Py_ssize_t i = r * job.rows + job.first, rows
-    cdef Py_ssize_t last = min(i + job.rows_a_call, job.X.n_rows, (r + 1) * job.rows)
+    cdef Py_ssize_t last = min(i + job.rows_a_call, job.X.n_rows, (r + 1) * job.rows), b
+    cdef double root_weight[ROW_BLOCK]
+    cdef Matrix X
     while i < last:
         rows = min(ROW_BLOCK, last - i)
+        for b in range(rows):
+            root_weight[b] = sqrt(job.weight[i + b])
+        X = rows_from(job.X, i)
         # From left to right, because a pack may overwrite what lies behind it in its last panel.
         if job.at:
             memset(block + (job.at - simd.panel) * rows, 0, simd.panel * rows * sizeof(double))
-            pack_extra(job, i, rows, end, block)
+            pack_extra(job, i, rows, end, root_weight, block)
         if end > job.at:
-            simd.pack(&job.X, i, rows, job.columns, min(job.m, end - job.at), job.shift, job.scale,
-                      job.root_weight, block, job.at, end)
+            simd.pack(&X, 0, rows, job.columns, min(job.m, end - job.at), job.shift, job.scale,
+                      root_weight, block, job.at, end)
         if not job.at:
-            pack_extra(job, i, rows, end, block)
+            pack_extra(job, i, rows, end, root_weight, block)
         if job.n_ones and end == job.width:
-            simd.pack(&unit_column, i, rows, NULL, 1, &zero, &one, job.root_weight, block, end - 1,
+            simd.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1,
                       end)
         simd.tiles(block, rows, end, begin, out, job.stride)
         i += rows
@@ -915,6 +932,7 @@ cdef struct SparsePass:
     const Py_ssize_t* part   # the first column of each part
     Py_ssize_t base          # part that task 0 stands for
     const double* weight
+    double equal_weight      # or zero, if they differ
     const double* V
     const double* V_sum
     Py_ssize_t m
@@ -936,9 +954,23 @@ cdef void sparse_sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const SparsePass* job = <const SparsePass*>context
     cdef const Sparse* X = &job.X
     cdef Py_ssize_t a, i, j, nnz
+    cdef double first, second, cross
     for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
         a = X.start[j]
         nnz = X.start[j + 1] - a
+        # With equal weights, and zeros in half of the rows, the square of the mean is at most half
+        # of the mean square: nothing cancels.
+        if job.equal_weight > 0.0 and job.m == 1 and 2 * nnz < X.n_rows:
+            if X.narrow != NULL:
+                kernels.sparse_column_sums(
+                    X.narrow + a, X.rows + a, nnz, job.V, &first, &second, &cross)
+            else:
+                kernels.sparse_column_sums(
+                    X.wide + a, X.rows + a, nnz, job.V, &first, &second, &cross)
+            job.shift[j] = job.equal_weight * first
+            job.second[j] = job.equal_weight * second - job.shift[j] * job.shift[j]
+            job.out[j] = cross - job.shift[j] * job.V_sum[0]
+            continue
         if X.narrow != NULL:
             kernels.sparse_column_moments(X.narrow + a, X.rows + a, nnz, X.n_rows, job.weight,
                                           &job.shift[j], &job.second[j])
@@ -948,6 +980,34 @@ cdef void sparse_sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
         for i in range(job.m):
             job.out[i * job.n_columns + j] = column_dot(
                 X, j, job.shift[j], job.V + i * X.n_rows, job.V_sum[i])
+
+
+def order_of(const int[::1] start, const int[::1] index, Py_ssize_t size):
+    """Say of the indices of a compressed matrix whether they fit its minor axis of that size.
+
+    0: they do not; 1: they do, unless they are unsorted or repeated; 2: they increase.
+    """
+    cdef Py_ssize_t m = start.shape[0] - 1, last = index.shape[0], j, k
+    cdef Py_ssize_t between = 0, falls = 0
+    if m < 0 or start[0] != 0 or start[m] != last:
+        return 0
+    with nogil:
+        for j in range(m):
+            falls += start[j] > start[j + 1]
+        if falls:
+            with gil:
+                return 0
+        # Steps that do not go up are fine between two columns, and nowhere else.
+        for k in range(last - 1):
+            falls += index[k] >= index[k + 1]
+        for j in range(m):
+            k = start[j]
+            if k < start[j + 1]:
+                between += k > 0 and index[k - 1] >= index[k]
+                if index[k] < 0 or index[start[j + 1] - 1] >= size:
+                    falls = -1
+                    break
+    return 2 if falls == between else 1
 
 
 @final
@@ -1019,6 +1079,12 @@ cdef class CSCDesign(Design):
     cdef double _dot(self, Py_ssize_t j, const double* v, double v_sum) noexcept nogil:
         return column_dot(&self._matrix, j, self._shift[j], v, v_sum)
 
+    cdef double share_of(self, const int* columns, Py_ssize_t m) noexcept nogil:
+        cdef Py_ssize_t k, size = 0
+        for k in range(m):
+            size += self._nnz(columns[k]) + COLUMN
+        return size / (self.n_stored + COLUMN * self.n_features)
+
     cdef double _axpy(self, Py_ssize_t j, double factor, double* out) noexcept nogil:
         return column_axpy(&self._matrix, j, self._shift[j], factor, out)
 
@@ -1030,6 +1096,7 @@ cdef class CSCDesign(Design):
     cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
                double[::1] variance, double[:, ::1] cross):
         cdef SparsePass job
+        cdef Py_ssize_t k
         cdef double[::1] V_sum
         job.m = 0
         if V is not None and V.shape[0]:
@@ -1039,6 +1106,11 @@ cdef class CSCDesign(Design):
             job.V_sum = &V_sum[0]
             job.out = &cross[0, 0]
         job.weight = &weight[0]
+        job.equal_weight = weight[0]
+        for k in range(self.n_samples):
+            if weight[k] != weight[0]:
+                job.equal_weight = 0.0
+                break
         job.shift = &mean[0]
         job.second = &variance[0]
         with nogil:

@@ -48,6 +48,19 @@ cdef extern from "native/kernels.h" nogil:
         void (*tiles)(
             const double* block, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
             double* out, Py_ssize_t stride) noexcept nogil
+        void (*bounds)(
+            const double* image, Py_ssize_t stride, const double* share, Py_ssize_t m,
+            const double* rest, double length, const double* norm, double margin, Py_ssize_t n,
+            double* c, double* slack) noexcept nogil
+        Py_ssize_t (*list_undecided)(
+            const double* c, const double* slack, const double* norm, double radius,
+            const double* level, Py_ssize_t first, Py_ssize_t n, int* list) noexcept nogil
+        Py_ssize_t (*list_urgent)(
+            const double* c, const double* w, const double* level, double factor, Py_ssize_t n,
+            int* list) noexcept nogil
+        void (*prove_below)(
+            const double* c, const double* slack, const double* norm, double kappa, double reach,
+            const double* level, Py_ssize_t n, unsigned char* below) noexcept nogil
 
     const Kernels* kernels_level "fastreg_kernels_level" (int k)
 
@@ -99,6 +112,12 @@ cdef double sparse_column_dot(
 
 cdef void sparse_column_axpy(
     const real* values, const int* rows, Py_ssize_t nnz, double shift, double a, double* out,
+) noexcept nogil
+
+# sums of the values, of their squares, and of v[row] value
+cdef void sparse_column_sums(
+    const real* values, const int* rows, Py_ssize_t nnz, const double* v, double* first,
+    double* second, double* cross,
 ) noexcept nogil
 
 cdef void sparse_column_moments(

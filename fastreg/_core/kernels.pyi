@@ -8,3 +8,21 @@ def combine(
 def level() -> str: ...
 def levels() -> list[str]: ...
 def use(name: str) -> None: ...
+def over_features(
+    image: npt.NDArray[np.float64],
+    share: npt.NDArray[np.float64],
+    rest: npt.NDArray[np.float64],
+    norm: npt.NDArray[np.float64],
+    w: npt.NDArray[np.float64],
+    level: npt.NDArray[np.float64],
+    length: float,
+    margin: float,
+    radius: float,
+    factor: float,
+) -> tuple[
+    npt.NDArray[np.float64],
+    npt.NDArray[np.float64],
+    npt.NDArray[np.int32],
+    npt.NDArray[np.int32],
+    npt.NDArray[np.uint8],
+]: ...

@@ -7,6 +7,8 @@ import os
 
 import numpy as np
 
+from libc.math cimport fabs
+
 
 cdef extern from "native/pool.h" nogil:
     void fastreg_run(Task task, void* context, Py_ssize_t n_tasks, int n_threads)
@@ -149,6 +151,51 @@ cdef void plain_tiles(
             out[(a - first_new) * stride + b] += plain_dot(block + a * rows, block + b * rows, rows)
 
 
+cdef void plain_bounds(
+    const double* image, Py_ssize_t stride, const double* share, Py_ssize_t m, const double* rest,
+    double length, const double* norm, double margin, Py_ssize_t n, double* c, double* slack,
+) noexcept nogil:
+    cdef Py_ssize_t j, k
+    for j in range(n):
+        c[j] = 0.0
+        slack[j] = length * rest[j] + margin * norm[j]
+    for k in range(m):
+        for j in range(n):
+            c[j] += share[k] * image[k * stride + j]
+
+
+cdef Py_ssize_t plain_list_undecided(
+    const double* c, const double* slack, const double* norm, double radius, const double* level,
+    Py_ssize_t first, Py_ssize_t n, int* out,
+) noexcept nogil:
+    cdef Py_ssize_t j, count = 0
+    for j in range(first, n):
+        if not fabs(c[j]) + (slack[j] + radius * norm[j]) <= level[j]:
+            out[count] = <int>j
+            count += 1
+    return count
+
+
+cdef Py_ssize_t plain_list_urgent(
+    const double* c, const double* w, const double* level, double factor, Py_ssize_t n, int* out,
+) noexcept nogil:
+    cdef Py_ssize_t j, count = 0
+    for j in range(n):
+        if not (fabs(c[j]) < factor * level[j] and w[j] == 0.0):
+            out[count] = <int>j
+            count += 1
+    return count
+
+
+cdef void plain_prove_below(
+    const double* c, const double* slack, const double* norm, double kappa, double reach,
+    const double* level, Py_ssize_t n, unsigned char* below,
+) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        below[j] = kappa * (fabs(c[j]) + slack[j]) + norm[j] * reach < level[j]
+
+
 cdef Kernels plain
 plain.name = "plain"
 plain.dot = plain_dot
@@ -161,6 +208,10 @@ plain.column_sums = plain_column_sums
 plain.panel = 1
 plain.pack = plain_pack
 plain.tiles = plain_tiles
+plain.bounds = plain_bounds
+plain.list_undecided = plain_list_undecided
+plain.list_urgent = plain_list_urgent
+plain.prove_below = plain_prove_below
 
 
 cdef const Kernels* level_number(int k) noexcept nogil:
@@ -203,6 +254,27 @@ def combine(const double[::1] a, const double[:, ::1] X, double[::1] y):
         simd.dot4(&X[0, 0], &X[1, 0], &X[2, 0], &X[3, 0], &y[0], n, &view[0])
         simd.axpy4(&a[0], &X[0, 0], &X[1, 0], &X[2, 0], &X[3, 0], &y[0], n)
     return out
+
+
+def over_features(const double[:, ::1] image, const double[::1] share, const double[::1] rest,
+                  const double[::1] norm, const double[::1] w, const double[::1] level,
+                  double length, double margin, double radius, double factor):
+    """Return what the loops over all features compute, one after the other."""
+    cdef Py_ssize_t n = norm.shape[0], m = share.shape[0]
+    c, slack, below = np.empty(n), np.empty(n), np.empty(n, dtype=np.uint8)
+    undecided, urgent = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
+    cdef double[::1] c_view = c, slack_view = slack
+    cdef unsigned char[::1] below_view = below
+    cdef int[::1] undecided_view = undecided, urgent_view = urgent
+    simd.bounds(&image[0, 0], image.shape[1], &share[0], m, &rest[0], length, &norm[0], margin, n,
+                &c_view[0], &slack_view[0])
+    undecided = undecided[:simd.list_undecided(
+        &c_view[0], &slack_view[0], &norm[0], radius, &level[0], 0, n, &undecided_view[0])]
+    urgent = urgent[:simd.list_urgent(
+        &c_view[0], &w[0], &level[0], factor, n, &urgent_view[0])]
+    simd.prove_below(&c_view[0], &slack_view[0], &norm[0], factor, radius, &level[0], n,
+                     &below_view[0])
+    return c, slack, undecided, urgent, below
 
 
 use(os.environ.get("FASTREG_SIMD") or levels().pop())
@@ -275,6 +347,32 @@ cdef double weight_between(
         else:
             left += weight[i]
     return left
+
+
+cdef void sparse_column_sums(
+    const real* values, const int* rows, Py_ssize_t nnz, const double* v, double* first,
+    double* second, double* cross,
+) noexcept nogil:
+    cdef double a0 = 0.0, a1 = 0.0, b0 = 0.0, b1 = 0.0, c0 = 0.0, c1 = 0.0, x, z
+    cdef Py_ssize_t k = 0
+    while k + 2 <= nnz:
+        x = values[k]
+        z = values[k + 1]
+        a0 += x
+        b0 += x * x
+        c0 += x * v[rows[k]]
+        a1 += z
+        b1 += z * z
+        c1 += z * v[rows[k + 1]]
+        k += 2
+    if k < nnz:
+        x = values[k]
+        a0 += x
+        b0 += x * x
+        c0 += x * v[rows[k]]
+    first[0] = a0 + a1
+    second[0] = b0 + b1
+    cross[0] = c0 + c1
 
 
 cdef void sparse_column_moments(

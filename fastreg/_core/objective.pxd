@@ -48,6 +48,7 @@ cdef class LeastSquares:
     cdef readonly double residual_mean  # what the intercept took from the residual
     cdef double[::1] _l1_factor
     cdef double[::1] _l2_factor
+    cdef double _l2_strength        # that l2 was made for
     cdef double[::1] l1
     cdef double[::1] l2
     cdef double[::1] lower

@@ -4,7 +4,7 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY, fabs, sqrt
+from libc.math cimport INFINITY, NAN, fabs, sqrt
 
 from fastreg._core cimport certificate
 from fastreg._core.certificate cimport Certificate
@@ -35,6 +35,7 @@ cdef class LeastSquares:
         self.upper = np.full(p, np.inf)
         self.l1 = np.zeros(p)
         self.l2 = np.zeros(p)
+        self._l2_strength = 0.0
         self.y = np.zeros(1)
         self.w = np.zeros(p)
         self.c = np.zeros(p)
@@ -54,9 +55,11 @@ cdef class LeastSquares:
         """Take the factors of the strengths and the bounds, one a feature."""
         np.asarray(self._l1_factor)[:] = l1_factor
         np.asarray(self._l2_factor)[:] = l2_factor
+        if self._l2_strength != 0.0:
+            self._l2_strength = NAN
         np.asarray(self.lower)[:] = lower
         np.asarray(self.upper)[:] = upper
-        self.has_bounds = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
+        self.has_bounds = bool(np.max(lower) > -np.inf or np.min(upper) < np.inf)
 
     def take(self, const double[:] y, double shift, double scale):
         """Take a response; inside it is (y - shift) * scale. `start` or `start_at_zero` follows."""
@@ -153,7 +156,10 @@ cdef class LeastSquares:
         cdef Py_ssize_t j
         for j in range(self.design.n_features):
             self.l1[j] = l1 * self._l1_factor[j]
-            self.l2[j] = l2 * self._l2_factor[j]
+        if l2 != self._l2_strength:  # it is mostly zero, and stays that
+            self._l2_strength = l2
+            for j in range(self.design.n_features):
+                self.l2[j] = l2 * self._l2_factor[j]
 
     cdef void find_support(
         self, const int* features, Py_ssize_t m, Py_ssize_t found=0) noexcept nogil:

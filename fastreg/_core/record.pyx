@@ -8,6 +8,7 @@ import numpy as np
 from cython cimport final
 from libc.math cimport fabs, fma, sqrt
 
+from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport LeastSquares
 from fastreg._core.penalty cimport value
 
@@ -135,28 +136,23 @@ cdef void prove_zeros(
     """Which features are zero at every optimum: the gap-safe sphere, widened by rounding."""
     cdef Py_ssize_t a, j, p = problem.design.n_features
     cdef double size = sqrt(problem.square), reach, slack
-    cdef const double* c = &problem.c[0]
-    cdef const double* own = &problem.slack[0]
-    cdef const double* norm = &problem.norm[0]
-    cdef const double* l1 = &problem.l1[0]
     for a in range(problem.n_active):
         j = problem.support[a]
-        size += norm[j] * fabs(problem.w[j])
+        size += problem.norm[j] * fabs(problem.w[j])
     reach = kappa * radius + sqrt(2.0 * gap) + ROUNDING * size
     if not problem.has_bounds:
-        zeros_within(p, c, own, norm, l1, kappa, reach, zero)
+        zeros_within(p, &problem.c[0], &problem.slack[0], &problem.norm[0], &problem.l1[0], kappa,
+                     reach, zero)
         return
     for j in range(p):
-        slack = kappa * own[j] + norm[j] * reach
+        slack = kappa * problem.slack[j] + problem.norm[j] * reach
         zero[j] = (
-            (problem.upper[j] <= 0.0 or kappa * c[j] + slack < l1[j])
-            and (problem.lower[j] >= 0.0 or slack - kappa * c[j] < l1[j])
+            (problem.upper[j] <= 0.0 or kappa * problem.c[j] + slack < problem.l1[j])
+            and (problem.lower[j] >= 0.0 or slack - kappa * problem.c[j] < problem.l1[j])
             and problem.lower[j] <= 0.0 <= problem.upper[j])
 
 
 cdef void zeros_within(
     Py_ssize_t p, const double* c, const double* slack, const double* norm, const double* l1,
     double kappa, double reach, unsigned char* zero) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(p):
-        zero[j] = kappa * (fabs(c[j]) + slack[j]) + norm[j] * reach < l1[j]
+    simd.prove_below(c, slack, norm, kappa, reach, l1, p, zero)

@@ -8,12 +8,9 @@ from cython cimport final
 from libc.math cimport sqrt
 
 from fastreg._core.design cimport Design
-from fastreg._core.kernels cimport axpy, dot
+from fastreg._core.kernels cimport add_rows, axpy, dot, simd
 
 cdef double EPSILON = 2.220446049250313e-16
-
-cdef enum:
-    BLOCK = 1024  # features whose estimate stays in the first-level cache
 
 
 @final
@@ -46,7 +43,10 @@ cdef class Span:
         cdef Py_ssize_t i, k, n = self._design.n_samples
         cdef double* e = &self._remainder[0]
         cdef double* weighted = &self._weighted[0]
-        cdef double share
+        cdef double* basis = &self._basis[0, 0]
+        cdef double part[4]
+        cdef int row[4]
+        cdef Py_ssize_t count
         for i in range(n):
             e[i] = r[i]
         for k in range(self.size):
@@ -54,27 +54,31 @@ cdef class Span:
         for _ in range(2):
             for i in range(n):
                 weighted[i] = self._weight[i] * e[i]
-            for k in range(self.size):
-                share = dot(weighted, &self._basis[k, 0], n)
-                axpy(-share, &self._basis[k, 0], e, n)
-                self._share[k] += share
+            k = 0
+            while k < self.size:
+                count = min(self.size - k, <Py_ssize_t>4)
+                if count == 4:
+                    simd.dot4(basis + k * n, basis + (k + 1) * n, basis + (k + 2) * n,
+                              basis + (k + 3) * n, weighted, n, part)
+                else:
+                    for i in range(count):
+                        part[i] = dot(weighted, basis + (k + i) * n, n)
+                for i in range(count):
+                    self._share[k + i] += part[i]
+                    part[i] = -part[i]
+                    row[i] = <int>(k + i)
+                add_rows(basis, n, row, part, count, e, n)
+                k += 4
         for i in range(n):
             weighted[i] = self._weight[i] * e[i]
         self.length = sqrt(dot(weighted, e, n))
 
     cdef void estimate(
         self, const double* r, double square, double* c, double* slack) noexcept nogil:
-        cdef Py_ssize_t j, k, count, first = 0, p = self._design.n_features
-        cdef double margin = self._margin(square)
         self._project(r)
-        while first < p:
-            count = min(p - first, <Py_ssize_t>BLOCK)
-            for j in range(first, first + count):
-                c[j] = 0.0
-                slack[j] = self._rest[j] * self.length + margin * self._norm[j]
-            for k in range(self.size):
-                axpy(self._share[k], &self._image[k, first], c + first, count)
-            first += count
+        simd.bounds(&self._image[0, 0], self._image.shape[1], &self._share[0], self.size,
+                    &self._rest[0], self.length, &self._norm[0], self._margin(square),
+                    self._design.n_features, c, slack)
 
     cdef int complete(
         self, const double* r, double square, double* c, double* slack) except -1 nogil:
@@ -114,13 +118,17 @@ cdef class Span:
     cdef void _join(self, const double* correlation) noexcept nogil:
         """Let the remainder, whose correlations are given, into the basis."""
         cdef Py_ssize_t i, j
-        cdef double rounding
+        cdef double share, allowance
         cdef double* image = &self._image[self.size, 0]
+        cdef double* square = &self._square[0]
+        cdef double* rest = &self._rest[0]
+        cdef const double* norm = &self._norm[0]
         for i in range(self._design.n_samples):
             self._basis[self.size, i] = self._remainder[i] / self.length
         self.size += 1
+        share = 1.0 / self.length
+        allowance = 8.0 * self.size * EPSILON
         for j in range(self._design.n_features):
-            image[j] = correlation[j] / self.length
-            self._square[j] -= image[j] * image[j]
-            rounding = 8.0 * self.size * EPSILON * self._norm[j] * self._norm[j]
-            self._rest[j] = sqrt(max(self._square[j], 0.0) + rounding)
+            image[j] = correlation[j] * share
+            square[j] -= image[j] * image[j]
+            rest[j] = sqrt((square[j] if square[j] > 0.0 else 0.0) + allowance * norm[j] * norm[j])

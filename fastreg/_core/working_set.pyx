@@ -8,10 +8,10 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY, fabs, log, sqrt
-from libc.string cimport memcpy
 
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
+from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.penalty cimport violation
 from fastreg._core.quadratic cimport Proof, Quadratic
@@ -52,7 +52,7 @@ cdef class WorkingSet:
     cdef readonly Py_ssize_t n_iter
     cdef readonly Py_ssize_t n_sweeps
     cdef Py_ssize_t _limit
-    cdef Py_ssize_t _n_products     # columns multiplied since the last pass
+    cdef double _rented             # passes' worth of products since the last pass
     cdef Py_ssize_t _n_undecided
     cdef int[::1] _undecided        # features outside that no bound could rule out
     cdef double[::1] _product
@@ -64,8 +64,10 @@ cdef class WorkingSet:
     cdef char[::1] _inside
     cdef char[::1] _movable
     cdef double[::1] _score
-    cdef double[::1] _old_l1
+    cdef double _old_l1             # the strength before, or -infinity
+    cdef int[::1] _best_support     # the point with the smallest gap
     cdef double[::1] _best_w
+    cdef Py_ssize_t _n_best
     cdef double _best_gap
 
     def __init__(self, LeastSquares problem, double gram_memory):
@@ -78,12 +80,14 @@ cdef class WorkingSet:
         self._inside = np.zeros(p, dtype=np.int8)
         self._movable = np.zeros(p, dtype=np.int8)
         self._undecided = np.empty(p, dtype=np.int32)
+        self._n_undecided = self._n_best = 0
+        self._l1 = self._l2 = INFINITY
         self._product = np.empty(p)
         self._fixed = np.empty(p, dtype=np.int32)
         self._score = np.empty(p)
-        self._old_l1 = np.full(p, -np.inf)
-        self._best_w = np.zeros(p)
-        self._n_products = 0
+        self._best_support = np.empty(p, dtype=np.int32)
+        self._best_w = np.empty(p)
+        self._rented = 0.0
         self.n_movable = 0
         for j in range(p):
             self._movable[j] = problem.is_movable(j)
@@ -147,13 +151,15 @@ cdef class WorkingSet:
         cdef double score
         if self.complete:
             return 0
+        if features == NULL:
+            # all but those of which `_urgency` would say nothing
+            features = &self._undecided[0]
+            m = simd.list_urgent(
+                &problem.c[0], &problem.w[0], &problem.l1[0],
+                min(1.0, 2.0 - self._old_l1 / self._l1), m, &self._undecided[0])
         for k in range(m):
-            j = k if features == NULL else features[k]
+            j = features[k]
             if self._inside[j] or not self._movable[j]:
-                continue
-            # what `_urgency` says of most features
-            if fabs(problem.c[j]) < min(problem.l1[j], 2.0 * problem.l1[j] - self._old_l1[j]) and (
-                    problem.w[j] == 0.0):
                 continue
             score = self._urgency(j, strong)
             if score > 0.0:
@@ -182,12 +188,12 @@ cdef class WorkingSet:
         """How far a feature is from optimal, or a little if it is likely to enter the support."""
         cdef LeastSquares problem = self.problem
         cdef double score = 0.0, level
-        cdef double c = problem.c[j]
+        cdef double c = problem.c[j], old = self._old_l1 * problem._l1_factor[j]
         if fabs(c) > problem.l1[j]:
             score = violation(problem.penalty, j, problem.w[j], c)
-        if strong and score == 0.0 and self._old_l1[j] > -INFINITY:
+        if strong and score == 0.0 and self._old_l1 > -INFINITY:
             # sequential strong rule; one-sided where a bound lies at zero
-            level = problem.l1[j] - max(0.0, self._old_l1[j] - problem.l1[j])
+            level = problem.l1[j] - max(0.0, old - problem.l1[j])
             level = max(level, NEAR * problem.l1[j])
             if (c > level and problem.upper[j] > 0.0) or (-c > level and problem.lower[j] < 0.0):
                 score = 1e-100 * (fabs(c) - level)
@@ -286,7 +292,7 @@ cdef class WorkingSet:
         if outcome == Outcome.GRAM_LIMIT:
             self.problem.settle()
         elif outcome < 0:
-            self.problem.place(self._best_w)
+            self._return_to_best()
             self.quadratic.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
             self.quadratic.synchronise()
             self._certify(0.0)
@@ -302,7 +308,24 @@ cdef class WorkingSet:
         """Remember the point with the smallest gap: rounding may lead away from it again."""
         if self.gap < self._best_gap or self._best_gap == INFINITY:
             self._best_gap = self.gap
-            self._best_w[:] = self.problem.w
+            self._remember()
+
+    cdef void _remember(self) noexcept:
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t k
+        self._n_best = problem.n_active
+        for k in range(problem.n_active):
+            self._best_support[k] = problem.support[k]
+            self._best_w[k] = problem.w[problem.support[k]]
+
+    cdef int _return_to_best(self) except -1:
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t k
+        problem.w[:] = 0.0
+        for k in range(self._n_best):
+            problem.w[self._best_support[k]] = self._best_w[k]
+        problem.update_residual()
+        return problem.update_correlation()
 
     cdef int _iterate(self, double l1, double l2, double tolerance, bint trust_gram, bint warm,
                       Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
@@ -314,18 +337,16 @@ cdef class WorkingSet:
         cdef bint timed_out
         if warm and l1 == self._l1 and l2 == self._l2 and self.gap <= tolerance:
             return self._outcome
+        self._old_l1 = self._l1 if warm and self._l1 < INFINITY else -INFINITY
         self._l1 = l1
         self._l2 = l2
-        memcpy(&self._old_l1[0], &problem.l1[0], size)
-        if not warm:
-            self._old_l1[:] = -INFINITY
         problem.set_strength(l1, l2)
         quadratic.set_penalty(problem.penalty)
         self.n_iter = 0
         self.n_sweeps = 0
         self._best_gap = INFINITY
         self.gap = INFINITY
-        memcpy(&self._best_w[0], &problem.w[0], size)
+        self._remember()
         if not warm:
             self._find_fixed()
         if not (warm or self.complete):
@@ -464,7 +485,8 @@ cdef class WorkingSet:
         """List the features outside that might violate optimality, and know their correlations."""
         cdef LeastSquares problem = self.problem
         cdef Span span = self._span
-        cdef Py_ssize_t k, count, p = problem.design.n_features
+        cdef Py_ssize_t k, count
+        cdef double share
         if problem.is_settled:  # nothing is unknown
             self._n_undecided = self._list_undecided(radius)
             return 0
@@ -472,7 +494,9 @@ cdef class WorkingSet:
             span.estimate(&problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
             self._restore_inside()
         count = self._list_undecided(radius)
-        if self._n_products + count * problem.selection.scatter > RENT * p and count:
+        share = problem.design.share_of(&self._undecided[0], count) * (
+            problem.selection.scatter)
+        if count and self._rented + share > RENT:
             if radius > 0.0:  # products have replaced some of the estimates
                 span.estimate(
                     &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
@@ -480,13 +504,13 @@ cdef class WorkingSet:
             if span.complete(
                     &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0]):
                 problem.n_passes += 1
-                self._n_products = 0
+                self._rented = 0.0
                 self._restore_inside()
             self._n_undecided = self._list_undecided(radius)
             return 0
         problem.design.correlate_columns(
             &self._undecided[0], count, &problem.weighted[0], &self._product[0])
-        self._n_products += <Py_ssize_t>(count * problem.selection.scatter)
+        self._rented += share
         for k in range(count):
             problem.c[self._undecided[k]] = self._product[k]
             problem.slack[self._undecided[k]] = 0.0
@@ -503,12 +527,12 @@ cdef class WorkingSet:
 
     cdef Py_ssize_t _list_undecided(self, double radius) noexcept:
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t j, count = 0
-        cdef double slack
-        for j in range(problem.design.n_features):
-            slack = problem.slack[j] + radius * problem.norm[j]
-            if fabs(problem.c[j]) + slack <= problem.l1[j]:
-                continue
+        cdef Py_ssize_t j, k, count = 0, m
+        m = simd.list_undecided(
+            &problem.c[0], &problem.slack[0], &problem.norm[0], radius, &problem.l1[0], 0,
+            problem.design.n_features, &self._undecided[0])
+        for k in range(m):
+            j = self._undecided[k]
             if self._inside[j] or not self._movable[j]:
                 continue
             self._undecided[count] = <int>j

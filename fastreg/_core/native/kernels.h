@@ -61,6 +61,23 @@ typedef struct {
      * entries with b > a are left undefined. */
     void (*tiles)(const double *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
                   double *out, ptrdiff_t stride);
+
+    /* Loops over all features. */
+
+    /* c[j] = sum_k share[k] image[k * stride + j], slack[j] = length rest[j] + margin norm[j] */
+    void (*bounds)(const double *image, ptrdiff_t stride, const double *share, ptrdiff_t m,
+                   const double *rest, double length, const double *norm, double margin,
+                   ptrdiff_t n, double *c, double *slack);
+    /* list those of first..n with |c| + (slack + radius norm) > level (or NaN); return how many */
+    ptrdiff_t (*list_undecided)(const double *c, const double *slack, const double *norm,
+                                double radius, const double *level, ptrdiff_t first, ptrdiff_t n,
+                                int *list);
+    /* list those that do not have |c| < factor level and w = 0; return how many */
+    ptrdiff_t (*list_urgent)(const double *c, const double *w, const double *level, double factor,
+                             ptrdiff_t n, int *list);
+    /* below[j] = kappa (|c| + slack) + norm reach < level */
+    void (*prove_below)(const double *c, const double *slack, const double *norm, double kappa,
+                        double reach, const double *level, ptrdiff_t n, unsigned char *below);
 } fastreg_kernels;
 
 /* Level k of those that this build and this processor have, the best one last; NULL behind it. */
