@@ -332,7 +332,6 @@ cdef class WorkingSet:
         cdef LeastSquares problem = self.problem
         cdef Quadratic quadratic = self.quadratic
         cdef Py_ssize_t grown, stale = 0
-        cdef size_t size = problem.design.n_features * sizeof(double)
         cdef double best = INFINITY, rounding
         cdef bint timed_out
         if warm and l1 == self._l1 and l2 == self._l2 and self.gap <= tolerance:
