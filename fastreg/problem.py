@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg._core.design import ONE_READ, CSCDesign, DenseDesign, Design
+from fastreg._core.dense import ONE_READ, DenseDesign
+from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
+from fastreg._core.sparse import CSCDesign
 from fastreg.choice import Plan
 from fastreg.inputs import (
     Array,

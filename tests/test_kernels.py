@@ -9,7 +9,8 @@ import pytest
 from scipy import sparse
 
 from fastreg._core import kernels
-from fastreg._core.design import CSCDesign, DenseDesign, order_of
+from fastreg._core.dense import DenseDesign
+from fastreg._core.sparse import CSCDesign, order_of
 
 SHAPES = [
     (1, 1),
@@ -378,7 +379,7 @@ def test_threads_change_no_bit(shape, storage):
 THREADS_AND_FORKS = """
 import os, threading
 import numpy as np
-from fastreg._core.design import DenseDesign
+from fastreg._core.dense import DenseDesign
 X = np.random.default_rng(0).standard_normal((100_000, 50))
 v = X[:, 0].copy()
 design = DenseDesign(X)

@@ -14,6 +14,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 FLOORS = [
     {"_core.kernels"},
     {"_core.design", "_core.factor", "_core.penalty"},
+    {"_core.gram"},
+    {"_core.dense", "_core.sparse"},
     {"_core.certificate", "_core.span", "_core.selection"},
     {"_core.quadratic"},
     {"_core.objective"},

@@ -4,6 +4,12 @@
 # where shift is zero without an intercept and scale is a power of two that brings z_j to unit size.
 # A design is immutable once `set_units` has been called, and may be shared between threads.
 
+cdef enum:
+    WORTH_A_THREAD = 1 << 22  # elements of a pass: a millisecond
+    CHUNK = 1 << 25           # elements between two looks at pending signals: some 10 ms
+    WORK_A_CHECK = 1 << 30    # multiplications of a Gram product between two of them
+
+
 # run pending signal handlers; return whether the deadline (monotonic seconds) has passed
 cdef int check_interrupt(double deadline=*) except -1 nogil
 
@@ -35,7 +41,13 @@ cdef class Design:
         double[:, ::1] out) except -1
 
 
-# the pieces of a dense Gram product: memory for a packed block of rows, aligned to 64 bytes;
-# the symmetric matrix completed from the lower triangle (row-major) of its new rows
-cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
-cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil
+# The pieces of a survey.
+
+# the responses one a row, centred and multiplied by the weights; writes their means
+cdef double[:, ::1] weighted_rows(
+    const double[::1] weight, Design responses, double[::1] mean)
+
+# turn centred products into those about zero
+cdef add_means(
+    const int[::1] columns, const double[::1] mean, const double[::1] y_mean,
+    double[:, ::1] cross, double[:, ::1] gram)

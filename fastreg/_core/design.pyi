@@ -1,10 +1,8 @@
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
-
-ONE_READ: int
 
 @disjoint_base
 class Design:
@@ -12,6 +10,8 @@ class Design:
     def n_features(self) -> int: ...
     @property
     def n_samples(self) -> int: ...
+    @property
+    def n_stored(self) -> float: ...
     @property
     def scale(self) -> npt.NDArray[np.float64]: ...
     @property
@@ -39,7 +39,7 @@ class Design:
     def survey(
         self,
         weight: npt.NDArray[np.float64],
-        responses: DenseDesign | None,
+        responses: Design | None,
         columns: npt.NDArray[np.int32],
         centre: bool = True,
     ) -> tuple[
@@ -49,14 +49,3 @@ class Design:
         npt.NDArray[np.float64],
     ]: ...
     def __init__(self, n_samples: int, n_features: int) -> None: ...
-
-@final
-class DenseDesign(Design):
-    def rows(self) -> npt.NDArray[np.float64]: ...
-    def __init__(self, X: npt.NDArray[np.floating]) -> None: ...
-
-@final
-class CSCDesign(Design):
-    def __init__(self, X: Any) -> None: ...
-
-def order_of(start: npt.NDArray[np.int32], index: npt.NDArray[np.int32], size: int) -> int: ...

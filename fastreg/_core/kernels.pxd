@@ -72,6 +72,14 @@ cdef extern from "native/pool.h" nogil:
 cdef void run(Task task, void* context, Py_ssize_t n_tasks, int n_threads) noexcept nogil
 
 
+cdef inline Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
+    """The rows of a matrix from one on."""
+    cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)
+    X.data = <const char*>X.data + i * X.row_stride * size
+    X.n_rows -= i
+    return X
+
+
 # the table in use
 cdef const Kernels* simd
 

@@ -23,14 +23,13 @@ from cpython.buffer cimport (
 from cython cimport final
 from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, ldexp, sqrt
 
-from fastreg._core.design cimport mirror, packed_block
+from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block
 from fastreg._core.kernels cimport Matrix, simd
 from fastreg._core.penalty cimport Penalty, value
 from fastreg._core.quadratic cimport Proof, Quadratic
 from fastreg._core.record cimport accurate_difference, zeros_within
 
 cdef enum:
-    ROW_BLOCK = 128        # rows that are packed at a time
     MOST_FEATURES = 256
     MOST_ROWS = 1 << 14
     MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond

@@ -1,0 +1,30 @@
+# The dense Gram product and its pieces. Designs cimport the whole of it, the lane for small fits
+# the pieces.
+
+from fastreg._core.kernels cimport Matrix
+
+cdef enum:
+    ROW_BLOCK = 128  # of these rows a panel of a packed block stays in the first-level cache
+
+
+# standardised columns of a matrix
+cdef struct Columns:
+    Matrix X
+    const int* columns       # those listed, or NULL: the first m
+    Py_ssize_t m
+    const double* shift      # by column of X
+    const double* scale
+    Py_ssize_t at            # place of the first of them in the product
+
+
+# out[a - first_new, b] = sum_i weight[i] z_ia z_ib for rows a >= first_new and b <= a, where z are
+# the columns of `main` and of `extra` (may be NULL), each at its place, and perhaps ones at the end
+cdef int gram_product(
+    const Columns* main, const Columns* extra, bint ones, const double* weight,
+    Py_ssize_t first_new, int n_threads, double* out, Py_ssize_t stride) except -1
+
+# memory for a packed block of rows, aligned to 64 bytes
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
+
+# the symmetric matrix completed from the lower triangle (row-major) of its new rows
+cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil

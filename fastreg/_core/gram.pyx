@@ -1,0 +1,185 @@
+# Design: weighted products of standardised columns. A few rows at a time are packed into panels
+# (shifted, scaled, multiplied by the root of their weight), and the kernels add the products of a
+# packed block to the lower triangle, tile by tile. So the memory beside X is one block a thread,
+# however tall X is. Rows are cut into slices whose sums are added in order, or the result into
+# ranges of its rows, by a rule that threads enter only where they change no sum.
+
+import numpy as np
+
+from libc.math cimport sqrt
+from libc.string cimport memset
+from fastreg._core cimport kernels
+from fastreg._core.design cimport WORK_A_CHECK, check_interrupt
+from fastreg._core.kernels cimport Matrix, rows_from, simd
+
+cdef enum:
+    SQUARE = 16          # of a matrix that is transposed
+    SLICE = 4096         # rows that are worth a partial sum
+    MAX_SLICES = 16
+    MOST_OF_A_SLICE = 1 << 18      # entries of a partial Gram matrix
+    WORTH_A_THREAD_GRAM = 1 << 27  # multiplications
+
+
+cdef double zero = 0.0, one = 1.0
+cdef Matrix unit_column = Matrix(&one, 0, 1, 1, 1, 0)
+
+
+cdef struct GramJob:
+    Columns main
+    Columns extra            # none: m is zero
+    Py_ssize_t n_ones        # at the end: one or none
+    const double* weight
+    Py_ssize_t width
+    Py_ssize_t first_new
+    Py_ssize_t n_slices      # of rows
+    Py_ssize_t n_ranges      # of rows of the result
+    Py_ssize_t rows          # of a slice
+    Py_ssize_t first         # which of them are to be added, from here on
+    Py_ssize_t rows_a_call
+    double* out              # one result a slice, from row first_new on
+    Py_ssize_t stride
+    Py_ssize_t slice_stride
+    double* blocks           # one for each thread
+    Py_ssize_t block_size
+
+
+cdef Py_ssize_t border(const GramJob* job, Py_ssize_t k) noexcept nogil:
+    """First row of range k: all ranges of a triangle have the same area."""
+    cdef double low = <double>job.first_new * job.first_new
+    cdef double high = <double>job.width * job.width
+    if k == job.n_ranges:
+        return job.width
+    return max(job.first_new, <Py_ssize_t>sqrt(low + k * (high - low) / job.n_ranges))
+
+
+cdef void pack(const Columns* part, Py_ssize_t i, Py_ssize_t rows, Py_ssize_t end,
+               const double* root_weight, double* block) noexcept nogil:
+    """Rows from i on of those columns whose place lies in front of `end`."""
+    cdef Matrix X
+    if part.m and end > part.at:
+        X = rows_from(part.X, i)
+        simd.pack(&X, 0, rows, part.columns, min(part.m, end - part.at), part.shift, part.scale,
+                  root_weight, block, part.at, end)
+
+
+cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const GramJob* job = <const GramJob*>context
+    cdef Py_ssize_t r = k // job.n_ranges
+    cdef Py_ssize_t begin = border(job, k % job.n_ranges), end = border(job, k % job.n_ranges + 1)
+    cdef double* block = job.blocks + who * job.block_size
+    cdef double* out = (
+        job.out + r * job.slice_stride + (begin - job.first_new) * job.stride)
+    cdef Py_ssize_t i = r * job.rows + job.first, rows
+    cdef Py_ssize_t last = min(i + job.rows_a_call, job.main.X.n_rows, (r + 1) * job.rows), b
+    cdef double root_weight[ROW_BLOCK]
+    cdef Py_ssize_t at = job.main.at
+    while i < last:
+        rows = min(ROW_BLOCK, last - i)
+        for b in range(rows):
+            root_weight[b] = sqrt(job.weight[i + b])
+        # From left to right, because a pack may overwrite what lies behind it in its last panel.
+        if at:
+            memset(block + (at - simd.panel) * rows, 0, simd.panel * rows * sizeof(double))
+            pack(&job.extra, i, rows, end, root_weight, block)
+        pack(&job.main, i, rows, end, root_weight, block)
+        if not at:
+            pack(&job.extra, i, rows, end, root_weight, block)
+        if job.n_ones and end == job.width:
+            simd.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1,
+                      end)
+        simd.tiles(block, rows, end, begin, out, job.stride)
+        i += rows
+
+
+cdef int gram_product(
+    const Columns* main, const Columns* extra, bint ones, const double* weight,
+    Py_ssize_t first_new, int n_threads, double* out, Py_ssize_t stride) except -1:
+    cdef GramJob job
+    cdef Py_ssize_t n = main.X.n_rows, new, r, a, b
+    cdef double[::1] memory
+    cdef double[:, :, ::1] partial
+    cdef double work
+    job.main = main[0]
+    job.extra.m = job.extra.at = 0
+    if extra != NULL:
+        job.extra = extra[0]
+    job.weight = weight
+    job.n_ones = ones
+    job.width = max(main.at + main.m, job.extra.at + job.extra.m) + ones
+    job.first_new = first_new
+    new = job.width - first_new
+    work = <double>n * job.width * new
+    n_threads = n_threads if work > WORTH_A_THREAD_GRAM else 1
+    # Slices of rows, whose sums are added in order, or ranges of rows of the result, which do
+    # not change any sum.
+    job.n_slices = max(1, min(MAX_SLICES, n // SLICE))
+    if job.width * new > MOST_OF_A_SLICE:
+        job.n_slices = 1
+    job.rows = (n + job.n_slices - 1) // job.n_slices
+    job.rows = (job.rows + ROW_BLOCK - 1) // ROW_BLOCK * ROW_BLOCK
+    job.n_slices = (n + job.rows - 1) // job.rows
+    job.n_ranges = 1
+    if job.n_slices == 1:
+        job.n_ranges = min(2 * n_threads if n_threads > 1 else 1, new // 64 + 1)
+    job.rows_a_call = max(ROW_BLOCK, <Py_ssize_t>(
+        n_threads * WORK_A_CHECK / (<double>job.width * new * job.n_slices * ROW_BLOCK))
+        * ROW_BLOCK)
+    job.stride = stride
+    job.slice_stride = 0
+    job.out = out
+    if job.n_slices > 1:
+        partial = np.empty((job.n_slices, new, job.width))
+        job.stride = job.width
+        job.slice_stride = new * job.width
+        job.out = &partial[0, 0, 0]
+    job.block_size = packed_size(min(ROW_BLOCK, n), job.width)
+    memory = aligned(job.block_size * n_threads)
+    job.blocks = &memory[0]
+    with nogil:
+        for r in range(job.n_slices):
+            for a in range(new):
+                memset(job.out + r * job.slice_stride + a * job.stride, 0,
+                       job.width * sizeof(double))
+        job.first = 0
+        while job.first < job.rows:
+            kernels.run(gram_part, &job, job.n_slices * job.n_ranges, n_threads)
+            job.first += job.rows_a_call
+            if work > WORK_A_CHECK:
+                check_interrupt()
+        if job.n_slices > 1:
+            for a in range(new):
+                for b in range(first_new + a + 1):
+                    out[a * stride + b] = partial[0, a, b]
+                for r in range(1, job.n_slices):
+                    for b in range(first_new + a + 1):
+                        out[a * stride + b] += partial[r, a, b]
+    return 0
+
+
+cdef Py_ssize_t packed_size(Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+    return (width + simd.panel - 1) // simd.panel * simd.panel * rows
+
+
+cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
+    return aligned(packed_size(rows, width))
+
+
+cdef aligned(Py_ssize_t size):
+    """Memory for packed blocks, aligned to 64 bytes."""
+    memory = np.empty(size + 8)
+    cdef double[::1] view = memory
+    cdef Py_ssize_t first = 8 - <Py_ssize_t>(<size_t>&view[0] % 64) // 8
+    return memory[first:first + size]
+
+
+cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil:
+    """Complete the symmetric matrix from the lower triangle (row-major) of its new rows."""
+    cdef Py_ssize_t a, b, b0, a0 = first_new
+    while a0 < m:
+        b0 = 0
+        while b0 < min(a0 + SQUARE, m):
+            for a in range(a0, min(a0 + SQUARE, m)):
+                for b in range(b0, min(b0 + SQUARE, a)):
+                    out[b, a] = out[a, b]
+            b0 += SQUARE
+        a0 += SQUARE

@@ -1,0 +1,12 @@
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from fastreg._core.design import Design
+
+@final
+class CSCDesign(Design):
+    def __init__(self, X: Any) -> None: ...
+
+def order_of(start: npt.NDArray[np.int32], index: npt.NDArray[np.int32], size: int) -> int: ...

@@ -1,0 +1,488 @@
+# Design: CSC, read where it lies. A column is centred implicitly, through the sum of the vector
+# that it meets, except where every entry is stored: there the shift is applied entry by entry,
+# because the implicit form loses the digits of a column whose mean is large against its deviation.
+# A Gram matrix is made in whichever of three ways costs least: by columns, by rows, by blocks of
+# rows that are made dense.
+
+import numpy as np
+
+from cython cimport final
+from fastreg._core cimport kernels
+from fastreg._core.design cimport (
+    CHUNK, WORK_A_CHECK, WORTH_A_THREAD, Design, add_means, check_interrupt, weighted_rows,
+)
+from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block
+from fastreg._core.kernels cimport simd
+
+cdef enum:
+    COLUMN = 8           # entries that cost as much as the beginning of a sparse column
+    PART = 1 << 18       # entries of a part of a pass
+
+cdef double ALMOST_FULL = 0.75  # share of stored entries above which a column counts as dense
+
+
+# Sparse columns: column j is what lies between start[j] and start[j + 1].
+
+cdef struct Sparse:
+    const Py_ssize_t* start
+    const int* rows
+    const double* wide
+    const float* narrow      # instead of `wide`, or NULL
+    Py_ssize_t n_rows
+
+
+cdef double column_dot(
+    const Sparse* X, Py_ssize_t j, double shift, const double* v, double v_sum) noexcept nogil:
+    """sum_i v[i] (x_ij - shift)."""
+    cdef Py_ssize_t a = X.start[j], nnz = X.start[j + 1] - a
+    cdef bint full = nnz == X.n_rows
+    cdef double value, entry_shift = shift if full else 0.0
+    if X.narrow != NULL:
+        value = kernels.sparse_column_dot(X.narrow + a, X.rows + a, nnz, entry_shift, v)
+    else:
+        value = kernels.sparse_column_dot(X.wide + a, X.rows + a, nnz, entry_shift, v)
+    return value if full else value - shift * v_sum
+
+
+cdef double column_axpy(
+    const Sparse* X, Py_ssize_t j, double shift, double factor, double* out) noexcept nogil:
+    """out[i] += factor x_ij; return what is still to be subtracted from every row."""
+    cdef Py_ssize_t a = X.start[j], nnz = X.start[j + 1] - a
+    cdef bint full = nnz == X.n_rows
+    cdef double entry_shift = shift if full else 0.0
+    if X.narrow != NULL:
+        kernels.sparse_column_axpy(X.narrow + a, X.rows + a, nnz, entry_shift, factor, out)
+    else:
+        kernels.sparse_column_axpy(X.wide + a, X.rows + a, nnz, entry_shift, factor, out)
+    return 0.0 if full else factor * shift
+
+
+cdef double column_value(const Sparse* X, Py_ssize_t k) noexcept nogil:
+    return X.narrow[k] if X.narrow != NULL else X.wide[k]
+
+
+# A pass over sparse columns, in parts with about the same number of entries.
+
+cdef struct Pass:
+    Sparse X
+    const Py_ssize_t* part   # the first column of each part
+    Py_ssize_t base          # part that task 0 stands for
+    const double* weight
+    double equal_weight      # or zero, if they differ
+    const double* V
+    const double* V_sum
+    Py_ssize_t m
+    double* shift
+    const double* scale
+    double* second
+    double* out              # one row of n_columns for each row of V
+    Py_ssize_t n_columns
+
+
+cdef void dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const Pass* job = <const Pass*>context
+    cdef Py_ssize_t j
+    for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
+        job.out[j] = job.scale[j] * column_dot(&job.X, j, job.shift[j], job.V, job.V_sum[0])
+
+
+cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const Pass* job = <const Pass*>context
+    cdef const Sparse* X = &job.X
+    cdef Py_ssize_t a, i, j, nnz
+    cdef double first, second, cross
+    for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
+        a = X.start[j]
+        nnz = X.start[j + 1] - a
+        # With equal weights, and zeros in half of the rows, the square of the mean is at most half
+        # of the mean square: nothing cancels.
+        if job.equal_weight > 0.0 and job.m == 1 and 2 * nnz < X.n_rows:
+            if X.narrow != NULL:
+                kernels.sparse_column_sums(
+                    X.narrow + a, X.rows + a, nnz, job.V, &first, &second, &cross)
+            else:
+                kernels.sparse_column_sums(
+                    X.wide + a, X.rows + a, nnz, job.V, &first, &second, &cross)
+            job.shift[j] = job.equal_weight * first
+            job.second[j] = job.equal_weight * second - job.shift[j] * job.shift[j]
+            job.out[j] = cross - job.shift[j] * job.V_sum[0]
+            continue
+        if X.narrow != NULL:
+            kernels.sparse_column_moments(X.narrow + a, X.rows + a, nnz, X.n_rows, job.weight,
+                                          &job.shift[j], &job.second[j])
+        else:
+            kernels.sparse_column_moments(X.wide + a, X.rows + a, nnz, X.n_rows, job.weight,
+                                          &job.shift[j], &job.second[j])
+        for i in range(job.m):
+            job.out[i * job.n_columns + j] = column_dot(
+                X, j, job.shift[j], job.V + i * X.n_rows, job.V_sum[i])
+
+
+@final
+cdef class CSCDesign(Design):
+    """Sparse X by columns: canonical CSC (sorted, no duplicates), float64 or float32."""
+
+    cdef object _X
+    cdef Py_ssize_t[::1] _start
+    cdef const int[::1] _rows
+    cdef const double[::1] _wide
+    cdef const float[::1] _narrow
+    cdef Sparse _matrix
+    cdef Py_ssize_t[::1] _part
+    cdef Py_ssize_t _n_parts
+
+    def __init__(self, X):
+        super().__init__(X.shape[0], X.shape[1])
+        self._X = X
+        self.n_stored = float(X.nnz)
+        self._start = np.array(X.indptr, dtype=np.intp)
+        self._rows = np.ascontiguousarray(X.indices, dtype=np.int32)
+        self._matrix.start = &self._start[0]
+        self._matrix.n_rows = self.n_samples
+        self._matrix.wide = NULL
+        self._matrix.narrow = NULL
+        # A memoryview needs one element to point at, even where nothing is stored.
+        if X.dtype == np.float32:
+            self._narrow = np.ascontiguousarray(X.data) if X.nnz else np.zeros(1, dtype=np.float32)
+            self._matrix.narrow = &self._narrow[0]
+        else:
+            self._wide = np.ascontiguousarray(X.data) if X.nnz else np.zeros(1)
+            self._matrix.wide = &self._wide[0]
+        if not X.nnz:
+            self._rows = np.zeros(1, dtype=np.int32)
+        self._matrix.rows = &self._rows[0]
+        self._cut()
+
+    cdef _cut(self):
+        """Cut the columns into parts of about PART entries."""
+        cdef Py_ssize_t j, size = 0, count = 0
+        cdef Py_ssize_t entries = self._start[self.n_features] + self.n_features
+        self._part = np.empty(entries // PART + 2, dtype=np.intp)
+        self._part[0] = 0
+        for j in range(self.n_features):
+            size += self._nnz(j) + 1
+            if size >= PART or j == self.n_features - 1:
+                count += 1
+                self._part[count] = j + 1
+                size = 0
+        self._n_parts = count
+
+    cdef int _run(self, kernels.Task task, Pass* job) except -1 nogil:
+        cdef Py_ssize_t count
+        cdef bint large = self._n_parts > WORTH_A_THREAD // PART // 4
+        cdef int n_threads = self._n_threads if large else 1
+        job.X = self._matrix
+        job.part = &self._part[0]
+        job.n_columns = self.n_features
+        job.base = 0
+        count = n_threads * CHUNK // PART // max(1, job.m)
+        count = max(1, count)
+        while job.base < self._n_parts:
+            kernels.run(task, job, min(count, self._n_parts - job.base), n_threads)
+            job.base += count
+            if count < self._n_parts:
+                check_interrupt()
+        return 0
+
+    cdef double _dot(self, Py_ssize_t j, const double* v, double v_sum) noexcept nogil:
+        return column_dot(&self._matrix, j, self._shift[j], v, v_sum)
+
+    cdef double share_of(self, const int* columns, Py_ssize_t m) noexcept nogil:
+        cdef Py_ssize_t k, size = 0
+        for k in range(m):
+            size += self._nnz(columns[k]) + COLUMN
+        return size / (self.n_stored + COLUMN * self.n_features)
+
+    cdef double _axpy(self, Py_ssize_t j, double factor, double* out) noexcept nogil:
+        return column_axpy(&self._matrix, j, self._shift[j], factor, out)
+
+    def moments(self, const double[::1] weight):
+        mean, variance = np.zeros(self.n_features), np.zeros(self.n_features)
+        self._sums(weight, None, mean, variance, None)
+        return mean, variance
+
+    cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
+               double[::1] variance, double[:, ::1] cross):
+        cdef Pass job
+        cdef Py_ssize_t k
+        cdef double[::1] V_sum
+        job.m = 0
+        if V is not None and V.shape[0]:
+            V_sum = np.sum(V, axis=1)
+            job.m = V.shape[0]
+            job.V = &V[0, 0]
+            job.V_sum = &V_sum[0]
+            job.out = &cross[0, 0]
+        job.weight = &weight[0]
+        job.equal_weight = weight[0]
+        for k in range(self.n_samples):
+            if weight[k] != weight[0]:
+                job.equal_weight = 0.0
+                break
+        job.shift = &mean[0]
+        job.second = &variance[0]
+        with nogil:
+            self._run(sums_part, &job)
+
+    def survey(self, const double[::1] weight, Design responses, const int[::1] columns,
+               bint centre=True):
+        cdef Py_ssize_t n_responses = 0 if responses is None else responses.n_features
+        mean, variance = np.zeros(self.n_features), np.zeros(self.n_features)
+        cross = np.zeros((n_responses, self.n_features))
+        gram = np.empty((columns.shape[0], columns.shape[0]))
+        cdef double[::1] y_mean = np.empty(n_responses)
+        self._sums(weight, weighted_rows(weight, responses, y_mean), mean, variance, cross)
+        cdef CSCDesign centred
+        if columns.shape[0]:
+            centred = CSCDesign(self._X)
+            centred.set_units(mean, np.ones(self.n_features))
+            centred.gram(columns, 0, weight, gram)
+        if not centre:
+            add_means(columns, mean, y_mean, cross, gram)
+        return mean, variance, cross, gram
+
+    cdef int correlate(self, const double* v, double* out) except -1 nogil:
+        cdef Pass job
+        cdef double v_sum = kernels.total(v, self.n_samples)
+        job.m = 1
+        job.V = v
+        job.V_sum = &v_sum
+        job.shift = &self._shift[0]
+        job.scale = &self._scale[0]
+        job.out = out
+        return self._run(dots_part, &job)
+
+    cdef int correlate_columns(
+        self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
+        cdef double v_sum = kernels.total(v, self.n_samples)
+        cdef Py_ssize_t k
+        for k in range(m):
+            out[k] = self._scale[columns[k]] * self._dot(columns[k], v, v_sum)
+        return 0
+
+    cdef int add_columns(
+        self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
+        cdef double constant = 0.0
+        cdef Py_ssize_t k
+        for k in range(m):
+            if coef[k] != 0.0:
+                constant += self._axpy(columns[k], coef[k] * self._scale[columns[k]], out)
+        if constant != 0.0:
+            for k in range(self.n_samples):
+                out[k] -= constant
+        return 0
+
+    cdef int gram(
+        self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
+        double[:, ::1] out) except -1:
+        # Three ways, in nanoseconds each: a column as the dense vector that meets the others (few
+        # columns, or all entries stored); pairs of entries row by row; dense blocks.
+        cdef Py_ssize_t a, k, m = columns.shape[0], n = self.n_samples, new = m - first_new
+        cdef Py_ssize_t nnz = 0, nnz_new = 0, dense = 0
+        cdef double by_columns, by_rows, by_blocks, pairs
+        if new == 0:
+            return 0
+        cdef char[::1] is_dense = np.zeros(m, dtype=np.int8)
+        for k in range(m):
+            a = self._nnz(columns[k])
+            nnz += a
+            nnz_new += a if k >= first_new else 0
+            is_dense[k] = a > ALMOST_FULL * n
+            dense += is_dense[k]
+        by_columns = new * (0.7 * nnz + 0.7 * n)
+        by_blocks = n * m * (0.3 + 0.02 * new) + 3.0 * nnz
+        by_rows = 4.0 * nnz + 3.5 * n
+        if by_columns > by_rows:
+            by_rows += dense * (0.7 * nnz + 0.7 * n)
+            pairs = self._pairs(columns, first_new, is_dense) if nnz_new > n else nnz_new
+            by_rows += 1.2 * pairs
+        if by_blocks < min(by_rows, by_columns):
+            self._gram_by_blocks(columns, first_new, weight, out)
+        elif by_columns <= by_rows:
+            is_dense[first_new:] = 1
+            is_dense[:first_new] = 0
+            self._gram_of_dense(columns, first_new, weight, is_dense, out)
+        else:
+            self._gram_by_rows(columns, first_new, weight, is_dense, out)
+            self._gram_of_dense(columns, first_new, weight, is_dense, out)
+        mirror(first_new, m, out)
+        return 0
+
+    cdef Py_ssize_t _nnz(self, Py_ssize_t j) noexcept nogil:
+        return self._start[j + 1] - self._start[j]
+
+    cdef double _pairs(self, const int[::1] columns, Py_ssize_t first_new, const char[::1] skip):
+        """How many products of two entries of a row the new rows of a Gram matrix have."""
+        cdef int[::1] count = np.zeros(self.n_samples, dtype=np.int32)
+        cdef int[::1] count_new = np.zeros(self.n_samples, dtype=np.int32)
+        cdef Py_ssize_t a, k
+        cdef double pairs = 0.0
+        with nogil:
+            for a in range(columns.shape[0]):
+                if not skip[a]:
+                    for k in range(self._start[columns[a]], self._start[columns[a] + 1]):
+                        count[self._rows[k]] += 1
+                        count_new[self._rows[k]] += a >= first_new
+            for k in range(self.n_samples):
+                pairs += count_new[k] * (count[k] - 0.5 * count_new[k])
+        return pairs
+
+    cdef _gram_by_rows(self, const int[::1] columns, Py_ssize_t first_new,
+                       const double[::1] weight, const char[::1] skip, double[:, ::1] out):
+        """Products of the entries of each row; what the shift adds follows in closed form.
+
+        Raw moments may stand here: in a column with zeros they cancel by a bounded factor only.
+        """
+        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], nnz = 0, a, b, e, f, i, j, k
+        for a in range(m):
+            nnz += 0 if skip[a] else self._nnz(columns[a])
+        cdef Py_ssize_t[::1] start = np.zeros(n + 2, dtype=np.intp)
+        cdef int[::1] place = np.empty(nnz + 1, dtype=np.int32)
+        cdef double[::1] value = np.empty(nnz + 1)
+        cdef double[::1] first = np.zeros(m)
+        cdef double[::1] shift = np.zeros(m)
+        cdef double factor, unit, weight_sum = kernels.total(&weight[0], n)
+        cdef double* target
+        cdef Py_ssize_t work = 0
+        with nogil:
+            for a in range(m):
+                if not skip[a]:
+                    for k in range(self._start[columns[a]], self._start[columns[a] + 1]):
+                        start[self._rows[k] + 2] += 1
+            for i in range(n):
+                start[i + 2] += start[i + 1]
+            for a in range(m):
+                if skip[a]:
+                    continue
+                j = columns[a]
+                unit = self._scale[j]
+                shift[a] = self._shift[j] * unit
+                for k in range(self._start[j], self._start[j + 1]):
+                    i = self._rows[k]
+                    e = start[i + 1]
+                    start[i + 1] = e + 1
+                    place[e] = <int>a
+                    value[e] = column_value(&self._matrix, k) * unit
+                    first[a] += weight[i] * value[e]
+            for a in range(first_new, m):
+                for b in range(a + 1):
+                    out[a, b] = 0.0
+            for i in range(n):
+                e = start[i + 1] - 1
+                while e >= start[i] and place[e] >= first_new:
+                    factor = weight[i] * value[e]
+                    target = &out[place[e], 0]
+                    for f in range(start[i], e + 1):
+                        target[place[f]] += factor * value[f]
+                    work += e - start[i] + 1
+                    e -= 1
+                if work > CHUNK:
+                    check_interrupt()
+                    work = 0
+            for a in range(first_new, m):
+                for b in range(a + 1):
+                    out[a, b] += (
+                        shift[a] * shift[b] * weight_sum
+                        - shift[a] * first[b] - shift[b] * first[a])
+
+    cdef _gram_of_dense(self, const int[::1] columns, Py_ssize_t first_new,
+                        const double[::1] weight, const char[::1] chosen, double[:, ::1] out):
+        """One standardised column at a time plays the vector of `correlate` for the others."""
+        cdef double[::1] scattered = np.empty(self.n_samples)
+        cdef Py_ssize_t a, b, i, work = 0, m = columns.shape[0]
+        cdef double constant, v_sum, value
+        with nogil:
+            for a in range(m):
+                if not chosen[a]:
+                    continue
+                for i in range(self.n_samples):
+                    scattered[i] = 0.0
+                constant = self._axpy(columns[a], self._scale[columns[a]], &scattered[0])
+                for i in range(self.n_samples):
+                    scattered[i] = weight[i] * (scattered[i] - constant)
+                v_sum = kernels.total(&scattered[0], self.n_samples)
+                for b in range(0 if a >= first_new else first_new, m):
+                    if chosen[b] and b > a:  # its own turn comes
+                        continue
+                    value = self._scale[columns[b]] * self._dot(columns[b], &scattered[0], v_sum)
+                    out[max(a, b), min(a, b)] = value
+                    work += self._nnz(columns[b])
+                if work > CHUNK:
+                    check_interrupt()
+                    work = 0
+
+    cdef _gram_by_blocks(self, const int[::1] columns, Py_ssize_t first_new,
+                         const double[::1] weight, double[:, ::1] out):
+        """Blocks of rows are made dense, shifted and weighted."""
+        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], panel = simd.panel
+        cdef Py_ssize_t a, b, i, j, k, rows, first = 0, work = 0
+        cdef double[::1] root_weight = np.sqrt(weight)
+        cdef double[::1] block = packed_block(min(ROW_BLOCK, n), m)
+        cdef Py_ssize_t[::1] cursor = np.empty(m, dtype=np.intp)
+        cdef Py_ssize_t padded = (m + panel - 1) // panel * panel
+        cdef double[::1] zero = np.zeros(padded)  # what an entry that is not stored becomes
+        cdef double* target
+        cdef double shift, unit
+        with nogil:
+            for a in range(m):
+                cursor[a] = self._start[columns[a]]
+                zero[a] = -self._shift[columns[a]] * self._scale[columns[a]]
+            for a in range(first_new, m):
+                for b in range(m):
+                    out[a, b] = 0.0
+            while first < n:
+                rows = min(ROW_BLOCK, n - first)
+                target = &block[0]
+                a = 0
+                while a < padded:
+                    for i in range(rows):
+                        for b in range(panel):
+                            target[b] = root_weight[first + i] * zero[a + b]
+                        target += panel
+                    a += panel
+                for a in range(m):
+                    j = columns[a]
+                    shift = self._shift[j]
+                    unit = self._scale[j]
+                    target = &block[a // panel * panel * rows + a % panel]
+                    k = cursor[a]
+                    while k < self._start[j + 1] and self._rows[k] < first + rows:
+                        i = self._rows[k]
+                        target[(i - first) * panel] = root_weight[i] * (
+                            (column_value(&self._matrix, k) - shift) * unit)
+                        k += 1
+                    cursor[a] = k
+                simd.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1])
+                work += m * (m - first_new) * rows
+                if work > WORK_A_CHECK:
+                    check_interrupt()
+                    work = 0
+                first += rows
+
+
+def order_of(const int[::1] start, const int[::1] index, Py_ssize_t size):
+    """Say of the indices of a compressed matrix whether they fit its minor axis of that size.
+
+    0: they do not; 1: they do, unless they are unsorted or repeated; 2: they increase.
+    """
+    cdef Py_ssize_t m = start.shape[0] - 1, last = index.shape[0], j, k
+    cdef Py_ssize_t between = 0, falls = 0
+    if m < 0 or start[0] != 0 or start[m] != last:
+        return 0
+    with nogil:
+        for j in range(m):
+            falls += start[j] > start[j + 1]
+        if falls:
+            with gil:
+                return 0
+        # Steps that do not go up are fine between two columns, and nowhere else.
+        for k in range(last - 1):
+            falls += index[k] >= index[k + 1]
+        for j in range(m):
+            k = start[j]
+            if k < start[j + 1]:
+                between += k > 0 and index[k - 1] >= index[k]
+                if index[k] < 0 or index[start[j + 1] - 1] >= size:
+                    falls = -1
+                    break
+    return 2 if falls == between else 1
