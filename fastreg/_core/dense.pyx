@@ -446,7 +446,7 @@ cdef int run_pass(kernels.Task task, Pass* job, int n_threads) except -1 nogil:
     cdef Py_ssize_t size = min(job.rows, job.X.n_rows) * min(job.width, job.X.n_columns)
     if job.X.n_rows * job.X.n_columns < WORTH_A_THREAD:
         n_threads = 1
-    count = max(1, n_threads * CHUNK // size)
+    count = max(1, <Py_ssize_t>n_threads * CHUNK // size)
     while job.base < n_parts:
         kernels.run(task, job, min(count, n_parts - job.base), n_threads)
         job.base += count

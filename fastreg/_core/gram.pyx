@@ -122,7 +122,7 @@ cdef int gram_product(
     if job.n_slices == 1:
         job.n_ranges = min(2 * n_threads if n_threads > 1 else 1, new // 64 + 1)
     job.rows_a_call = max(ROW_BLOCK, <Py_ssize_t>(
-        n_threads * WORK_A_CHECK / (<double>job.width * new * job.n_slices * ROW_BLOCK))
+        <double>n_threads * WORK_A_CHECK / (<double>job.width * new * job.n_slices * ROW_BLOCK))
         * ROW_BLOCK)
     job.stride = stride
     job.slice_stride = 0

@@ -175,7 +175,7 @@ cdef class CSCDesign(Design):
         job.part = &self._part[0]
         job.n_columns = self.n_features
         job.base = 0
-        count = n_threads * CHUNK // PART // max(1, job.m)
+        count = <Py_ssize_t>n_threads * CHUNK // PART // max(1, job.m)
         count = max(1, count)
         while job.base < self._n_parts:
             kernels.run(task, job, min(count, self._n_parts - job.base), n_threads)
