@@ -51,6 +51,8 @@ cdef class WorkingSet:
     cdef readonly double radius
     cdef readonly Py_ssize_t n_iter
     cdef readonly Py_ssize_t n_sweeps
+    cdef Py_ssize_t _n_iter_before  # the work of `_approach`
+    cdef Py_ssize_t _n_sweeps_before
     cdef Py_ssize_t _limit
     cdef double _rented             # passes' worth of products since the last pass
     cdef Py_ssize_t _n_undecided
@@ -262,7 +264,7 @@ cdef class WorkingSet:
         Return whether there was any such step, and all went well.
         """
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t j, i, n_steps
+        cdef Py_ssize_t j, i, n_steps, n_iter = 0, n_sweeps = 0
         cdef double largest = 0.0, factor, rough
         cdef int outcome = Outcome.STALLED
         for j in range(problem.design.n_features):
@@ -277,18 +279,25 @@ cdef class WorkingSet:
             largest *= factor
             outcome = self._iterate(
                 largest, l2, rough, True, i > 0, max_iter, max_sweeps, deadline)
+            n_iter += self.n_iter
+            n_sweeps += self.n_sweeps
             if outcome < 0:
                 break
+        self._n_iter_before = n_iter
+        self._n_sweeps_before = n_sweeps
         return outcome > 0
 
     cdef int _solve(self, double l1, double l2, double tolerance, bint trust_gram, bint warm,
                     Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
         cdef bint approached = False
         cdef int outcome
+        self._n_iter_before = self._n_sweeps_before = 0
         if not (warm or self.complete or l1 == 0.0):
             approached = self._approach(l1, l2, tolerance, max_iter, max_sweeps, deadline)
         outcome = self._iterate(
             l1, l2, tolerance, trust_gram, warm or approached, max_iter, max_sweeps, deadline)
+        self.n_iter += self._n_iter_before
+        self.n_sweeps += self._n_sweeps_before
         if outcome == Outcome.GRAM_LIMIT:
             self.problem.settle()
         elif outcome < 0:
@@ -335,6 +344,7 @@ cdef class WorkingSet:
         cdef double best = INFINITY, rounding
         cdef bint timed_out
         if warm and l1 == self._l1 and l2 == self._l2 and self.gap <= tolerance:
+            self.n_iter = self.n_sweeps = 0
             return self._outcome
         self._old_l1 = self._l1 if warm and self._l1 < INFINITY else -INFINITY
         self._l1 = l1
