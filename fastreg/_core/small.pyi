@@ -1,4 +1,8 @@
-from typing import Any
+from typing import Any, final
+
+@final
+class Workspace:
+    def __init__(self) -> None: ...
 
 def fit(
     X: Any, y: Any, alpha: Any, l1_ratio: Any, fit_intercept: Any, settings: Any
