@@ -31,6 +31,8 @@ class Settings:
     n_threads : int, default 1
         Threads for passes over X and Gram products. They change no bit of a result, and none is
         started for less work than a millisecond's.
+        Decompositions of a few hundred columns or more follow the thread settings of SciPy's BLAS
+        instead (``OPENBLAS_NUM_THREADS``), on whose number of threads last bits may depend.
     method : str, default "auto"
         "working_set": coordinate descent and Newton steps on a growing set of features.
         "gram": the same on all features at once, after one pass over X.

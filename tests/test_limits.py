@@ -8,11 +8,11 @@ import time
 import numpy as np
 import oracle
 import pytest
-import scipy.linalg
 import scipy.sparse
 from problems import regression
 
 import fastreg
+from fastreg import lapack
 
 METHODS = ["auto", "working_set", "gram", "cholesky", "svd", "krylov", "gradient"]
 FORMATS = ["csc", "csr", "coo"]
@@ -74,13 +74,13 @@ def test_a_long_decomposition_stops_at_the_time_limit(method, monkeypatch):
     """The work goes on in the background; the point at hand is proven and returned."""
     finished = threading.Event()
 
-    decompose = scipy.linalg.svd
+    decompose = np.linalg.svd
 
     def svd(matrix, **options):
         finished.wait(20)
         return decompose(matrix, **options)
 
-    monkeypatch.setattr(scipy.linalg, "svd", svd)
+    monkeypatch.setattr(np.linalg, "svd", svd)
     X, y = regression(600, 700)
     started = time.monotonic()
     result = fastreg.solve(X, y, 0.0, method=method, time_limit=0.2)
@@ -294,3 +294,10 @@ def test_alpha_max_where_the_working_set_fails(lower, monkeypatch):
     monkeypatch.setattr(Engine, "_iterate", lambda *_, **__: failed)
     monkeypatch.setattr(Engine, "_solve_gradient", lambda *_: failed)
     assert fastreg.alpha_max(X, y, **model) >= expected
+
+
+@pytest.mark.parametrize("decompose", [lapack.svd, lapack.eigh])
+def test_a_decomposition_does_not_hold_up_the_time_limit(decompose):
+    matrix = np.random.default_rng(0).standard_normal((1400, 1400))
+    with lapack.until(time.monotonic() + 0.02), pytest.raises(TimeoutError):
+        decompose(matrix + matrix.T)
