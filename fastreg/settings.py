@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,12 @@ class Settings:
 _DEFAULT = Settings()
 
 
+@lru_cache(maxsize=16)
+def _with_tol(tol: float) -> Settings:
+    """Return the settings with that tolerance: a check of all fields costs as much as a tiny fit."""
+    return Settings(tol=tol)
+
+
 def resolve_settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
     """Return the settings with the given fields replaced."""
     if settings is None:
@@ -86,6 +93,8 @@ def resolve_settings(settings: Settings | None, options: dict[str, Any]) -> Sett
         raise TypeError(f"settings must be a fastreg.Settings, got {type(settings).__name__}")
     if not options:
         return settings
+    if settings is _DEFAULT and len(options) == 1 and type(options.get("tol")) is float:
+        return _with_tol(options["tol"])
     known = [field.name for field in fields(Settings)]
     for name in options:
         if name not in known:
