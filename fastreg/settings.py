@@ -81,7 +81,7 @@ _DEFAULT = Settings()
 
 @lru_cache(maxsize=16)
 def _with_tol(tol: float) -> Settings:
-    """Return the settings with that tolerance: a check of all fields costs as much as a tiny fit."""
+    """Return the settings with that tolerance, which cost as much to check as a tiny fit."""
     return Settings(tol=tol)
 
 

@@ -76,7 +76,7 @@ def installed_files(directory):
     return {
         file.relative_to(directory): file.read_bytes()
         for file in directory.rglob("*")
-        if file.is_file() and file.suffix not in {".pyc", ".pyx", ".so", ".pyd"}
+        if file.is_file() and file.suffix not in {".pyc", ".pyx", ".c", ".so", ".pyd"}
     }
 
 
