@@ -136,7 +136,7 @@ def cells(line: Line) -> list[str]:
         duration(line.against_seconds),
         factor(line.ratio),
         line.goal,
-        "met" if line.met else "missed",
+        "no rival" if line.against == "none" else "met" if line.met else "missed",
         passes,
         number(line.gap, ".0e"),
     ]
