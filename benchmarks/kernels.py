@@ -208,7 +208,7 @@ class GramDescent(SolverComparison):
         coefs, gaps, sweeps, before = [], [], 0, self.work.problem.n_passes
         tolerance = TOL * self.null
         for alpha in self.alphas:
-            self.work.solve(alpha, 0.0, tolerance, trust_gram=True, warm=False, **NO_LIMIT)
+            self.work.solve(alpha, 0.0, tolerance, warm=False, **NO_LIMIT)
             coefs.append(self.work.problem.state()[0])
             gaps.append(self.work.gap)
             sweeps += self.work.n_sweeps
@@ -216,8 +216,8 @@ class GramDescent(SolverComparison):
         return Fit(np.array(coefs), np.array(gaps), self.null, passes, sweeps)
 
     def coefficients(self, result):
-        coefs = [self.inner.outside(w, 0.0, 0)[0] for w in result.coef]
-        return np.array(coefs)[:, None, :]
+        unit = self.inner.design.scale * self.inner.y_scale[0]
+        return (result.coef * unit)[:, None, :]
 
     def reference(self):
         w, coefs = np.zeros(self.c.size), []

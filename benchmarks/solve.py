@@ -1,7 +1,5 @@
 """One fit: fastreg.solve against coordinate descent in NumPy, at the same duality gap."""
 
-import dataclasses
-
 import numpy as np
 
 import fastreg
@@ -144,11 +142,6 @@ class Threads(_AgainstItself):
     """Two threads against one: the same bits."""
 
     params = (["tall-C", "long-F", "wide-F", "text-csc"],)
-
-    def setup(self, design):
-        if "n_threads" not in {field.name for field in dataclasses.fields(fastreg.Settings)}:
-            raise NotImplementedError("the package has no setting n_threads")
-        super().setup(design)
 
     def fastreg(self):
         return fastreg.solve(self.X, self.y, self.alpha, tol=TOL, n_threads=2)

@@ -20,7 +20,11 @@ from fastreg.settings import Settings
 _FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
 _PASSES = 10  # of a working set, for one strength
 _DEEPEST = 3.0  # decades of a path that ends at zero
-_BYTES_A_PAIR = 12  # Gram matrix and packed factor
+
+
+def gram_bytes(features: int) -> float:
+    """Return what the Gram matrix of so many features and its packed factor take."""
+    return 12.0 * float(features) ** 2
 
 
 def decades(grid: Array) -> float:
@@ -42,7 +46,7 @@ class Plan:
 
     def fits(self, features: int) -> bool:
         """Whether the Gram matrix of so many features may be kept."""
-        return _BYTES_A_PAIR * float(features) ** 2 <= self.settings.gram_memory
+        return gram_bytes(features) <= self.settings.gram_memory
 
     def method(self, n: int, p: int) -> str:
         """Return the method for a design of that shape."""

@@ -12,7 +12,7 @@ from fastreg._core.first_order import conjugate_gradient, proximal_gradient
 from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
-from fastreg.choice import Plan, decades
+from fastreg.choice import Plan, decades, gram_bytes
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 from fastreg.result import Status
@@ -227,7 +227,7 @@ class Engine:
         """Fit what may move; return how far, at most, the fitted values are off if that counts."""
         square = self.state.state()[2]
         work = WorkingSet(self.state, self.settings.gram_memory)
-        proof = self._run_working_set(work, 0.0, 0.0, _NOISE * square, False, False)
+        proof = self._run_working_set(work, 0.0, 0.0, _NOISE * square, False)
         if proof.status == Outcome.GRAM_LIMIT or proof.gap > _ROUGH * square:
             if self.problem.has_bounds:
                 proof = self._solve_gradient(0.0, 0.0, _NOISE * square)
@@ -245,13 +245,13 @@ class Engine:
                 f"method={method!r} needs an L2 penalty or none (l1_ratio=0 or alpha=0) and no "
                 "bounds; use 'auto', 'working_set', 'gram' or 'gradient'"
             )
-        if method == "gram" and 12.0 * p * p > self.settings.gram_memory:
+        plan = Plan(self.settings, smooth, decades(self.alphas), problem.n_responses)
+        if method == "gram" and not plan.fits(p):
             raise ValueError(
-                f"method='gram' needs {12.0 * p * p:.3g} bytes, more than gram_memory="
+                f"method='gram' needs {gram_bytes(p):.3g} bytes, more than gram_memory="
                 f"{self.settings.gram_memory:.3g}"
             )
-        depth = decades(self.alphas)
-        return Plan(self.settings, smooth, depth, problem.n_responses).method(n, p)
+        return plan.method(n, p)
 
     def _is_smooth(self, alpha: float) -> bool:
         no_l1 = self.l1_ratio == 0 or alpha == 0 or not self.problem.l1_unit.any()
@@ -273,7 +273,7 @@ class Engine:
             return self._solve_smooth(response, index, l2, tolerance)
         if method == "gradient":
             return self._solve_gradient(l1, l2, tolerance)
-        proof = self._run_working_set(self._shared(), l1, l2, tolerance, True, index > 0)
+        proof = self._run_working_set(self._shared(), l1, l2, tolerance, index > 0)
         if proof.status == Outcome.GRAM_LIMIT:
             self.method = "working_set, then gradient"
             return self._solve_gradient(l1, l2, tolerance)
@@ -294,13 +294,12 @@ class Engine:
         return self._working_set
 
     def _run_working_set(
-        self, work: WorkingSet, l1: float, l2: float, tolerance: float, trust: bool, warm: bool
+        self, work: WorkingSet, l1: float, l2: float, tolerance: float, warm: bool
     ) -> Proof:
         status = work.solve(
             l1,
             l2,
             tolerance,
-            trust_gram=trust,
             warm=warm,
             max_iter=self.settings.max_iter,
             max_sweeps=self.settings.max_sweeps,

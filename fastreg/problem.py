@@ -163,30 +163,17 @@ class Problem:
             return 0.0
         return float(state.penalty_of(w, l1, l2))
 
-    def outside(self, w: Array, residual_mean: float, response: int) -> tuple[Array, float]:
-        """Return coefficients and intercept on the input scale."""
-        coef = w * self.design.scale * self.y_scale[response]
-        if not self.fit_intercept:
-            return coef, 0.0
-        intercept = self.y_mean[response] + residual_mean * self.y_scale[response]
-        support = np.flatnonzero(coef)
-        # Extended precision where there is one: large means and coefficients cancel here.
-        means = self.mean[support].astype(np.longdouble)
-        return coef, float(intercept - means @ coef[support].astype(np.longdouble))
-
     def outside_many(
         self, W: Array, residual_mean: Array, responses: npt.NDArray[np.intp]
     ) -> tuple[Array, Array]:
-        """Return what `outside` does for the rows of W, which is overwritten, and a response each.
-
-        Several rows may be of the same response.
-        """
+        """Return coefficients (W, overwritten) and intercepts of responses on the input scale."""
         scale = self.y_scale[responses]
         W *= self.design.scale
         W *= scale[:, None]
         if not self.fit_intercept:
             return W, np.zeros(len(W))
         intercept = self.y_mean[responses] + residual_mean * scale
+        # Extended precision where there is one: large means and coefficients cancel here.
         means = self.mean.astype(np.longdouble)
         return W, np.array([float(b - means @ w) for b, w in zip(intercept, W, strict=True)])
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import dataclasses
 import json
 import mmap
 import os
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-import fastreg
 from benchmarks import data
 from benchmarks.common import alternate
 from fastreg._core import kernels
@@ -33,9 +31,6 @@ def drawn(seed, n, p, order="F", n_true=20, dtype=float):
 
 def threads(seed, quick, seconds):
     """17: two threads against one; the results must be the same bits."""
-    if "n_threads" not in {field.name for field in dataclasses.fields(fastreg.Settings)}:
-        yield missing(17, "two threads", ">= 1.8x, 1.4x", "the package has no setting n_threads")
-        return
     bound_by = ((1, 1, 1.8), (2, 1, 1.8), (4, 2, 1.8), (3, 0, 1.4), (7, 0, 1.4), (11, 2, 1.4))
     for row, place, goal in bound_by:
         case = cases.one(row, place, seed, quick)

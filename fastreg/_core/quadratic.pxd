@@ -83,7 +83,7 @@ cdef class Quadratic:
     # the certificate over the working set of the point at hand; `cap` is the largest kappa that
     # the features outside allow
     cdef Proof prove(
-        self, double square, double noise, double target, double cap) noexcept nogil
+        self, double square, double noise, double cap) noexcept nogil
     # the same with its virtual Newton step: `extra` is what `decrement` has just returned, `drift`
     # what measured directions add to the L1 penalty
     cdef Proof prove_corrected(

@@ -540,7 +540,7 @@ cdef class Quadratic:
         return square
 
     cdef Proof prove(
-        self, double square, double noise, double target, double cap) noexcept nogil:
+        self, double square, double noise, double cap) noexcept nogil:
         cdef Certificate plain = certify(
             self._penalty, self.size, &self.u[0], &self.c[0], &self.norm[0], 0.0,
             noise, NULL, square, cap)
@@ -564,7 +564,7 @@ cdef class Quadratic:
 
     cdef double _restricted_gap(self, double target) noexcept nogil:
         cdef double square = self.residual_square()
-        cdef double plain = self.prove(square, self.noise(square), target, 1.0).gap
+        cdef double plain = self.prove(square, self.noise(square), 1.0).gap
         if plain <= target:
             return plain
         return min(plain, self.prove_corrected(square, self.decrement(), 0.0, 1.0).gap)

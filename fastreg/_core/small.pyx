@@ -188,7 +188,7 @@ cdef class Workspace:
         return unit
 
     cdef Proof _prove(self, double square, double target) noexcept nogil:
-        cdef Proof proof = self.quadratic.prove(square, 0.0, target, 1.0), corrected
+        cdef Proof proof = self.quadratic.prove(square, 0.0, 1.0), corrected
         if proof.gap > target:
             corrected = self.quadratic.prove_corrected(
                 square, self.quadratic.decrement(0.0), 0.0, 1.0)

@@ -65,7 +65,6 @@ class WorkingSet:
         l2: float,
         tolerance: float,
         *,
-        trust_gram: bool,
         warm: bool,
         max_iter: int,
         max_sweeps: int,

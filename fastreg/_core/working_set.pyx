@@ -203,10 +203,10 @@ cdef class WorkingSet:
             score = max(score, violation(problem.penalty, j, problem.w[j], c), 1e-300)
         return score
 
-    def solve(self, double l1, double l2, double tolerance, *, bint trust_gram, bint warm,
+    def solve(self, double l1, double l2, double tolerance, *, bint warm,
               Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
         """Solve at one strength from the current w; return an Outcome."""
-        return self._solve(l1, l2, tolerance, trust_gram, warm, max_iter, max_sweeps, deadline)
+        return self._solve(l1, l2, tolerance, warm, max_iter, max_sweeps, deadline)
 
     def run(self, Record record, Py_ssize_t response, const double[::1] l1,
             const double[::1] l2, const double[::1] null, double tol, *,
@@ -220,7 +220,7 @@ cdef class WorkingSet:
         for i in range(l1.shape[0]):
             if (i > 0 or response > 0) and check_interrupt(deadline):
                 return i
-            outcome = self._solve(l1[i], l2[i], tol * null[i], True, i > 0,
+            outcome = self._solve(l1[i], l2[i], tol * null[i], i > 0,
                                   max_iter, max_sweeps, deadline)
             if outcome == Outcome.GRAM_LIMIT:
                 return i
@@ -278,7 +278,7 @@ cdef class WorkingSet:
         for i in range(n_steps):
             largest *= factor
             outcome = self._iterate(
-                largest, l2, rough, True, i > 0, max_iter, max_sweeps, deadline)
+                largest, l2, rough, i > 0, max_iter, max_sweeps, deadline)
             n_iter += self.n_iter
             n_sweeps += self.n_sweeps
             if outcome < 0:
@@ -287,7 +287,7 @@ cdef class WorkingSet:
         self._n_sweeps_before = n_sweeps
         return outcome > 0
 
-    cdef int _solve(self, double l1, double l2, double tolerance, bint trust_gram, bint warm,
+    cdef int _solve(self, double l1, double l2, double tolerance, bint warm,
                     Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
         cdef bint approached = False
         cdef int outcome
@@ -295,7 +295,7 @@ cdef class WorkingSet:
         if not (warm or self.complete or l1 == 0.0):
             approached = self._approach(l1, l2, tolerance, max_iter, max_sweeps, deadline)
         outcome = self._iterate(
-            l1, l2, tolerance, trust_gram, warm or approached, max_iter, max_sweeps, deadline)
+            l1, l2, tolerance, warm or approached, max_iter, max_sweeps, deadline)
         self.n_iter += self._n_iter_before
         self.n_sweeps += self._n_sweeps_before
         if outcome == Outcome.GRAM_LIMIT:
@@ -336,7 +336,7 @@ cdef class WorkingSet:
         problem.update_residual()
         return problem.update_correlation()
 
-    cdef int _iterate(self, double l1, double l2, double tolerance, bint trust_gram, bint warm,
+    cdef int _iterate(self, double l1, double l2, double tolerance, bint warm,
                       Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
         cdef LeastSquares problem = self.problem
         cdef Quadratic quadratic = self.quadratic
@@ -374,7 +374,7 @@ cdef class WorkingSet:
                 quadratic.store(&problem.w[0], &problem.c[0])
                 problem.find_support(&self._fixed[0], self._n_fixed)
                 problem.find_support(&quadratic.column[0], quadratic.size, problem.n_active)
-            rounding = self._measure(trust_gram, tolerance)
+            rounding = self._measure(tolerance)
             self.n_iter += 1
             self.n_sweeps += quadratic.n_sweeps
             # where small gains do not suffice, every gain counts
@@ -418,7 +418,7 @@ cdef class WorkingSet:
         self._certify(tolerance)
         return self.gap <= tolerance
 
-    cdef double _measure(self, bint trust_gram, double tolerance) except -1.0:
+    cdef double _measure(self, double tolerance) except -1.0:
         """Compute residual and correlations of the working set: from X, or if the Gram matrix
         knows them well enough, from that; return what its rounding may add to a gap."""
         cdef LeastSquares problem = self.problem
@@ -427,7 +427,7 @@ cdef class WorkingSet:
         cdef Py_ssize_t k
         problem.is_settled = False
         if not self._dependence.refresh() and (
-                self.complete and trust_gram and rounding < 0.1 * tolerance
+                self.complete and rounding < 0.1 * tolerance
                 and rounding < CANCELLED * square):
             problem.square = square
             problem.residual_mean = 0.0
@@ -455,7 +455,7 @@ cdef class WorkingSet:
         cdef Proof proof, corrected
         if problem.is_true:
             quadratic.load(&problem.w[0], &problem.c[0], problem.square)
-        proof = quadratic.prove(problem.square, 0.0, target, self._cap(0.0))
+        proof = quadratic.prove(problem.square, 0.0, self._cap(0.0))
         if proof.gap > target:
             extra = quadratic.decrement(doubtful.square)
             if extra < INFINITY:
