@@ -9,6 +9,7 @@ import numpy as np
 
 from fastreg import lapack, ridge
 from fastreg._core.first_order import conjugate_gradient, proximal_gradient
+from fastreg._core.moment_path import MomentPath
 from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
@@ -85,34 +86,44 @@ class Engine:
 
     def run_all(self, record: Record, start: Array | None) -> None:
         """Write the points of all responses over the whole grid."""
-        done = 0 if start is not None else self._run_responses(record)
-        for k in range(done, self.problem.n_responses):
+        path = self._moment_path(record) if start is None else None
+        k = 0
+        while k < self.problem.n_responses:
+            if path is not None:
+                k = self._run_from_moments(path, record, k)
+                if k == self.problem.n_responses:
+                    return
             self.run(record, k, None if start is None else start[k])
+            k += 1
 
-    def _run_responses(self, record: Record) -> int:
-        """Solve one response after the other from their moments; return how many are solved."""
+    def _moment_path(self, record: Record) -> MomentPath | None:
+        """Return the solver that needs nothing but the moments, if they are known and suffice."""
         problem = self.problem
-        few = problem.n_responses == 1 or problem.cross is None or problem.has_bounds
-        if few or self.method != "gram" or len(self._without_smooth()) < len(self.alphas):
-            return 0
-        problem.begin(self.state, 0)
-        work = self._shared()
-        if not work.complete:
-            return 0
+        self._grid = self.alphas
+        known = problem.gram is not None and problem.cross is not None and self.method == "gram"
+        movable = problem.movable
+        if not known or problem.has_bounds or not movable.any():
+            return None
+        if len(self._without_smooth()) < len(self.alphas):
+            return None
+        l1, l2 = problem.factors(0)
+        record.certified_zero[:, :, ~movable] = (problem.excluded | (l1 > 0))[~movable]
+        return MomentPath(problem.gram, np.flatnonzero(movable), l1, l2)
+
+    def _run_from_moments(self, path: MomentPath, record: Record, first: int) -> int:
+        """Solve responses from the first one on; return the first that is not solved."""
+        problem = self.problem
         assert problem.cross is not None
-        return work.run_responses(
+        return path.run(
             record,
-            problem.targets,
-            problem.responses.shift,
-            problem.responses.scale,
+            first,
             problem.cross,
             problem.y_size,
             problem.y_scale,
             problem.y_mean,
             self.alphas * self.l1_ratio,
             self.alphas * (1.0 - self.l1_ratio),
-            self.settings.tol,
-            max_iter=self.settings.max_iter,
+            tol=self.settings.tol,
             max_sweeps=self.settings.max_sweeps,
             deadline=self.deadline,
         )

@@ -15,8 +15,10 @@ cdef struct Certificate:
 # No kappa above `cap` is tried: what else may limit it, for features that are not among the p.
 # A violation below norm_j noise is the rounding of c_j: no scaling of the residual could repair it,
 # so it is paid for as what a step along a direction of curvature NEGLIGIBLE norm_j^2 could gain.
+# w lies within its bounds, or is a Newton step away where `exact` says so; `room` is for p numbers.
 
 cdef double NEGLIGIBLE  # share of a diagonal that is lost in its rounding
 cdef Certificate certify(
     Penalty h, Py_ssize_t p, const double* w, const double* c, const double* norm, double radius,
-    double noise, const char* exact, double residual_square, double cap=*) noexcept nogil
+    double noise, const char* exact, double residual_square, int* room, double cap=*,
+) noexcept nogil

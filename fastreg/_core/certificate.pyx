@@ -1,9 +1,12 @@
 # Design: a single function for all penalties, bounds and solvers. Two dual points are tried: the
 # largest multiple of the residual at which every conjugate is finite, and the multiple at which
 # |c_j| <= l1_j holds for every feature; a ridge part makes the first finite but not always better.
+# Most features are zero and within their threshold: they limit no multiple and add nothing to the
+# gap, so the others are listed first.
 
 from libc.math cimport fabs, sqrt
 
+from fastreg._core.kernels cimport simd
 from fastreg._core.penalty cimport Penalty, feasible_scale, fenchel_gap, violation
 
 
@@ -20,7 +23,8 @@ cdef double NEGLIGIBLE = 1e-14
 
 cdef struct Point:
     Penalty h
-    Py_ssize_t p
+    const int* listed
+    Py_ssize_t n_listed
     const double* w
     const double* c
     const double* norm
@@ -52,8 +56,9 @@ cdef double gap_at(Point* at, double kappa) noexcept nogil:
     cdef double missing = (1.0 - kappa) * (sqrt(at.residual_square) + at.radius)
     cdef double gap = 0.5 * missing * missing
     cdef double slack, low, high, excess
-    cdef Py_ssize_t j
-    for j in range(at.p):
+    cdef Py_ssize_t j, k
+    for k in range(at.n_listed):
+        j = at.listed[k]
         if at.norm[j] == 0.0:  # nothing moves it
             continue
         if at.exact != NULL and at.exact[j]:
@@ -66,23 +71,38 @@ cdef double gap_at(Point* at, double kappa) noexcept nogil:
             gap += 0.5 * excess * excess / (NEGLIGIBLE * at.norm[j] * at.norm[j])
             continue
         slack = slack_of(at, j)
-        if at.w[j] == 0.0 and fabs(at.c[j]) + slack <= at.h.l1[j] and (
-                at.h.lower[j] <= 0.0 <= at.h.upper[j]):  # most features: the gap is zero
-            continue
         low = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] - slack))
         high = fenchel_gap(at.h, j, at.w[j], kappa * (at.c[j] + slack)) if slack > 0.0 else low
         gap += max(low, high)
     return gap
 
 
+cdef Py_ssize_t list_relevant(
+    const double* w, const double* c, const double* l1, const double* norm, double radius,
+    Py_ssize_t p, int* listed) noexcept nogil:
+    """List the features that are not zero or whose correlation may exceed its threshold."""
+    cdef Py_ssize_t j, count = 0
+    if radius == 0.0:
+        return simd.list_urgent(c, w, l1, 1.0, p, listed)
+    for j in range(p):
+        if not (fabs(c[j]) + norm[j] * radius < l1[j] and w[j] == 0.0):
+            listed[count] = <int>j
+            count += 1
+    return count
+
+
 cdef Certificate certify(
     Penalty h, Py_ssize_t p, const double* w, const double* c, const double* norm, double radius,
-    double noise, const char* exact, double residual_square, double cap=1.0) noexcept nogil:
-    cdef Point at = Point(h, p, w, c, norm, radius, noise, exact, residual_square)
+    double noise, const char* exact, double residual_square, int* room, double cap=1.0,
+) noexcept nogil:
+    cdef Point at = Point(
+        h, room, list_relevant(w, c, h.l1, norm, radius, p, room), w, c, norm, radius, noise,
+        exact, residual_square)
     cdef double finite = cap, below = cap, slack, size
-    cdef Py_ssize_t j
+    cdef Py_ssize_t j, k
     cdef Certificate best, other
-    for j in range(p):
+    for k in range(at.n_listed):
+        j = room[k]
         if exact != NULL and exact[j] or h.lower[j] == h.upper[j] or norm[j] == 0.0:
             continue
         slack = slack_of(&at, j)

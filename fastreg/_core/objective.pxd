@@ -57,6 +57,7 @@ cdef class LeastSquares:
     cdef Penalty penalty
     cdef double[::1] weighted       # weight * residual, of the last look at X
     cdef char[::1] _exact
+    cdef int[::1] _listed
     cdef int[::1] support           # features with w_j != 0, when the residual was computed
     cdef Py_ssize_t n_active
     cdef double[::1] _coef

@@ -43,6 +43,7 @@ cdef class LeastSquares:
         self.slack = np.zeros(p)
         self.weighted = np.empty(n)
         self._exact = np.zeros(p, dtype=np.int8)
+        self._listed = np.empty(p, dtype=np.int32)
         self.support = np.empty(p, dtype=np.int32)
         self.n_active = 0
         self._coef = np.empty(p)
@@ -251,7 +252,7 @@ cdef class LeastSquares:
         # Only what no quadratic can correct is excused.
         plain = certificate.certify(
             self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], 0.0,
-            noise if quadratic is None else 0.0, NULL, self.square)
+            noise if quadratic is None else 0.0, NULL, self.square, &self._listed[0])
         if quadratic is None or plain.gap <= target:
             return plain
         if self.is_true:
@@ -266,7 +267,7 @@ cdef class LeastSquares:
         self._flag_dependent(quadratic, 1)
         corrected = certificate.certify(
             self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], sqrt(extra), noise,
-            &self._exact[0], self.square)
+            &self._exact[0], self.square, &self._listed[0])
         self._flag_dependent(quadratic, 0)
         for k in range(quadratic.factor.size):
             feature = quadratic.column[quadratic.factor.member[k]]

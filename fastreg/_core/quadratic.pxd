@@ -35,6 +35,7 @@ cdef class Quadratic:
     cdef Py_ssize_t _n_twins
     cdef double[::1] _excess       # by how much the pivot of a forced member was raised
     cdef Factor factor
+    cdef Proof last_proof           # of where `minimise` ended; its gap is infinite if not known
     cdef Py_ssize_t n_doubtful      # members that are forced, and dependent coordinates
     cdef double[::1] _base_u       # where c was last known exactly
     cdef double[::1] _base_c
@@ -106,7 +107,8 @@ cdef class Quadratic:
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
-    cdef bint _admit_many(self) noexcept nogil
+    cdef bint _admit_many(self, Py_ssize_t count) noexcept nogil
+    cdef Py_ssize_t _first_to_move(self, bint outside) noexcept nogil
     cdef bint _is_stationary(self) noexcept nogil
     cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil
     cdef void _expel(self, Py_ssize_t k) noexcept nogil

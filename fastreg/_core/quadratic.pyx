@@ -15,7 +15,7 @@ from libc.math cimport INFINITY, fabs, sqrt
 from fastreg._core.certificate cimport NEGLIGIBLE, Certificate, certify
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.factor cimport Factor
-from fastreg._core.kernels cimport add_rows, axpy
+from fastreg._core.kernels cimport add_rows, axpy, simd
 from fastreg._core.penalty cimport Penalty, prox
 from fastreg._core.penalty cimport violation as violation_of
 from fastreg._core.selection cimport Selection
@@ -241,8 +241,8 @@ cdef class Quadratic:
 
     cdef bint _is_free(self, Py_ssize_t j) noexcept nogil:
         return (
-            self._lower[j] < self.u[j] < self._upper[j]
-            and (self.u[j] != 0.0 or self._l1[j] == 0.0)
+            (self.u[j] != 0.0 or self._l1[j] == 0.0)
+            and self._lower[j] < self.u[j] < self._upper[j]
             and self.gram[j, j] > 0.0
         )
 
@@ -271,7 +271,7 @@ cdef class Quadratic:
         """
         cdef Py_ssize_t j, changed = 0
         cdef double old, new, diagonal
-        for j in range(self.size):
+        for j in range(self._first_to_move(outside), self.size):
             diagonal = self.gram[j, j]
             old = self.u[j]
             if not diagonal > 0.0 or (outside and self.is_member[j]):
@@ -287,41 +287,54 @@ cdef class Quadratic:
                 changed += self._is_free(j) != (self.is_member[j] != Membership.OUTSIDE)
         return changed
 
+    cdef Py_ssize_t _first_to_move(self, bint outside) noexcept nogil:
+        """The first coordinate that a sweep may move; the size if there is none."""
+        cdef Py_ssize_t k
+        cdef int* row = &self._row[0]
+        cdef Py_ssize_t count = simd.list_urgent(
+            &self.c[0], &self.u[0], &self._l1[0], 1.0, self.size, row)
+        for k in range(count):
+            if not (outside and self.is_member[row[k]]):
+                return row[k]
+        return self.size
+
     cdef void synchronise(self) noexcept nogil:
-        cdef Py_ssize_t k, j, work = 0
+        cdef Py_ssize_t k, j, work = 0, first, count
         for k in range(self.factor.size - 1, -1, -1):
             j = self.factor.member[k]
             if not self._is_free(j):
                 self._expel(k)
-        for j in range(self.size):
-            if self.n_doubtful and self.is_member[j] == Membership.DEPENDENT:
+        for j in range(self.size if self.n_doubtful else 0):
+            if self.is_member[j] == Membership.DEPENDENT:
                 self.is_member[j] = Membership.OUTSIDE
                 self.n_doubtful -= 1
-        if self._admit_many():
-            return
+        first = count = self.factor.size
         for j in range(self.size):
             if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
-                self._admit(j)
-                work += self.factor.size * self.factor.size
-                if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
-                    return
+                self._row[count] = <int>j
+                count += 1
+        if count == first or self._admit_many(count):
+            return
+        for k in range(first, count):
+            self._admit(self._row[k])
+            work += self.factor.size * self.factor.size
+            if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
+                return
 
-    cdef bint _admit_many(self) noexcept nogil:
-        """Make all free coordinates members at once where that is cheaper, and they allow it."""
-        cdef Py_ssize_t j, a, b, count = self.factor.size
+    cdef bint _admit_many(self, Py_ssize_t count) noexcept nogil:
+        """Make all free coordinates members at once where that is cheaper, and they allow it.
+
+        `count` of them; those that are no members yet are listed at the end of `_row`.
+        """
+        cdef Py_ssize_t j, a, b
         cdef int* row = &self._row[0]
         cdef bint done
         cdef double[:, ::1] matrix
-        if self.n_doubtful:
+        if self.n_doubtful or count - self.factor.size < max(
+                <Py_ssize_t>MANY, self.factor.size // 4):
             return False
-        for j in range(count):
+        for j in range(self.factor.size):
             row[j] = self.factor.member[j]
-        for j in range(self.size):
-            if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
-                row[count] = <int>j
-                count += 1
-        if count - self.factor.size < max(<Py_ssize_t>MANY, self.factor.size // 4):
-            return False
         with gil:
             matrix = np.empty((count, count))
         for a in range(count):
@@ -543,7 +556,7 @@ cdef class Quadratic:
         self, double square, double noise, double cap) noexcept nogil:
         cdef Certificate plain = certify(
             self._penalty, self.size, &self.u[0], &self.c[0], &self.norm[0], 0.0,
-            noise, NULL, square, cap)
+            noise, NULL, square, &self._row[0], cap)
         return Proof(plain.gap, plain.kappa, 0.0)
 
     cdef Proof prove_corrected(
@@ -558,16 +571,19 @@ cdef class Quadratic:
             self._corrected[self.factor.member[k]] += self._step[k]
         proof = certify(self._penalty, self.size, &self._corrected[0], &self.c[0],
                         &self.norm[0], sqrt(extra), self.noise(square), &self.is_member[0],
-                        square, cap)
+                        square, &self._row[0], cap)
         return Proof(proof.gap + 0.5 * extra + (1.0 - proof.kappa) * drift, proof.kappa,
                      sqrt(extra))
 
     cdef double _restricted_gap(self, double target) noexcept nogil:
         cdef double square = self.residual_square()
-        cdef double plain = self.prove(square, self.noise(square), 1.0).gap
-        if plain <= target:
-            return plain
-        return min(plain, self.prove_corrected(square, self.decrement(), 0.0, 1.0).gap)
+        cdef Proof corrected
+        self.last_proof = self.prove(square, self.noise(square), 1.0)
+        if self.last_proof.gap > target:
+            corrected = self.prove_corrected(square, self.decrement(), 0.0, 1.0)
+            if corrected.gap < self.last_proof.gap:
+                self.last_proof = corrected
+        return self.last_proof.gap
 
     cdef bint minimise(
         self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil:
@@ -581,6 +597,7 @@ cdef class Quadratic:
         while self.n_sweeps < max_sweeps:
             # without progress every violation counts
             noise = 0.25 * self.noise(self._base_square) if looks == 0 else 0.0
+            self.last_proof.gap = INFINITY
             changed = self._sweep(stationary, noise)
             self.n_sweeps += 1
             since_check += self.size * self.size + 1

@@ -4,6 +4,7 @@
 from cython cimport final
 
 from fastreg._core.objective cimport LeastSquares
+from fastreg._core.quadratic cimport Proof, Quadratic
 
 
 @final
@@ -32,6 +33,9 @@ cdef class Record:
     cdef const double[::1] _column_mean
     cdef double[::1] _values
     cdef double[::1] _means
+    cdef int[::1] _support
+    cdef double[::1] _zeros
+    cdef unsigned char[::1] _proven
     cdef double[:, :, ::1] _coef
     cdef unsigned char[:, :, ::1] _zero
     cdef double[:, :, ::1] _number   # a Number, point, response
@@ -42,6 +46,18 @@ cdef class Record:
         self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status, double gap,
         double kappa, double radius, double violation, double null, double tol,
         Py_ssize_t n_iter, Py_ssize_t n_sweeps) except -1
+    # the same for a converged quadratic without bounds: all features that may move, named in
+    # increasing order by `feature`; return whether coefficients and intercept are finite
+    cdef bint put_quadratic(
+        self, Quadratic quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k, double square,
+        Proof proof, double null, double tol) except -1 nogil
+    cdef void _take(self, Py_ssize_t a, Py_ssize_t j, double w) noexcept nogil
+    cdef int _put_point(
+        self, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_noted, double residual_mean) except -1 nogil
+    cdef _put_sparse(self, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_noted)
+    cdef void _put_numbers(
+        self, Py_ssize_t i, Py_ssize_t k, double objective, double gap, double violation,
+        double null, double tol) noexcept nogil
 
 
 # first - sum_i a_i b_i, as if with twice the precision

@@ -6,11 +6,12 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport fabs, fma, sqrt
+from libc.math cimport fabs, fma, isfinite, sqrt
 
 from fastreg._core.kernels cimport simd
-from fastreg._core.objective cimport LeastSquares
+from fastreg._core.objective cimport LeastSquares, Outcome
 from fastreg._core.penalty cimport value
+from fastreg._core.quadratic cimport Proof, Quadratic
 
 cdef enum:  # numbers of a point
     INTERCEPT
@@ -75,6 +76,9 @@ cdef class Record:
         self._weight_sum, self._fit_intercept = weight_sum, fit_intercept
         self._values = np.empty(p)
         self._means = np.empty(p)
+        self._support = np.empty(p, dtype=np.int32)
+        self._zeros = np.zeros(p)
+        self._proven = np.empty(p, dtype=np.uint8)
 
     def begin(self, double unit, double mean, double size):
         """Take the units of the next response: its scale, its mean, and its length inside."""
@@ -89,45 +93,108 @@ cdef class Record:
         self.put(problem, i, k, status, gap, kappa, radius, problem.violation(), null, tol,
                  n_iter, n_sweeps)
 
+    def forget(self, Py_ssize_t k):
+        """Let the coefficients of a response be zero again."""
+        if not self._is_sparse:
+            self.coef[:, k] = 0.0
+
     cdef int put(
         self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status, double gap,
         double kappa, double radius, double violation, double null, double tol,
         Py_ssize_t n_iter, Py_ssize_t n_sweeps) except -1:
-        cdef double square = self._unit * self._unit, penalty = 0.0
-        cdef Py_ssize_t a, j, active = 0
+        cdef double penalty = 0.0
+        cdef Py_ssize_t a, j
         gap = max(gap, 0.0)
         for a in range(problem.n_active):
             j = problem.support[a]
             penalty += value(problem.penalty, j, problem.w[j])
-            self._values[a] = problem.w[j] * self._scale[j] * self._unit
-            self._means[a] = self._column_mean[j]
-            active += self._values[a] != 0.0
-        if self._is_sparse:
-            kept = np.flatnonzero(self._values[:problem.n_active])
-            order = kept[np.argsort(np.asarray(problem.support)[kept])]
-            self.sparse[i, k] = (
-                np.asarray(problem.support)[order], np.asarray(self._values)[order])
-        else:
-            for a in range(problem.n_active):
-                self._coef[i, k, problem.support[a]] = self._values[a]
-        self._number[INTERCEPT, i, k] = 0.0
-        if self._fit_intercept:
-            self._number[INTERCEPT, i, k] = accurate_difference(
-                self._mean + problem.residual_mean * self._unit, &self._means[0],
-                &self._values[0], problem.n_active)
-        self._number[OBJECTIVE, i, k] = (0.5 * problem.square + penalty) * square
-        self._number[NULL_OBJECTIVE, i, k] = null * square
-        self._number[GAP, i, k] = gap * square
-        self._number[TOLERANCE, i, k] = tol * null * square
-        self._number[VIOLATION, i, k] = (
-            violation / self._size if self._size > 0.0 else violation)
-        self._number[PREDICTION, i, k] = 2.0 * self._weight_sum * gap * square
+            self._take(a, j, problem.w[j])
         self._count[STATUS, i, k] = status
         self._count[N_ITER, i, k] = n_iter
         self._count[N_SWEEPS, i, k] = n_sweeps
-        self._count[N_ACTIVE, i, k] = active
+        self._put_point(i, k, problem.n_active, problem.residual_mean)
+        self._put_numbers(i, k, 0.5 * problem.square + penalty, gap, violation, null, tol)
         prove_zeros(problem, gap, kappa, radius, &self._zero[i, k, 0])
         return 0
+
+    cdef bint put_quadratic(
+        self, Quadratic quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k, double square,
+        Proof proof, double null, double tol) except -1 nogil:
+        cdef Py_ssize_t j, active = 0, m = quadratic.size
+        cdef double gap = max(proof.gap, 0.0), penalty = 0.0, size = sqrt(square), largest = 0.0
+        cdef double excess, u
+        cdef bint whole = m == self._means.shape[0]
+        cdef unsigned char* zero = &self._zero[i, k, 0] if whole else &self._proven[0]
+        for j in range(m):
+            u = quadratic.u[j]
+            excess = fabs(quadratic.c[j]) - quadratic._l1[j]
+            if u != 0.0:
+                excess = fabs(quadratic._slope(j))
+                penalty += value(quadratic._penalty, j, u)
+                size += quadratic.norm[j] * fabs(u)
+                self._take(active, feature[j], u)
+                active += 1
+            if excess > largest * quadratic.norm[j]:
+                largest = excess / quadratic.norm[j]
+        zeros_within(
+            m, &quadratic.c[0], &self._zeros[0], &quadratic.norm[0], &quadratic._l1[0],
+            proof.kappa, proof.kappa * proof.radius + sqrt(2.0 * gap) + ROUNDING * size, zero)
+        if not whole:
+            for j in range(m):
+                self._zero[i, k, feature[j]] = zero[j]
+        self._count[STATUS, i, k] = Outcome.CONVERGED
+        self._count[N_ITER, i, k] = 1
+        self._count[N_SWEEPS, i, k] = quadratic.n_sweeps
+        self._put_point(i, k, active, 0.0)
+        self._put_numbers(i, k, 0.5 * square + penalty, gap, largest, null, tol)
+        for j in range(active):
+            if not isfinite(self._values[j]):
+                return False
+        return isfinite(self._number[INTERCEPT, i, k])
+
+    cdef void _take(self, Py_ssize_t a, Py_ssize_t j, double w) noexcept nogil:
+        """Note a nonzero coefficient of the point that is to be written."""
+        self._support[a] = <int>j
+        self._values[a] = w * self._scale[j] * self._unit
+        self._means[a] = self._column_mean[j]
+
+    cdef int _put_point(
+        self, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_noted, double residual_mean) except -1 nogil:
+        """Write the coefficients that were noted, and the intercept that belongs to them."""
+        cdef Py_ssize_t a, active = 0
+        for a in range(n_noted):
+            active += self._values[a] != 0.0
+        self._count[N_ACTIVE, i, k] = active
+        if self._is_sparse:
+            with gil:
+                self._put_sparse(i, k, n_noted)
+        else:
+            for a in range(n_noted):
+                self._coef[i, k, self._support[a]] = self._values[a]
+        self._number[INTERCEPT, i, k] = 0.0
+        if self._fit_intercept:
+            self._number[INTERCEPT, i, k] = accurate_difference(
+                self._mean + residual_mean * self._unit, &self._means[0], &self._values[0],
+                n_noted)
+        return 0
+
+    cdef _put_sparse(self, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_noted):
+        kept = np.flatnonzero(self._values[:n_noted])
+        support = np.asarray(self._support)[kept]
+        order = np.argsort(support)
+        self.sparse[i, k] = support[order], np.asarray(self._values)[kept[order]]
+
+    cdef void _put_numbers(
+        self, Py_ssize_t i, Py_ssize_t k, double objective, double gap, double violation,
+        double null, double tol) noexcept nogil:
+        """Write what is said of the quality of a point, in the user's units."""
+        cdef double square = self._unit * self._unit
+        self._number[OBJECTIVE, i, k] = objective * square
+        self._number[NULL_OBJECTIVE, i, k] = null * square
+        self._number[GAP, i, k] = gap * square
+        self._number[TOLERANCE, i, k] = tol * null * square
+        self._number[VIOLATION, i, k] = violation / self._size if self._size > 0.0 else violation
+        self._number[PREDICTION, i, k] = 2.0 * self._weight_sum * gap * square
 
 
 cdef void prove_zeros(

@@ -41,24 +41,6 @@ class WorkingSet:
         max_sweeps: int,
         deadline: float,
     ) -> int: ...
-    def run_responses(
-        self,
-        record: Record,
-        Y: npt.NDArray[np.float64],
-        shift: npt.NDArray[np.float64],
-        scale: npt.NDArray[np.float64],
-        cross: npt.NDArray[np.float64],
-        size: npt.NDArray[np.float64],
-        unit: npt.NDArray[np.float64],
-        mean: npt.NDArray[np.float64],
-        l1: npt.NDArray[np.float64],
-        l2: npt.NDArray[np.float64],
-        tol: float,
-        *,
-        max_iter: int,
-        max_sweeps: int,
-        deadline: float,
-    ) -> int: ...
     def solve(
         self,
         l1: float,

@@ -228,35 +228,6 @@ cdef class WorkingSet:
                        self._violation(), null[i], tol, self.n_iter, self.n_sweeps)
         return l1.shape[0]
 
-    def run_responses(self, Record record, const double[:, :] Y, const double[::1] shift,
-                      const double[::1] scale, const double[:, ::1] cross,
-                      const double[::1] size, const double[::1] unit, const double[::1] mean,
-                      const double[::1] l1, const double[::1] l2, double tol, *,
-                      Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
-        """Solve a path for every response from what is known of it; return how many were solved.
-
-        The working set is complete, there are no bounds, and the strengths are those of the first
-        response. `shift` and `scale` bring the columns of Y into standardised units; `size`,
-        `unit` and `mean` are the length, scale and mean of each response.
-        """
-        cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t k, j
-        cdef double[::1] null = np.empty(l1.shape[0])
-        cdef double[::1] strength = np.empty(l1.shape[0])
-        for k in range(Y.shape[1]):
-            problem.y = Y[:, k]
-            problem.y_shift = shift[k]
-            problem.y_scale = scale[k]
-            problem.begin_at_zero(&cross[k, 0], size[k] * size[k])
-            for j in range(l1.shape[0]):
-                strength[j] = l1[j] * (unit[0] / unit[k])
-                null[j] = 0.5 * problem.square
-            record.begin(unit[k], mean[k], size[k])
-            if self.run(record, k, strength, l2, null, tol, max_iter=max_iter,
-                        max_sweeps=max_sweeps, deadline=deadline) < l1.shape[0]:
-                return k
-        return Y.shape[1]
-
     cdef bint _approach(self, double l1, double l2, double tolerance, Py_ssize_t max_iter,
                         Py_ssize_t max_sweeps, double deadline) except -1:
         """Go from the strength where features begin to enter to the one asked for, roughly.

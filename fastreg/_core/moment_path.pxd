@@ -1,0 +1,17 @@
+# A quadratic problem of which the moments are all that is known: solved and proven from them, or
+# left to somebody who reads X.
+
+from fastreg._core.quadratic cimport Proof, Quadratic
+
+
+cdef struct Fit:
+    double square   # of the residual
+    Proof proof
+
+
+# go from the point at hand to the minimum at the strengths that the quadratic has; return whether
+# that is proven beyond doubt, to `tol` times the null objective. `penalised`: has every coordinate an
+# L1 strength?
+cdef bint fit_moments(
+    Quadratic quadratic, bint penalised, double null, double tol, Py_ssize_t max_sweeps,
+    double deadline, Fit* fit) except -1 nogil

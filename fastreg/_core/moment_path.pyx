@@ -1,0 +1,113 @@
+# Design: once the Gram matrix of all features is known, a fit takes a few microseconds, as long as
+# nothing but the one solver, `Quadratic`, and its own certificate are asked, and nothing goes over
+# the features that need not. What rounding of the moments may add to a gap is added; a fit that is
+# not beyond doubt then is left to the caller, with the response that it belongs to.
+
+import numpy as np
+
+from cython cimport final
+
+from fastreg._core.design cimport check_interrupt
+from fastreg._core.penalty cimport Penalty
+from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.record cimport Record
+
+cdef double CANCELLED = 1e-9  # as in `working_set`: the rest of a residual square that is certain
+cdef double INNER = 0.1       # and the share of the tolerance that the solver is asked for
+
+
+cdef bint fit_moments(
+    Quadratic quadratic, bint penalised, double null, double tol, Py_ssize_t max_sweeps,
+    double deadline, Fit* fit) except -1 nogil:
+    cdef double rounding
+    if quadratic.minimise(INNER * tol * null, max_sweeps, deadline):
+        return False
+    fit.square = quadratic.residual_square()
+    rounding = quadratic.rounding()
+    if quadratic.n_doubtful or not (
+            rounding < INNER * tol * null and rounding < CANCELLED * fit.square):
+        return False
+    fit.proof = quadratic.last_proof
+    if not penalised:  # what `minimise` excuses as rounding, a Newton step must correct
+        fit.proof = quadratic.prove_corrected(fit.square, quadratic.decrement(), 0.0, 1.0)
+    fit.proof.gap += rounding
+    return fit.proof.gap <= tol * null
+
+
+@final
+cdef class MomentPath:
+    """Paths without bounds for any number of responses of one Gram matrix."""
+
+    cdef Quadratic quadratic
+    cdef int[::1] _feature      # behind each coordinate
+    cdef bint _penalised        # all of them
+    cdef double[::1] _l1_factor
+    cdef double[::1] _l2_factor
+    cdef double[::1] _l1        # of the strength at hand
+    cdef double[::1] _l2
+    cdef double[::1] _free      # bounds that there are not
+    cdef double[::1] _correlation
+    cdef double[::1] _zeros
+    cdef Penalty _penalty
+
+    def __init__(self, gram, movable, l1_factor, l2_factor):
+        cdef Py_ssize_t m = len(movable)
+        self.quadratic = Quadratic()
+        self.quadratic.reserve(m)
+        known = np.asarray(self.quadratic.gram)[:m, :m]
+        known[...] = gram if m == len(gram) else gram[np.ix_(movable, movable)]
+        self.quadratic.adopt(m)
+        self._feature = movable.astype(np.int32)
+        self._l1_factor, self._l2_factor = l1_factor[movable], l2_factor[movable]
+        self._penalised = np.min(self._l1_factor) > 0.0
+        self._l1, self._l2, self._zeros = np.zeros(m), np.zeros(m), np.zeros(m)
+        self._correlation = np.empty(m)
+        self._free = np.repeat([-np.inf, np.inf], m)
+        self._penalty = Penalty(&self._l1[0], &self._l2[0], &self._free[0], &self._free[m])
+
+    def run(self, Record record, Py_ssize_t first, const double[:, ::1] cross,
+            const double[::1] size, const double[::1] unit, const double[::1] mean,
+            const double[::1] l1, const double[::1] l2, *, double tol, Py_ssize_t max_sweeps,
+            double deadline):
+        """Solve the paths of all responses from the first one on; return how many are solved.
+
+        `size`, `unit` and `mean` are the length, scale and mean of each response; the strengths
+        are those of response 0.
+        """
+        cdef Py_ssize_t k, m = size.shape[0]
+        for k in range(first, m):
+            record.begin(unit[k], mean[k], size[k])
+            if not self._run_response(record, k, &cross[k, 0], size[k] * size[k],
+                                      unit[0] / unit[k], l1, l2, tol, max_sweeps, deadline):
+                record.forget(k)
+                return k
+        return m
+
+    cdef bint _run_response(
+        self, Record record, Py_ssize_t k, const double* correlation, double square, double unit,
+        const double[::1] l1, const double[::1] l2, double tol, Py_ssize_t max_sweeps,
+        double deadline) except -1 nogil:
+        cdef Py_ssize_t i, j
+        cdef double null = 0.5 * square
+        cdef Fit fit
+        for j in range(self.quadratic.size):
+            self._correlation[j] = correlation[self._feature[j]]
+        self.quadratic.load(&self._zeros[0], &self._correlation[0], square)
+        for i in range(l1.shape[0]):
+            if (i > 0 or k > 0) and check_interrupt(deadline):
+                return False
+            self._set_strength(l1[i] * unit, l2[i])
+            if not fit_moments(
+                    self.quadratic, self._penalised, null, tol, max_sweeps, deadline, &fit):
+                return False
+            if not record.put_quadratic(
+                    self.quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol):
+                return False
+        return True
+
+    cdef void _set_strength(self, double l1, double l2) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.quadratic.size):
+            self._l1[j] = l1 * self._l1_factor[j]
+            self._l2[j] = l2 * self._l2_factor[j]
+        self.quadratic.set_penalty(self._penalty)
