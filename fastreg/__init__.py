@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastreg.api import alpha_grid, alpha_max, solve, solve_path
+    from fastreg.api import solve, solve_path
     from fastreg.estimators import ElasticNet as ElasticNet
     from fastreg.estimators import Lasso as Lasso
     from fastreg.estimators import Ridge as Ridge
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
+    from fastreg.grid import alpha_grid, alpha_max
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
@@ -43,8 +44,8 @@ _HOME = {
     "RidgePathResult": "fastreg.ridge_grid",
     "Settings": "fastreg.settings",
     "Status": "fastreg.result",
-    "alpha_grid": "fastreg.api",
-    "alpha_max": "fastreg.api",
+    "alpha_grid": "fastreg.grid",
+    "alpha_max": "fastreg.grid",
     "enet_path": "fastreg.estimators",
     "lasso_path": "fastreg.estimators",
     "ridge_path": "fastreg.ridge_grid",

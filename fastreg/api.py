@@ -1,9 +1,8 @@
-"""The functional interface: one fit, a path of fits, and the grid that a path runs over."""
+"""The functional interface: one fit, a path of fits."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -14,14 +13,12 @@ from fastreg._core import small
 from fastreg._core.record import Record
 from fastreg.choice import Plan, decades
 from fastreg.engine import Engine
-from fastreg.inputs import Array, as_alphas, as_float, as_strength
+from fastreg.grid import check_grid, default_grid
+from fastreg.inputs import Array, as_alphas, as_float, as_strength, known_model
 from fastreg.problem import Problem, prepare
 from fastreg.responses import solve_responses
 from fastreg.result import PathResult, Result, Status
 from fastreg.settings import Settings, resolve_settings
-
-_MOST_ALPHAS = 1_000_000
-_RIDGE_GRID_RATIO = 1e-3  # l1_ratio that stands in for 0 when a grid of alphas is made
 
 
 def solve(
@@ -170,7 +167,7 @@ def solve_each(
     chosen = resolve_settings(None, options)
     grid, place = np.unique(-alphas, return_inverse=True)  # decreasing
     plan = Plan(chosen, l1_ratio == 0 and not model.get("positive"), decades(-grid), _width(y))
-    problem = prepare(X, y, **_known(model), plan=plan)
+    problem = prepare(X, y, **known_model(model), plan=plan)
     engine = Engine(problem, chosen, l1_ratio, -grid, started)
     record = engine.new_record(1)
     solve_responses(engine, record, None, place)
@@ -271,7 +268,7 @@ standardize, warm_start, settings, **options
     if not isinstance(sparse_coef, (bool, np.bool_)):
         raise TypeError(f"sparse_coef must be True or False, got {sparse_coef!r}")
     grid = None if alphas is None else as_alphas(alphas)
-    _check_grid(n_alphas, eps)
+    check_grid(n_alphas, eps)
     unbounded = lower is None and upper is None and positive is False
     depth = (0.0 if n_alphas == 1 else -math.log10(eps)) if grid is None else decades(grid)
     problem = prepare(
@@ -289,8 +286,7 @@ standardize, warm_start, settings, **options
     )
     start = _warm_start(warm_start, problem)
     if grid is None:
-        largest = _largest(problem, ratio or _RIDGE_GRID_RATIO, chosen, started)
-        grid = _grid(largest, n_alphas, eps)
+        grid = default_grid(problem, ratio, n_alphas, eps, chosen, started)
     engine = Engine(problem, chosen, ratio, grid, started)
     record = engine.new_record(len(grid), sparse=bool(sparse_coef))
     engine.run_all(record, start)
@@ -321,81 +317,6 @@ standardize, warm_start, settings, **options
     )
 
 
-def alpha_max(
-    X: Any, y: Any, *, l1_ratio: float = 1.0, **model: Any
-) -> float | npt.NDArray[np.float64]:
-    """Return the smallest alpha at which every penalised coefficient is zero.
-
-        alpha_max = max_j |sum_i s_i (x_ij - mean_j) r_i| / (S l1_ratio f_j)
-
-    with r the residual of the unpenalised part of the model (the intercept and the features with
-    factor 0); where rounding lets that be known roughly only, an upper bound. Where zero is out of
-    bounds, "zero" means the bound nearest to it.
-
-    Parameters
-    ----------
-    X, y
-        As in `solve`.
-    l1_ratio : float, default 1.0
-        As in `solve`; at 0 the answer is inf.
-    **model
-        The model arguments of `solve`: fit_intercept, sample_weight, offset, penalty_factor,
-        lower, upper, positive, standardize.
-
-    Returns
-    -------
-    float, or ndarray of shape (n_responses,) for two-dimensional y
-        0 where nothing is penalised or nothing correlates.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not acceptable; the message names it and says what is.
-    """
-    ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
-    problem = prepare(X, y, **_known(model))
-    largest = _largest(problem, ratio, Settings(), monotonic())
-    return largest if problem.many else float(largest[0])
-
-
-def alpha_grid(
-    X: Any,
-    y: Any,
-    *,
-    n_alphas: int = 100,
-    eps: float = 1e-3,
-    l1_ratio: float = 1.0,
-    **model: Any,
-) -> npt.NDArray[np.float64]:
-    """Return alpha_max * eps^(k / (n_alphas - 1)) for k = 0 .. n_alphas - 1.
-
-    Parameters
-    ----------
-    X, y, l1_ratio, **model
-        As in `alpha_max`. For l1_ratio = 0, where alpha_max is infinite, the grid of
-        l1_ratio = 0.001 is returned. For several responses the largest alpha_max begins the grid.
-    n_alphas : int, default 100
-        Number of alphas.
-    eps : float, default 1e-3
-        Smallest alpha divided by the largest, in (0, 1).
-
-    Returns
-    -------
-    ndarray of shape (n_alphas,)
-        Decreasing.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not acceptable; the message names it and says what is.
-    """
-    ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
-    _check_grid(n_alphas, eps)
-    problem = prepare(X, y, **_known(model))
-    largest = _largest(problem, ratio or _RIDGE_GRID_RATIO, Settings(), monotonic())
-    return _grid(largest, n_alphas, eps)
-
-
 _POINT_FIELDS = (
     "intercept",
     "objective",
@@ -409,49 +330,6 @@ _POINT_FIELDS = (
     "n_sweeps",
     "n_active",
 )
-
-_MODEL_ARGUMENTS = (
-    "fit_intercept",
-    "sample_weight",
-    "offset",
-    "penalty_factor",
-    "lower",
-    "upper",
-    "positive",
-    "standardize",
-)
-
-
-def _known(model: dict[str, Any]) -> dict[str, Any]:
-    for name in model:
-        if name not in _MODEL_ARGUMENTS:
-            raise TypeError(
-                f"unknown argument {name!r}; accepted ones are {', '.join(_MODEL_ARGUMENTS)}"
-            )
-    return model
-
-
-def _check_grid(n_alphas: Any, eps: Any) -> None:
-    if isinstance(n_alphas, (bool, np.bool_)) or not isinstance(n_alphas, (int, np.integer)):
-        raise TypeError(f"n_alphas must be an integer, got {n_alphas!r}")
-    if not 1 <= n_alphas <= _MOST_ALPHAS:
-        raise ValueError(f"n_alphas must be >= 1 and <= {_MOST_ALPHAS}, got {n_alphas}")
-    as_strength("eps", eps, high=1.0, inside=True)
-
-
-def _grid(largest: Array, n_alphas: int, eps: float) -> Array:
-    top = float(largest.max())
-    if top == 0 or not math.isfinite(top):
-        # Nothing to select: any strength gives the same answer, so any scale will do.
-        top = 1.0
-    exponents = np.arange(n_alphas) / max(n_alphas - 1, 1)
-    return np.asarray(top * np.power(eps, exponents))
-
-
-def _largest(problem: Problem, ratio: float, settings: Settings, started: float) -> Array:
-    """Return alpha_max of every response."""
-    engine = Engine(problem, replace(settings, method="auto"), ratio, np.array([0.0]), started)
-    return np.array([engine.alpha_max(k) for k in range(problem.n_responses)])
 
 
 def _warm_start(given: Any, problem: Problem) -> Array | None:

@@ -100,9 +100,10 @@ class Engine:
         """Return the solver that needs nothing but the moments, if they are known and suffice."""
         problem = self.problem
         self._grid = self.alphas
-        known = problem.gram is not None and problem.cross is not None and self.method == "gram"
         movable = problem.movable
-        if not known or problem.has_bounds or not movable.any():
+        if problem.gram is None or problem.cross is None or self.method != "gram":
+            return None
+        if problem.has_bounds or not movable.any():
             return None
         if len(self._without_smooth()) < len(self.alphas):
             return None

@@ -14,6 +14,16 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 _NUMERIC = "numbers (integers, booleans or floats)"
 _LARGEST = 1e153  # the square of a larger response is no double
+_MODEL_ARGUMENTS = (
+    "fit_intercept",
+    "sample_weight",
+    "offset",
+    "penalty_factor",
+    "lower",
+    "upper",
+    "positive",
+    "standardize",
+)
 
 
 def is_sparse(X: Any) -> bool:
@@ -351,3 +361,13 @@ def as_alphas(alphas: Any) -> Array:
     if not np.isfinite(array).all() or array.min() < 0:
         raise ValueError("alphas must be >= 0 and finite")
     return np.sort(array)[::-1].copy()
+
+
+def known_model(model: dict[str, Any]) -> dict[str, Any]:
+    """Refuse arguments that do not describe a model; return the others."""
+    for name in model:
+        if name not in _MODEL_ARGUMENTS:
+            raise TypeError(
+                f"unknown argument {name!r}; accepted ones are {', '.join(_MODEL_ARGUMENTS)}"
+            )
+    return model

@@ -31,7 +31,7 @@ FLOORS = [
     {"ridge", "grid_fit"},
     {"ridge_grid"},
     {"engine"},
-    {"responses"},
+    {"responses", "grid"},
     {"api"},
     {"validation"},
     {"estimators"},

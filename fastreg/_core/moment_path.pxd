@@ -10,8 +10,8 @@ cdef struct Fit:
 
 
 # go from the point at hand to the minimum at the strengths that the quadratic has; return whether
-# that is proven beyond doubt, to `tol` times the null objective. `penalised`: has every coordinate an
-# L1 strength?
+# that is proven beyond doubt, to `tol` times the null objective. `penalised`: has every coordinate
+# an L1 strength?
 cdef bint fit_moments(
     Quadratic quadratic, bint penalised, double null, double tol, Py_ssize_t max_sweeps,
     double deadline, Fit* fit) except -1 nogil

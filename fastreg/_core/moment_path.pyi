@@ -1,11 +1,11 @@
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
 from fastreg._core.record import Record
 
-_Floats = npt.NDArray[np.float64]
+_Floats: TypeAlias = npt.NDArray[np.float64]
 
 @final
 class MomentPath:

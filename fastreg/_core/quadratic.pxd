@@ -107,6 +107,7 @@ cdef class Quadratic:
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
+    cdef Py_ssize_t _list_new(self) noexcept nogil
     cdef bint _admit_many(self, Py_ssize_t count) noexcept nogil
     cdef Py_ssize_t _first_to_move(self, bint outside) noexcept nogil
     cdef bint _is_stationary(self) noexcept nogil

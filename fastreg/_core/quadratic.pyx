@@ -11,6 +11,7 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport INFINITY, fabs, sqrt
+from libc.string cimport memmove
 
 from fastreg._core.certificate cimport NEGLIGIBLE, Certificate, certify
 from fastreg._core.design cimport check_interrupt
@@ -308,11 +309,8 @@ cdef class Quadratic:
             if self.is_member[j] == Membership.DEPENDENT:
                 self.is_member[j] = Membership.OUTSIDE
                 self.n_doubtful -= 1
-        first = count = self.factor.size
-        for j in range(self.size):
-            if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
-                self._row[count] = <int>j
-                count += 1
+        first = self.factor.size
+        count = first + self._list_new()
         if count == first or self._admit_many(count):
             return
         for k in range(first, count):
@@ -320,6 +318,21 @@ cdef class Quadratic:
             work += self.factor.size * self.factor.size
             if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
                 return
+
+    cdef Py_ssize_t _list_new(self) noexcept nogil:
+        """List the free coordinates outside of the factor, in `_row` behind room for its members.
+
+        Return how many there are.
+        """
+        cdef int* row = &self._row[0]
+        cdef Py_ssize_t j, k, count = 0
+        for k in range(simd.list_urgent(
+                &self.c[0], &self.u[0], &self._l1[0], 1.0, self.size, row)):
+            j = row[k]
+            row[count] = <int>j
+            count += self.is_member[j] == Membership.OUTSIDE and self._is_free(j)
+        memmove(row + self.factor.size, row, count * sizeof(int))
+        return count
 
     cdef bint _admit_many(self, Py_ssize_t count) noexcept nogil:
         """Make all free coordinates members at once where that is cheaper, and they allow it.

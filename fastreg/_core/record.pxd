@@ -6,6 +6,24 @@ from cython cimport final
 from fastreg._core.objective cimport LeastSquares
 from fastreg._core.quadratic cimport Proof, Quadratic
 
+cdef enum:  # numbers of a point
+    INTERCEPT
+    OBJECTIVE
+    NULL_OBJECTIVE
+    GAP
+    TOLERANCE
+    VIOLATION
+    PREDICTION
+    N_NUMBERS
+
+
+cdef enum:  # counts of a point
+    STATUS
+    N_ITER
+    N_SWEEPS
+    N_ACTIVE
+    N_COUNTS
+
 
 @final
 cdef class Record:
@@ -41,6 +59,10 @@ cdef class Record:
     cdef double[:, :, ::1] _number   # a Number, point, response
     cdef long long[:, :, ::1] _count
 
+    # the units of the next response: its scale, its mean, and its length inside
+    cdef void begin_response(self, double unit, double mean, double size) noexcept nogil
+    # another problem of as many features: the sum of its weights, and whether there is an intercept
+    cdef void set_rows(self, double weight_sum, bint fit_intercept) noexcept nogil
     # write point i of response k: the state of the problem, and what its certificate says
     cdef int put(
         self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status, double gap,

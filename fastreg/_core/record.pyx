@@ -13,24 +13,6 @@ from fastreg._core.objective cimport LeastSquares, Outcome
 from fastreg._core.penalty cimport value
 from fastreg._core.quadratic cimport Proof, Quadratic
 
-cdef enum:  # numbers of a point
-    INTERCEPT
-    OBJECTIVE
-    NULL_OBJECTIVE
-    GAP
-    TOLERANCE
-    VIOLATION
-    PREDICTION
-    N_NUMBERS
-
-cdef enum:  # counts of a point
-    STATUS
-    N_ITER
-    N_SWEEPS
-    N_ACTIVE
-    N_COUNTS
-
-
 cdef double ROUNDING = 16 * 2.220446049250313e-16  # of a correlation, over norm_j and the sizes
 
 
@@ -82,7 +64,16 @@ cdef class Record:
 
     def begin(self, double unit, double mean, double size):
         """Take the units of the next response: its scale, its mean, and its length inside."""
-        self._unit, self._mean, self._size = unit, mean, size
+        self.begin_response(unit, mean, size)
+
+    cdef void begin_response(self, double unit, double mean, double size) noexcept nogil:
+        self._unit = unit
+        self._mean = mean
+        self._size = size
+
+    cdef void set_rows(self, double weight_sum, bint fit_intercept) noexcept nogil:
+        self._weight_sum = weight_sum
+        self._fit_intercept = fit_intercept
 
     def put_state(self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status,
                   double gap, double kappa, double radius, double null, double tol,
@@ -120,12 +111,15 @@ cdef class Record:
     cdef bint put_quadratic(
         self, Quadratic quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k, double square,
         Proof proof, double null, double tol) except -1 nogil:
-        cdef Py_ssize_t j, active = 0, m = quadratic.size
+        cdef Py_ssize_t j, a, active = 0, m = quadratic.size
         cdef double gap = max(proof.gap, 0.0), penalty = 0.0, size = sqrt(square), largest = 0.0
         cdef double excess, u
         cdef bint whole = m == self._means.shape[0]
         cdef unsigned char* zero = &self._zero[i, k, 0] if whole else &self._proven[0]
-        for j in range(m):
+        # the others are zero and within their threshold; `_take` is never ahead in the list
+        for a in range(simd.list_urgent(
+                &quadratic.c[0], &quadratic.u[0], &quadratic._l1[0], 1.0, m, &self._support[0])):
+            j = self._support[a]
             u = quadratic.u[j]
             excess = fabs(quadratic.c[j]) - quadratic._l1[j]
             if u != 0.0:

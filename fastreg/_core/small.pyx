@@ -21,13 +21,24 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cython cimport final
-from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, ldexp, sqrt
+from libc.math cimport INFINITY, NAN, frexp, isfinite, ldexp, sqrt
 
 from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block
 from fastreg._core.kernels cimport Matrix, simd
-from fastreg._core.penalty cimport Penalty, value
-from fastreg._core.quadratic cimport Proof, Quadratic
-from fastreg._core.record cimport accurate_difference, zeros_within
+from fastreg._core.moment_path cimport Fit, fit_moments
+from fastreg._core.penalty cimport Penalty
+from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.record cimport (
+    GAP,
+    INTERCEPT,
+    N_ACTIVE,
+    NULL_OBJECTIVE,
+    OBJECTIVE,
+    PREDICTION,
+    TOLERANCE,
+    VIOLATION,
+    Record,
+)
 
 cdef enum:
     MOST_FEATURES = 256
@@ -38,8 +49,6 @@ cdef enum:
 cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
 cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
 cdef double LARGE = 1e200
-cdef double CANCELLED = 1e-9  # as in `working_set`: the rest of a residual square that is certain
-cdef double INNER = 0.1       # and the share of the tolerance that the solver is asked for
 
 cdef object ndarray = np.ndarray, float64 = np.float64
 cdef object wide = np.dtype(np.float64), narrow = np.dtype(np.float32)
@@ -54,10 +63,10 @@ cdef class Workspace:
 
     cdef Quadratic quadratic
     cdef Py_ssize_t n_features
-    cdef object coef           # of exactly n_features; `_coef` is the same memory
+    cdef Record record         # of one fit of exactly n_features
+    cdef object coef           # a view of it; so is `_coef`
     cdef object certified_zero
     cdef double[::1] _coef
-    cdef unsigned char[::1] _zero
     cdef double[::1] _ones     # as many as rows or features
     cdef double[::1] _nothing  # zeros, as many as features
     cdef double[::1] _block
@@ -69,13 +78,6 @@ cdef class Workspace:
     cdef double[::1] _lower
     cdef double[::1] _upper
     cdef Penalty _penalty
-    # what was found, in the user's units
-    cdef double intercept
-    cdef double objective
-    cdef double null_objective
-    cdef double gap
-    cdef double violation
-    cdef Py_ssize_t n_active
 
     def __init__(self):
         self.quadratic = Quadratic()
@@ -91,6 +93,7 @@ cdef class Workspace:
         if self._block.shape[0] < room:
             self._block = packed_block(min(n, ROW_BLOCK), p + 1)
         if self._nothing.shape[0] < p:
+            self.n_features = 0
             self.quadratic.reserve(p + 1)
             self._nothing, self._q = np.zeros(p), np.empty(p)
             self._mean, self._scale = np.empty(p + 1), np.empty(p)
@@ -98,16 +101,20 @@ cdef class Workspace:
             self._lower, self._upper = np.full(p, -np.inf), np.full(p, np.inf)
             self._penalty = Penalty(&self._l1[0], &self._l2[0], &self._lower[0], &self._upper[0])
         if self.n_features != p:
-            self.coef, self.certified_zero = np.empty(p), np.empty(p, dtype=np.bool_)
-            self._coef, self._zero = self.coef, self.certified_zero.view(np.uint8)
+            scale, mean = np.asarray(self._scale)[:p], np.asarray(self._mean)[:p]
+            self.record = Record(1, 1, scale, mean, 1.0, True, False)
+            self.coef = self.record.coef[0, 0]
+            self.certified_zero = self.record.certified_zero[0, 0]
+            self._coef = self.coef
             self.n_features = p
 
     cdef bint solve(
         self, const Matrix* X, const Matrix* y, double l1, double l2, bint centred, double tol,
         Py_ssize_t max_sweeps) except -1 nogil:
-        """Fit and prove; return whether that was beyond doubt."""
-        cdef double null, unit, square, rounding
-        cdef Proof proof
+        """Fit, prove and record; return whether that was beyond doubt."""
+        cdef double null, unit
+        cdef Fit fit
+        cdef Py_ssize_t j
         self._multiply(X, y, centred)
         unit = self._bring_to_size(X.n_rows, X.n_columns, l1, l2, &null)
         if not (unit > 0.0):
@@ -115,17 +122,38 @@ cdef class Workspace:
         self.quadratic.adopt(X.n_columns)
         self.quadratic.set_penalty(self._penalty)
         self.quadratic.load(&self._nothing[0], &self._q[0], 2.0 * null)
-        self.quadratic.minimise(INNER * tol * null, max_sweeps, INFINITY)
-        square = self.quadratic.residual_square()
-        rounding = self.quadratic.rounding()
-        if self.quadratic.n_doubtful or not (
-                rounding < INNER * tol * null and rounding < CANCELLED * square):
+        if not fit_moments(self.quadratic, True, null, tol, max_sweeps, INFINITY, &fit):
             return False
-        proof = self._prove(square, tol * null)
-        proof.gap += rounding
-        if not proof.gap <= tol * null:
-            return False
-        return self._report(proof, square, null, unit, X.n_rows, centred)
+        for j in range(X.n_columns):
+            self._coef[j] = 0.0
+        self.record.set_rows(X.n_rows, centred)
+        self.record.begin_response(unit, self._mean[X.n_columns], sqrt(2.0 * null))
+        return self.record.put_quadratic(
+            self.quadratic, &self.quadratic.column[0], 0, 0, fit.square, fit.proof, null, tol)
+
+    cdef dict fields(self, double l1_ratio, double alpha, bint centred):
+        """What was recorded, under the names of a result."""
+        cdef Record record = self.record
+        return {
+            "coef": self.coef.copy(),
+            "intercept": record._number[INTERCEPT, 0, 0],
+            "l1_ratio": l1_ratio,
+            "objective": record._number[OBJECTIVE, 0, 0],
+            "null_objective": record._number[NULL_OBJECTIVE, 0, 0],
+            "duality_gap": record._number[GAP, 0, 0],
+            "tolerance": record._number[TOLERANCE, 0, 0],
+            "kkt_violation": record._number[VIOLATION, 0, 0],
+            "certified_zero": self.certified_zero.copy(),
+            "prediction_error_bound": record._number[PREDICTION, 0, 0],
+            "n_iter": 1,
+            "n_passes": 2 if centred else 1,
+            "n_sweeps": self.quadratic.n_sweeps,
+            "n_active": record._count[N_ACTIVE, 0, 0],
+            "method": "gram",
+            "n_features": self.n_features,
+            "feature_names": None,
+            "alpha": alpha,
+        }
 
     cdef void _multiply(self, const Matrix* X, const Matrix* y, bint centred) noexcept nogil:
         """Write means, and the lower triangle of n times the Gram matrix of the columns and y."""
@@ -186,40 +214,6 @@ cdef class Workspace:
                 gram[j, k] *= share * size * self._scale[k]
         mirror(0, p, gram)
         return unit
-
-    cdef Proof _prove(self, double square, double target) noexcept nogil:
-        cdef Proof proof = self.quadratic.prove(square, 0.0, 1.0), corrected
-        if proof.gap > target:
-            corrected = self.quadratic.prove_corrected(
-                square, self.quadratic.decrement(0.0), 0.0, 1.0)
-            if corrected.gap < proof.gap:
-                return corrected
-        return proof
-
-    cdef bint _report(
-        self, Proof proof, double square, double null, double unit, Py_ssize_t n, bint centred,
-    ) noexcept nogil:
-        """Write the answer in the user's units; return whether all of it is finite."""
-        cdef Py_ssize_t j, p = self.quadratic.size
-        cdef double gap = max(proof.gap, 0.0), penalty = 0.0, largest = 0.0
-        self.n_active = 0
-        for j in range(p):
-            self._coef[j] = self.quadratic.u[j] * self._scale[j] * unit
-            self.n_active += self._coef[j] != 0.0
-            largest = max(largest, fabs(self._coef[j]))
-            penalty += value(self._penalty, j, self.quadratic.u[j])
-        self.intercept = 0.0
-        if centred:
-            self.intercept = accurate_difference(
-                self._mean[p], &self._mean[0], &self._coef[0], p)
-        self.violation = self.quadratic.violation() / sqrt(2.0 * null)
-        self.objective = (0.5 * square + penalty) * unit * unit
-        self.null_objective = null * unit * unit
-        self.gap = gap * unit * unit
-        zeros_within(
-            p, &self.quadratic.c[0], &self._nothing[0], &self.quadratic.norm[0], &self._l1[0],
-            proof.kappa, proof.kappa * proof.radius + sqrt(2.0 * gap), &self._zero[0])
-        return isfinite(largest) and isfinite(self.intercept)
 
 
 cdef bint is_plain(array) noexcept:
@@ -302,27 +296,6 @@ cdef fit_buffers(
             done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
     else:
         done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
-    found = None
-    if done:
-        found = {
-            "coef": work.coef.copy(),
-            "intercept": work.intercept,
-            "l1_ratio": l1_ratio,
-            "objective": work.objective,
-            "null_objective": work.null_objective,
-            "duality_gap": work.gap,
-            "tolerance": tol * work.null_objective,
-            "kkt_violation": work.violation,
-            "certified_zero": work.certified_zero.copy(),
-            "prediction_error_bound": 2.0 * n * work.gap,
-            "n_iter": 1,
-            "n_passes": 2 if centred else 1,
-            "n_sweeps": work.quadratic.n_sweeps,
-            "n_active": work.n_active,
-            "method": "gram",
-            "n_features": p,
-            "feature_names": None,
-            "alpha": alpha,
-        }
+    found = work.fields(l1_ratio, alpha, centred) if done else None
     put_back(work)
     return found

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from fastreg.api import alpha_grid, solve_path
+from fastreg.api import solve_path
 from fastreg.estimators._base import (
     FLOATS,
     check_gram,
@@ -25,6 +25,7 @@ from fastreg.estimators._compat import (
     skips_parameter_validation,
     validate_parameter_constraints,
 )
+from fastreg.grid import alpha_grid
 from fastreg.inputs import as_float
 
 __all__ = ["enet_path", "lasso_path"]

@@ -878,12 +878,16 @@ static ptrdiff_t list_urgent(const double *c, const double *w, const double *lev
                 j += 2 * W - 1;
                 continue;
             }
-            for (ptrdiff_t last = j + 2 * W; j < last; j++)
-                if (!(__builtin_fabs(c[j]) < factor * level[j] && w[j] == 0.0))
-                    list[count++] = (int)j;
+            /* No branch that would be mispredicted: what does not count is overwritten. */
+            for (ptrdiff_t last = j + 2 * W; j < last; j++) {
+                list[count] = (int)j;
+                count += !((__builtin_fabs(c[j]) < factor * level[j]) & (w[j] == 0.0));
+            }
             j--;
-        } else if (!(__builtin_fabs(c[j]) < factor * level[j] && w[j] == 0.0))
-            list[count++] = (int)j;
+        } else {
+            list[count] = (int)j;
+            count += !((__builtin_fabs(c[j]) < factor * level[j]) & (w[j] == 0.0));
+        }
     }
     return count;
 }
