@@ -98,7 +98,8 @@ cdef class MomentPath:
                 return False
             self._set_strength(l1[i] * unit, l2[i])
             if not fit_moments(
-                    self.quadratic, self._penalised, null, tol, max_sweeps, deadline, &fit):
+                    self.quadratic, self._penalised and l1[i] > 0.0, null, tol, max_sweeps,
+                    deadline, &fit):
                 return False
             if not record.put_quadratic(
                     self.quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol):
