@@ -18,6 +18,7 @@ import numpy.typing as npt
 from fastreg._core.dense import ONE_READ, DenseDesign
 from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
+from fastreg._core.record import accurate_differences
 from fastreg._core.sparse import CSCDesign
 from fastreg.choice import Plan
 from fastreg.inputs import (
@@ -172,10 +173,9 @@ class Problem:
         W *= scale[:, None]
         if not self.fit_intercept:
             return W, np.zeros(len(W))
-        intercept = self.y_mean[responses] + residual_mean * scale
-        # Extended precision where there is one: large means and coefficients cancel here.
-        means = self.mean.astype(np.longdouble)
-        return W, np.array([float(b - means @ w) for b, w in zip(intercept, W, strict=True)])
+        # Large means and coefficients cancel here.
+        first = self.y_mean[responses] + residual_mean * scale
+        return W, accurate_differences(first, self.mean, np.ascontiguousarray(W))
 
 
 def prepare(

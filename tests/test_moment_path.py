@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import oracle
 import pytest
@@ -11,6 +13,7 @@ from test_ridge import STORAGES
 
 import fastreg
 from fastreg import engine
+from fastreg._core import record
 
 N = 60
 MODELS = {
@@ -133,3 +136,16 @@ def test_bounds_and_starts_are_not_for_moments(alone):
     fastreg.solve_path(X, Y, alphas=ALPHAS, warm_start=np.zeros((2, 8)))
     fastreg.solve_path(scipy.sparse.csc_array(X), Y, alphas=ALPHAS, method="working_set")
     assert alone == [0, 1] * 3
+
+
+def test_intercepts_keep_their_digits():
+    rng = np.random.default_rng(0)
+    means, W = 1e8 * rng.standard_normal(50), rng.standard_normal((3, 50))
+    exact = [sum(Fraction(m) * Fraction(w) for m, w in zip(means, row, strict=True)) for row in W]
+    first = np.array([float(total) for total in exact]) + [0.0, 1.0, 1e-3]
+    found = record.accurate_differences(first, means, W)
+    truth = [float(Fraction(f) - total) for f, total in zip(first, exact, strict=True)]
+    np.testing.assert_allclose(found, truth, rtol=1e-12)
+    assert len(record.accurate_differences(first[:0], means, W[:0])) == 0
+    with pytest.raises(ValueError):
+        record.accurate_differences(first, means[:-1], W)

@@ -8,6 +8,8 @@ from fastreg._core.objective import LeastSquares
 _Floats: TypeAlias = npt.NDArray[np.float64]
 _Counts: TypeAlias = npt.NDArray[np.int64]
 
+def accurate_differences(first: _Floats, a: _Floats, B: _Floats) -> _Floats: ...
+
 @final
 class Record:
     @property

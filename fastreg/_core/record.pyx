@@ -31,6 +31,19 @@ cdef double accurate_difference(
     return high + low
 
 
+def accurate_differences(
+        const double[::1] first, const double[::1] a, const double[:, ::1] B):
+    """Return first_k - sum_i a_i B_ki, as if with twice the precision."""
+    cdef double[::1] out = np.array(first)
+    cdef Py_ssize_t k
+    if a.shape[0] != B.shape[1] or first.shape[0] != B.shape[0]:
+        raise ValueError("shapes do not fit")
+    with nogil:
+        for k in range(B.shape[0] if a.shape[0] else 0):
+            out[k] = accurate_difference(first[k], &a[0], &B[k, 0], a.shape[0])
+    return np.asarray(out)
+
+
 @final
 cdef class Record:
     """Points of a path for each response, in the user's units."""
