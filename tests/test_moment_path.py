@@ -142,10 +142,10 @@ def test_intercepts_keep_their_digits():
     rng = np.random.default_rng(0)
     means, W = 1e8 * rng.standard_normal(50), rng.standard_normal((3, 50))
     exact = [sum(Fraction(m) * Fraction(w) for m, w in zip(means, row, strict=True)) for row in W]
-    first = np.array([float(total) for total in exact]) + [0.0, 1.0, 1e-3]
+    first = np.add([float(total) for total in exact], [0.0, 1.0, 1e-3])
     found = record.accurate_differences(first, means, W)
     truth = [float(Fraction(f) - total) for f, total in zip(first, exact, strict=True)]
     np.testing.assert_allclose(found, truth, rtol=1e-12)
     assert len(record.accurate_differences(first[:0], means, W[:0])) == 0
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="shapes"):
         record.accurate_differences(first, means[:-1], W)
