@@ -276,3 +276,13 @@ def test_a_limit_of_sweeps_is_reported_as_ever(max_sweeps):
     one, other = both(X, y, 0.001, max_sweeps=max_sweeps)
     assert one.status is other.status
     oracle.check(one, X, y, alpha=0.001, converged=False)
+
+
+@pytest.mark.parametrize(("n", "p"), [(30, 60), (40, 40)])
+def test_fits_that_nearly_interpolate_are_left_alone(n, p):
+    X, y = regression(n, p)
+    largest = fastreg.alpha_max(X, y)
+    assert taken(X, y, 0.1 * largest)
+    assert taken(X, y, 0.1 * largest, 0.001)  # a ridge part keeps a residual
+    assert not taken(X, y, 1e-4 * largest)
+    oracle.check(fastreg.solve(X, y, 1e-4 * largest), X, y, alpha=1e-4 * largest)

@@ -21,7 +21,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cython cimport final
-from libc.math cimport INFINITY, NAN, frexp, isfinite, ldexp, sqrt
+from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, ldexp, sqrt
 
 from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block
 from fastreg._core.kernels cimport Matrix, simd
@@ -47,6 +47,7 @@ cdef enum:
     LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
 
 cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
+cdef double INTERPOLATING = 1e-3  # strength, relative to alpha_max, that leaves no residual at p = n
 cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
 cdef double LARGE = 1e200
 
@@ -191,7 +192,7 @@ cdef class Workspace:
         self, Py_ssize_t n, Py_ssize_t p, double l1, double l2, double* null) noexcept nogil:
         """Scale the Gram matrix and the strengths; return the unit of y, or zero if in doubt."""
         cdef double[:, ::1] gram = self.quadratic.gram
-        cdef double share = 1.0 / n, size, unit
+        cdef double share = 1.0 / n, size, unit, ridge = 0.0, reach = 0.0
         cdef Py_ssize_t j, k
         cdef int exponent
         for j in range(p + 1):
@@ -210,8 +211,12 @@ cdef class Workspace:
             self._l2[j] = l2 * size * size
             if not (self._l1[j] > 0.0 and isfinite(self._l1[j]) and isfinite(self._l2[j])):
                 return 0.0
+            ridge = max(ridge, self._l2[j])
+            reach = max(reach, fabs(self._q[j]) / self._l1[j])
             for k in range(j + 1):
                 gram[j, k] *= share * size * self._scale[k]
+        if p >= n and ridge < INTERPOLATING and INTERPOLATING * p * reach > n:
+            return 0.0
         mirror(0, p, gram)
         return unit
 
