@@ -47,7 +47,7 @@ cdef enum:
     LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
 
 cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
-cdef double INTERPOLATING = 1e-3  # strength, in units of alpha_max, that leaves no residual at p = n
+cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
 cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
 cdef double LARGE = 1e200
 
