@@ -154,13 +154,14 @@ def _as_csc(X: Any) -> Any:
     if X.ndim != 2:
         raise ValueError(f"X must be 2-dimensional (n_samples, n_features), got shape {X.shape}")
     _require_size(X.shape)
-    if not (X.format == "csc" and _increase(X)):
+    increases = X.format == "csc" and _increase(X)
+    if not increases:
         require_indices(X)
     matrix = sparse.csc_array(X)
     parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
     # Made anew, because what the user's matrix says of its format may be out of date.
     matrix = sparse.csc_array(parts, shape=X.shape)
-    if _increase(matrix):
+    if increases or _increase(matrix):
         matrix.has_canonical_format = True
     elif not matrix.has_canonical_format:
         matrix = sparse.csc_array(parts, shape=X.shape, copy=True)

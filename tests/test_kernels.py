@@ -182,6 +182,41 @@ def test_a_large_mean_costs_no_digit(level, storage, mean):
     assert np.max(np.abs(mean_of - center)) < limit + 4e-16 * mean
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("mean", [0.0, 5.0, 1e4])
+def test_sparse_columns_of_every_length(level, dtype, mean):
+    n = 45
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation(np.tile(np.arange(n + 1), 2))
+    X = np.zeros((n, len(lengths)), dtype=dtype)
+    for j, length in enumerate(lengths):
+        rows = rng.choice(n, length, replace=False)
+        X[rows, j] = mean + rng.standard_normal(length)
+    wide, y = X.astype(np.float64), rng.standard_normal(n)
+    weight = np.full(n, 1 / n)
+    exact = wide.astype(np.longdouble)
+    exact -= exact.mean(axis=0)
+    no_columns = np.zeros(0, dtype=np.int32)
+    design = stored(X, "csc")
+    shift, variance, cross, _ = design.survey(weight, responses(y[None], weight), no_columns)
+    deviation = np.sqrt(np.mean(exact**2, axis=0)).astype(np.float64) + 1e-100
+    assert np.max(np.abs(shift - wide.mean(axis=0))) < 1e-15 * (1 + mean)
+    assert np.max(np.abs(variance / deviation**2 - 1)[lengths > 0]) < 1e-13
+    assert np.max(np.abs(cross[0] - (exact.T @ y).astype(float) / n) / (deviation + mean)) < 1e-15
+    design.set_units(shift, np.full(len(lengths), 0.5))
+    assert np.max(np.abs(2 * design.correlation(y) - exact.T @ y) / (deviation + mean)) < 1e-13
+    # what a column holds does not show in others, whichever lanes they share
+    X[:, ::3] = np.where(X[:, ::3] != 0, np.nan, 0.0)
+    damaged = stored(X, "csc")
+    damaged.set_units(np.where(np.arange(len(lengths)) % 3, shift, 0.0), design.scale)
+    kept = np.arange(len(lengths)) % 3 > 0
+    np.testing.assert_array_equal(damaged.correlation(y)[kept], design.correlation(y)[kept])
+    again = stored(X, "csc").survey(weight, responses(y[None], weight), no_columns)
+    np.testing.assert_array_equal(again[0][kept], shift[kept])
+    np.testing.assert_array_equal(again[1][kept], variance[kept])
+    np.testing.assert_array_equal(again[2][0, kept], cross[0, kept])
+
+
 # Few stored entries in many columns, many, few columns; each with columns that store (almost) all.
 @pytest.mark.parametrize(("density", "p"), [(0.01, 200), (0.6, 100), (0.1, 3)])
 @pytest.mark.parametrize("full", [0.0, 0.05, 0.6])
