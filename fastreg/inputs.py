@@ -288,7 +288,7 @@ def as_shift(offset: Any, shape: tuple[int, ...]) -> Array:
 def as_factor(penalty_factor: Any, p: int) -> Array:
     """Return the penalty factors, one a feature."""
     if penalty_factor is None:
-        return np.ones(p)
+        return np.broadcast_to(1.0, (p,))
     array = as_float("penalty_factor", penalty_factor, ndim=(1,))
     if array.shape != (p,):
         raise ValueError(
