@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastreg._core.sparse import order_of
+from fastreg._core.sparse import columns_of, order_of
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -157,8 +157,13 @@ def _as_csc(X: Any) -> Any:
     increases = X.format == "csc" and _increase(X)
     if not increases:
         require_indices(X)
-    matrix = sparse.csc_array(X)
-    parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
+    if X.format == "csr" and _is_plain(X):
+        values = np.ascontiguousarray(_as_real("X", X.data))
+        start, rows, values = columns_of(X.indptr, X.indices, values, X.shape[1])
+        parts = (values, rows, start)
+    else:
+        matrix = sparse.csc_array(X)
+        parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
     # Made anew, because what the user's matrix says of its format may be out of date.
     matrix = sparse.csc_array(parts, shape=X.shape)
     if increases or _increase(matrix):
@@ -171,11 +176,13 @@ def _as_csc(X: Any) -> Any:
 
 def _increase(X: Any) -> bool:
     """Whether the row indices of CSC are known to be within bounds, sorted and distinct."""
-    parts = X.indptr, X.indices
-    if any(part.dtype != np.int32 or not part.flags.c_contiguous for part in parts):
-        return False
     whole = len(X.indptr) == X.shape[1] + 1 and len(X.indices) == len(X.data)
-    return whole and order_of(*parts, X.shape[0]) == 2
+    return _is_plain(X) and whole and order_of(X.indptr, X.indices, X.shape[0]) == 2
+
+
+def _is_plain(X: Any) -> bool:
+    """Whether indices are such as compiled loops read."""
+    return all(part.dtype == np.int32 and part.flags.c_contiguous for part in (X.indptr, X.indices))
 
 
 def require_indices(X: Any) -> None:

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from fastreg._core import kernels
 from fastreg._core.dense import DenseDesign
-from fastreg._core.sparse import CSCDesign, order_of
+from fastreg._core.sparse import CSCDesign, columns_of, order_of
 
 SHAPES = [
     (1, 1),
@@ -126,6 +126,20 @@ def test_order_of_indices(density):
     broken[3] = broken[-1] + 5
     assert order_of(broken, index, 50) == 0
     assert order_of(start[:-1], index, 50) == 0 or start[-2] == start[-1]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "p"), [(1, 1), (1, 40), (40, 1), (60, 300), (300, 60)])
+def test_columns_of_rows(n, p, dtype):
+    rng = np.random.default_rng(n + p)
+    start = np.concatenate([[0], np.cumsum(rng.integers(0, 9, n))]).astype(np.int32)
+    index = rng.integers(0, p, start[-1]).astype(np.int32)  # in no order, some of them twice
+    values = rng.standard_normal(start[-1]).astype(dtype)
+    parts = columns_of(start, index, values, p)
+    expected = sparse.csr_array((values, index, start), shape=(n, p)).tocsc()
+    for mine, theirs in zip(parts, (expected.indptr, expected.indices, expected.data), strict=True):
+        assert mine.dtype == theirs.dtype
+        np.testing.assert_array_equal(mine, theirs)
 
 
 @pytest.mark.parametrize("storage", STORAGES)

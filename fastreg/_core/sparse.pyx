@@ -12,9 +12,20 @@ from fastreg._core.design cimport (
     CHUNK, WORK_A_CHECK, WORTH_A_THREAD, Design, add_means, check_interrupt, weighted_rows,
 )
 from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block
-from fastreg._core.kernels cimport Sparse, simd, sparse_simd
+from fastreg._core.kernels cimport Sparse, real, simd, sparse_simd
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define FASTREG_PREFETCH(address) __builtin_prefetch(address, 1)
+    #else
+    #define FASTREG_PREFETCH(address) ((void)(address))
+    #endif
+    """
+    void prefetch "FASTREG_PREFETCH" (const void* address) noexcept nogil
 
 cdef enum:
+    AHEAD = 16           # entries by which memory is asked for before it is written
     COLUMN = 8           # entries that cost as much as the beginning of a sparse column
     PART = 1 << 18       # entries of a part of a pass
 
@@ -436,6 +447,39 @@ cdef class CSCDesign(Design):
                     check_interrupt()
                     work = 0
                 first += rows
+
+
+def columns_of(const int[::1] start, const int[::1] index, const real[::1] values, Py_ssize_t p):
+    """Return start, rows and values by columns of the matrix of p columns that is given by rows.
+
+    Indices must lie within bounds. Every entry goes to a place of its own, far from that of its
+    neighbour: what counts is that the processor does not wait for one after the other.
+    """
+    cdef Py_ssize_t n = start.shape[0] - 1, last = start[n], i, j, k, at
+    first, rows = np.zeros(p + 1, dtype=np.int32), np.empty(last, dtype=np.int32)
+    data = np.empty(last, dtype=np.float32 if real is float else np.float64)
+    cdef int[::1] place = first, row_of = rows
+    cdef real[::1] value_of = data
+    with nogil:
+        for k in range(last):
+            place[index[k] + 1] += 1
+        for j in range(p):
+            place[j + 1] += place[j]
+        # place[j] runs from the beginning of column j to its end, the beginning of the next
+        for i in range(n):
+            for k in range(start[i], start[i + 1]):
+                if k + AHEAD < last:
+                    at = place[index[k + AHEAD]]
+                    prefetch(&row_of[at])
+                    prefetch(&value_of[at])
+                at = place[index[k]]
+                place[index[k]] += 1
+                row_of[at] = <int>i
+                value_of[at] = values[k]
+        for j in range(p, 0, -1):
+            place[j] = place[j - 1]
+        place[0] = 0
+    return first, rows, data
 
 
 def order_of(const int[::1] start, const int[::1] index, Py_ssize_t size):
