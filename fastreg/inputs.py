@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastreg._core.sparse import order_of
+from fastreg._core.sparse import columns_of, order_of
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -164,13 +164,19 @@ def _as_csc(X: Any) -> Any:
     if X.ndim != 2:
         raise ValueError(f"X must be 2-dimensional (n_samples, n_features), got shape {X.shape}")
     _require_size(X.shape)
-    if not (X.format == "csc" and _increase(X)):
+    increases = X.format == "csc" and _increase(X)
+    if not increases:
         require_indices(X)
-    matrix = sparse.csc_array(X)
-    parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
+    if X.format == "csr" and _is_plain(X):
+        values = np.ascontiguousarray(_as_real("X", X.data))
+        start, rows, values = columns_of(X.indptr, X.indices, values, X.shape[1])
+        parts = (values, rows, start)
+    else:
+        matrix = sparse.csc_array(X)
+        parts = (_as_real("X", matrix.data), matrix.indices, matrix.indptr)
     # Made anew, because what the user's matrix says of its format may be out of date.
     matrix = sparse.csc_array(parts, shape=X.shape)
-    if _increase(matrix):
+    if increases or _increase(matrix):
         matrix.has_canonical_format = True
     elif not matrix.has_canonical_format:
         matrix = sparse.csc_array(parts, shape=X.shape, copy=True)
@@ -180,11 +186,13 @@ def _as_csc(X: Any) -> Any:
 
 def _increase(X: Any) -> bool:
     """Whether the row indices of CSC are known to be within bounds, sorted and distinct."""
-    parts = X.indptr, X.indices
-    if any(part.dtype != np.int32 or not part.flags.c_contiguous for part in parts):
-        return False
     whole = len(X.indptr) == X.shape[1] + 1 and len(X.indices) == len(X.data)
-    return whole and order_of(*parts, X.shape[0]) == 2
+    return _is_plain(X) and whole and order_of(X.indptr, X.indices, X.shape[0]) == 2
+
+
+def _is_plain(X: Any) -> bool:
+    """Whether indices are such as compiled loops read."""
+    return all(part.dtype == np.int32 and part.flags.c_contiguous for part in (X.indptr, X.indices))
 
 
 def require_indices(X: Any) -> None:
@@ -297,7 +305,7 @@ def as_shift(offset: Any, shape: tuple[int, ...]) -> Array:
 def as_factor(penalty_factor: Any, p: int) -> Array:
     """Return the penalty factors, one a feature."""
     if penalty_factor is None:
-        return np.ones(p)
+        return np.broadcast_to(1.0, (p,))
     array = as_float("penalty_factor", penalty_factor, ndim=(1,))
     if array.shape != (p,):
         raise ValueError(

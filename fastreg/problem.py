@@ -110,10 +110,11 @@ class Problem:
         """Return what multiplies alpha * l1_ratio and alpha * (1 - l1_ratio) inside."""
         scale = self.design.scale
         with np.errstate(over="ignore"):
-            l1 = self.l1_unit * scale / self.y_scale[response]
-            l2 = self.l2_unit * scale * scale
+            l1, l2 = self.l1_unit * scale, self.l2_unit * scale
+            l1 /= self.y_scale[response]
+            l2 *= scale
         # A column so small that these overflow keeps its coefficient where the strength is zero.
-        return np.minimum(l1, _HUGE), np.minimum(l2, _HUGE)
+        return np.minimum(l1, _HUGE, out=l1), np.minimum(l2, _HUGE, out=l2)
 
     def bounds(self, response: int) -> tuple[Array, Array]:
         """Return the bounds in standardised units; excluded features are fixed at zero."""

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from fastreg._core import kernels
 from fastreg._core.dense import DenseDesign
-from fastreg._core.sparse import CSCDesign, order_of
+from fastreg._core.sparse import CSCDesign, columns_of, order_of
 
 SHAPES = [
     (1, 1),
@@ -128,6 +128,20 @@ def test_order_of_indices(density):
     assert order_of(start[:-1], index, 50) == 0 or start[-2] == start[-1]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "p"), [(1, 1), (1, 40), (40, 1), (60, 300), (300, 60)])
+def test_columns_of_rows(n, p, dtype):
+    rng = np.random.default_rng(n + p)
+    start = np.concatenate([[0], np.cumsum(rng.integers(0, 9, n))]).astype(np.int32)
+    index = rng.integers(0, p, start[-1]).astype(np.int32)  # in no order, some of them twice
+    values = rng.standard_normal(start[-1]).astype(dtype)
+    parts = columns_of(start, index, values, p)
+    expected = sparse.csr_array((values, index, start), shape=(n, p)).tocsc()
+    for mine, theirs in zip(parts, (expected.indptr, expected.indices, expected.data), strict=True):
+        assert mine.dtype == theirs.dtype
+        np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("shape", SHAPES)
@@ -180,6 +194,41 @@ def test_a_large_mean_costs_no_digit(level, storage, mean):
     mean_of, variance = design.moments(weight)
     assert error(variance, np.diag(gram)) < limit
     assert np.max(np.abs(mean_of - center)) < limit + 4e-16 * mean
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("mean", [0.0, 5.0, 1e4])
+def test_sparse_columns_of_every_length(level, dtype, mean):
+    n = 45
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation(np.tile(np.arange(n + 1), 2))
+    X = np.zeros((n, len(lengths)), dtype=dtype)
+    for j, length in enumerate(lengths):
+        rows = rng.choice(n, length, replace=False)
+        X[rows, j] = mean + rng.standard_normal(length)
+    wide, y = X.astype(np.float64), rng.standard_normal(n)
+    weight = np.full(n, 1 / n)
+    exact = wide.astype(np.longdouble)
+    exact -= exact.mean(axis=0)
+    no_columns = np.zeros(0, dtype=np.int32)
+    design = stored(X, "csc")
+    shift, variance, cross, _ = design.survey(weight, responses(y[None], weight), no_columns)
+    deviation = np.sqrt(np.mean(exact**2, axis=0)).astype(np.float64) + 1e-100
+    assert np.max(np.abs(shift - wide.mean(axis=0))) < 1e-15 * (1 + mean)
+    assert np.max(np.abs(variance / deviation**2 - 1)[lengths > 0]) < 1e-13
+    assert np.max(np.abs(cross[0] - (exact.T @ y).astype(float) / n) / (deviation + mean)) < 1e-15
+    design.set_units(shift, np.full(len(lengths), 0.5))
+    assert np.max(np.abs(2 * design.correlation(y) - exact.T @ y) / (deviation + mean)) < 1e-13
+    # what a column holds does not show in others, whichever lanes they share
+    X[:, ::3] = np.where(X[:, ::3] != 0, np.nan, 0.0)
+    damaged = stored(X, "csc")
+    damaged.set_units(np.where(np.arange(len(lengths)) % 3, shift, 0.0), design.scale)
+    kept = np.arange(len(lengths)) % 3 > 0
+    np.testing.assert_array_equal(damaged.correlation(y)[kept], design.correlation(y)[kept])
+    again = stored(X, "csc").survey(weight, responses(y[None], weight), no_columns)
+    np.testing.assert_array_equal(again[0][kept], shift[kept])
+    np.testing.assert_array_equal(again[1][kept], variance[kept])
+    np.testing.assert_array_equal(again[2][0, kept], cross[0, kept])
 
 
 # Few stored entries in many columns, many, few columns; each with columns that store (almost) all.

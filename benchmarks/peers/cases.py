@@ -158,7 +158,9 @@ class Plan:
         n, p = self.quick if quick else self.full
         X = data.stored(self.draw(rng, n, p), self.order)
         shrink = p / self.full[1] if quick else 1
-        y = response(rng, X, max(3, int(self.n_true * shrink)), self.noise)
+        # Without an intercept a mean would be all that the fit explains, by the commonest words.
+        offset = 3.0 if self.fit_intercept else 0.0
+        y = response(rng, X, max(3, int(self.n_true * shrink)), self.noise, offset)
         fractions = self.strengths
         if isinstance(fractions, int):
             fractions = np.array([alpha_with_support(X, y, int(fractions * shrink))])

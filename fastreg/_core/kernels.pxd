@@ -1,9 +1,10 @@
 # The innermost loops: pointers in, numbers out, no Python objects, no allocation.
 # Everything else in fastreg._core may cimport this file; nothing outside of it should.
 #
-# Loops on dense data exist at several instruction-set levels behind one table of functions, which
-# is chosen at import; native/kernels.h is their contract. Sums keep several partial results in an
-# order that depends on the shape alone, so the same input always gives the same bits at one level.
+# Loops exist at several instruction-set levels behind tables of functions, one for dense and one
+# for sparse data, chosen at import; native/kernels.h and native/sparse.h are their contracts. Sums
+# keep several partial results in an order that depends on the shape alone, so the same input always
+# gives the same bits at one level.
 
 ctypedef fused real:
     float
@@ -64,6 +65,25 @@ cdef extern from "native/kernels.h" nogil:
 
     const Kernels* kernels_level "fastreg_kernels_level" (int k)
 
+cdef extern from "native/sparse.h" nogil:
+    ctypedef struct Sparse "fastreg_sparse":
+        const Py_ssize_t* start
+        const int* rows
+        const double* wide
+        const float* narrow
+        Py_ssize_t n_rows
+
+    ctypedef struct SparseKernels "fastreg_sparse_kernels":
+        void (*dots)(
+            const Sparse* X, const int* columns, Py_ssize_t first, Py_ssize_t m,
+            const double* shift, const double* scale, const double* v, double v_sum, double* out,
+        ) noexcept nogil
+        void (*sums)(
+            const Sparse* X, Py_ssize_t first, Py_ssize_t last, const double* v, double* total,
+            double* square, double* cross) noexcept nogil
+
+    const SparseKernels* sparse_level "fastreg_sparse_level" (int k)
+
 cdef extern from "native/pool.h" nogil:
     ctypedef void (*Task "fastreg_task")(void* context, Py_ssize_t k, int who) noexcept nogil
 
@@ -80,8 +100,9 @@ cdef inline Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
     return X
 
 
-# the table in use
+# the tables in use
 cdef const Kernels* simd
+cdef const SparseKernels* sparse_simd
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
@@ -112,20 +133,10 @@ cdef void add_rows(
 cdef double total(const double* v, Py_ssize_t n) noexcept nogil
 
 
-# Sparse columns (CSC): column j is values[start[j]:start[j + 1]] at rows[start[j]:start[j + 1]].
-
-cdef double sparse_column_dot(
-    const real* values, const int* rows, Py_ssize_t nnz, double shift, const double* v,
-) noexcept nogil
+# Single sparse columns: values at rows.
 
 cdef void sparse_column_axpy(
     const real* values, const int* rows, Py_ssize_t nnz, double shift, double a, double* out,
-) noexcept nogil
-
-# sums of the values, of their squares, and of v[row] value
-cdef void sparse_column_sums(
-    const real* values, const int* rows, Py_ssize_t nnz, const double* v, double* first,
-    double* second, double* cross,
 ) noexcept nogil
 
 cdef void sparse_column_moments(

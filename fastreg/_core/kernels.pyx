@@ -214,6 +214,48 @@ plain.list_urgent = plain_list_urgent
 plain.prove_below = plain_prove_below
 
 
+cdef inline double stored(const Sparse* X, Py_ssize_t k) noexcept nogil:
+    return X.narrow[k] if X.narrow != NULL else X.wide[k]
+
+
+cdef void plain_sparse_dots(
+    const Sparse* X, const int* columns, Py_ssize_t first, Py_ssize_t m, const double* shift,
+    const double* scale, const double* v, double v_sum, double* out,
+) noexcept nogil:
+    cdef Py_ssize_t j, k, i
+    cdef double s, by
+    cdef bint full
+    for k in range(m):
+        j = first + k if columns == NULL else columns[k]
+        # the implicit form would lose digits of a column whose mean is far from zero
+        full = X.start[j + 1] - X.start[j] == X.n_rows
+        by = shift[j] if full else 0.0
+        s = 0.0
+        for i in range(X.start[j], X.start[j + 1]):
+            s += v[X.rows[i]] * (stored(X, i) - by)
+        out[k] = scale[j] * (s if full else s - shift[j] * v_sum)
+
+
+cdef void plain_sparse_sums(
+    const Sparse* X, Py_ssize_t first, Py_ssize_t last, const double* v, double* total,
+    double* square, double* cross,
+) noexcept nogil:
+    cdef Py_ssize_t j, i
+    cdef double x
+    for j in range(first, last):
+        total[j] = square[j] = cross[j] = 0.0
+        for i in range(X.start[j], X.start[j + 1]):
+            x = stored(X, i)
+            total[j] += x
+            square[j] += x * x
+            cross[j] += v[X.rows[i]] * x
+
+
+cdef SparseKernels plain_sparse
+plain_sparse.dots = plain_sparse_dots
+plain_sparse.sums = plain_sparse_sums
+
+
 cdef const Kernels* level_number(int k) noexcept nogil:
     """All levels of this build and processor, the best last; NULL behind it."""
     if k == 0:
@@ -236,10 +278,12 @@ def level():
 
 def use(name):
     """Use another level in the whole process, while nothing is being solved: tests, benchmarks."""
-    global simd
+    global simd, sparse_simd
     if name not in levels():
         raise ValueError(f"FASTREG_SIMD is {name!r}; this processor has {', '.join(levels())}")
-    simd = level_number(<int>levels().index(name))
+    cdef int k = <int>levels().index(name)
+    simd = level_number(k)
+    sparse_simd = &plain_sparse if k == 0 else sparse_level(k - 1)
 
 
 def combine(const double[::1] a, const double[:, ::1] X, double[::1] y):
@@ -309,24 +353,6 @@ cdef double total(const double* v, Py_ssize_t n) noexcept nogil:
     return (s0 + s2) + (s1 + s3)
 
 
-cdef double sparse_column_dot(
-    const real* values, const int* rows, Py_ssize_t nnz, double shift, const double* v,
-) noexcept nogil:
-    """sum over the stored entries of v[row] (value - shift)."""
-    cdef double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0
-    cdef Py_ssize_t k = 0
-    while k + 4 <= nnz:
-        s0 += v[rows[k]] * (values[k] - shift)
-        s1 += v[rows[k + 1]] * (values[k + 1] - shift)
-        s2 += v[rows[k + 2]] * (values[k + 2] - shift)
-        s3 += v[rows[k + 3]] * (values[k + 3] - shift)
-        k += 4
-    while k < nnz:
-        s0 += v[rows[k]] * (values[k] - shift)
-        k += 1
-    return (s0 + s2) + (s1 + s3)
-
-
 cdef void sparse_column_axpy(
     const real* values, const int* rows, Py_ssize_t nnz, double shift, double a, double* out,
 ) noexcept nogil:
@@ -347,32 +373,6 @@ cdef double weight_between(
         else:
             left += weight[i]
     return left
-
-
-cdef void sparse_column_sums(
-    const real* values, const int* rows, Py_ssize_t nnz, const double* v, double* first,
-    double* second, double* cross,
-) noexcept nogil:
-    cdef double a0 = 0.0, a1 = 0.0, b0 = 0.0, b1 = 0.0, c0 = 0.0, c1 = 0.0, x, z
-    cdef Py_ssize_t k = 0
-    while k + 2 <= nnz:
-        x = values[k]
-        z = values[k + 1]
-        a0 += x
-        b0 += x * x
-        c0 += x * v[rows[k]]
-        a1 += z
-        b1 += z * z
-        c1 += z * v[rows[k + 1]]
-        k += 2
-    if k < nnz:
-        x = values[k]
-        a0 += x
-        b0 += x * x
-        c0 += x * v[rows[k]]
-    first[0] = a0 + a1
-    second[0] = b0 + b1
-    cross[0] = c0 + c1
 
 
 cdef void sparse_column_moments(

@@ -26,7 +26,6 @@ cdef class Span:
     cdef double[::1] _weighted
     cdef double length              # |e| in the metric of the weights
 
-    cdef double[::1] _estimate
     cdef void _project(self, const double* r) noexcept nogil
     # estimates c of the correlations of r, each wrong by at most slack_j
     cdef void estimate(

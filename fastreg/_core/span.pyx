@@ -31,7 +31,6 @@ cdef class Span:
         self._share = np.zeros(capacity)
         self._remainder = np.empty(n)
         self._weighted = np.empty(n)
-        self._estimate = np.empty(p)
         self.length = 0.0
 
     cdef double _margin(self, double square) noexcept nogil:
@@ -101,6 +100,7 @@ cdef class Span:
 
     cdef void learn(self, const double* r, double square, const double* c) noexcept nogil:
         cdef Py_ssize_t j, k, p = self._design.n_features
+        cdef double* image
         if self.size == self.capacity:
             self.size = 0
         if self.size == 0:
@@ -109,11 +109,12 @@ cdef class Span:
         self._project(r)
         if self.length <= self._margin(square):
             return
+        image = &self._image[self.size, 0]
         for j in range(p):
-            self._estimate[j] = c[j]
+            image[j] = c[j]
         for k in range(self.size):
-            axpy(-self._share[k], &self._image[k, 0], &self._estimate[0], p)
-        self._join(&self._estimate[0])
+            axpy(-self._share[k], &self._image[k, 0], image, p)
+        self._join(image)
 
     cdef void _join(self, const double* correlation) noexcept nogil:
         """Let the remainder, whose correlations are given, into the basis."""

@@ -10,3 +10,9 @@ class CSCDesign(Design):
     def __init__(self, X: Any) -> None: ...
 
 def order_of(start: npt.NDArray[np.int32], index: npt.NDArray[np.int32], size: int) -> int: ...
+def columns_of(
+    start: npt.NDArray[np.int32],
+    index: npt.NDArray[np.int32],
+    values: npt.NDArray[Any],
+    p: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[Any]]: ...

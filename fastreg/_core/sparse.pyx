@@ -12,36 +12,25 @@ from fastreg._core.design cimport (
     CHUNK, WORK_A_CHECK, WORTH_A_THREAD, Design, add_means, check_interrupt, weighted_rows,
 )
 from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block
-from fastreg._core.kernels cimport simd
+from fastreg._core.kernels cimport Sparse, real, simd, sparse_simd
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define FASTREG_PREFETCH(address) __builtin_prefetch(address, 1)
+    #else
+    #define FASTREG_PREFETCH(address) ((void)(address))
+    #endif
+    """
+    void prefetch "FASTREG_PREFETCH" (const void* address) noexcept nogil
 
 cdef enum:
+    AHEAD = 16           # entries by which memory is asked for before it is written
     COLUMN = 8           # entries that cost as much as the beginning of a sparse column
     PART = 1 << 18       # entries of a part of a pass
 
 cdef double ALMOST_FULL = 0.75  # share of stored entries above which a column counts as dense
-
-
-# Sparse columns: column j is what lies between start[j] and start[j + 1].
-
-cdef struct Sparse:
-    const Py_ssize_t* start
-    const int* rows
-    const double* wide
-    const float* narrow      # instead of `wide`, or NULL
-    Py_ssize_t n_rows
-
-
-cdef double column_dot(
-    const Sparse* X, Py_ssize_t j, double shift, const double* v, double v_sum) noexcept nogil:
-    """sum_i v[i] (x_ij - shift)."""
-    cdef Py_ssize_t a = X.start[j], nnz = X.start[j + 1] - a
-    cdef bint full = nnz == X.n_rows
-    cdef double value, entry_shift = shift if full else 0.0
-    if X.narrow != NULL:
-        value = kernels.sparse_column_dot(X.narrow + a, X.rows + a, nnz, entry_shift, v)
-    else:
-        value = kernels.sparse_column_dot(X.wide + a, X.rows + a, nnz, entry_shift, v)
-    return value if full else value - shift * v_sum
+cdef double KEPT = 0.1          # share of a mean square that must be variance, or digits are lost
 
 
 cdef double column_axpy(
@@ -55,6 +44,18 @@ cdef double column_axpy(
     else:
         kernels.sparse_column_axpy(X.wide + a, X.rows + a, nnz, entry_shift, factor, out)
     return 0.0 if full else factor * shift
+
+
+cdef void column_moments(
+    const Sparse* X, Py_ssize_t j, const double* weight, double* mean, double* second,
+) noexcept nogil:
+    """Weighted mean and variance of a column."""
+    cdef Py_ssize_t a = X.start[j], nnz = X.start[j + 1] - a
+    if X.narrow != NULL:
+        kernels.sparse_column_moments(
+            X.narrow + a, X.rows + a, nnz, X.n_rows, weight, mean, second)
+    else:
+        kernels.sparse_column_moments(X.wide + a, X.rows + a, nnz, X.n_rows, weight, mean, second)
 
 
 cdef double column_value(const Sparse* X, Py_ssize_t k) noexcept nogil:
@@ -81,41 +82,32 @@ cdef struct Pass:
 
 cdef void dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
-    cdef Py_ssize_t j
-    for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
-        job.out[j] = job.scale[j] * column_dot(&job.X, j, job.shift[j], job.V, job.V_sum[0])
+    cdef Py_ssize_t first = job.part[job.base + k], last = job.part[job.base + k + 1]
+    sparse_simd.dots(&job.X, NULL, first, last - first, job.shift, job.scale, job.V, job.V_sum[0],
+                     job.out + first)
 
 
 cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
-    cdef const Sparse* X = &job.X
-    cdef Py_ssize_t a, i, j, nnz
-    cdef double first, second, cross
-    for j in range(job.part[job.base + k], job.part[job.base + k + 1]):
-        a = X.start[j]
-        nnz = X.start[j + 1] - a
-        # With equal weights, and zeros in half of the rows, the square of the mean is at most half
-        # of the mean square: nothing cancels.
-        if job.equal_weight > 0.0 and job.m == 1 and 2 * nnz < X.n_rows:
-            if X.narrow != NULL:
-                kernels.sparse_column_sums(
-                    X.narrow + a, X.rows + a, nnz, job.V, &first, &second, &cross)
-            else:
-                kernels.sparse_column_sums(
-                    X.wide + a, X.rows + a, nnz, job.V, &first, &second, &cross)
-            job.shift[j] = job.equal_weight * first
-            job.second[j] = job.equal_weight * second - job.shift[j] * job.shift[j]
-            job.out[j] = cross - job.shift[j] * job.V_sum[0]
-            continue
-        if X.narrow != NULL:
-            kernels.sparse_column_moments(X.narrow + a, X.rows + a, nnz, X.n_rows, job.weight,
-                                          &job.shift[j], &job.second[j])
-        else:
-            kernels.sparse_column_moments(X.wide + a, X.rows + a, nnz, X.n_rows, job.weight,
-                                          &job.shift[j], &job.second[j])
+    cdef Py_ssize_t i, j, first = job.part[job.base + k], last = job.part[job.base + k + 1]
+    cdef double mean, square
+    cdef bint one_read = job.equal_weight > 0.0 and job.m == 1
+    if one_read:
+        sparse_simd.sums(&job.X, first, last, job.V, job.shift, job.second, job.out)
+    for j in range(first, last):
+        if one_read:
+            mean = job.equal_weight * job.shift[j]
+            square = job.equal_weight * job.second[j]
+            if square - mean * mean >= KEPT * square:
+                job.shift[j] = mean
+                job.second[j] = square - mean * mean
+                job.out[j] -= mean * job.V_sum[0]
+                continue
+        column_moments(&job.X, j, job.weight, &job.shift[j], &job.second[j])
         for i in range(job.m):
-            job.out[i * job.n_columns + j] = column_dot(
-                X, j, job.shift[j], job.V + i * X.n_rows, job.V_sum[i])
+            sparse_simd.dots(
+                &job.X, NULL, j, 1, job.shift, job.scale, job.V + i * job.X.n_rows, job.V_sum[i],
+                &job.out[i * job.n_columns + j])
 
 
 @final
@@ -184,9 +176,6 @@ cdef class CSCDesign(Design):
                 check_interrupt()
         return 0
 
-    cdef double _dot(self, Py_ssize_t j, const double* v, double v_sum) noexcept nogil:
-        return column_dot(&self._matrix, j, self._shift[j], v, v_sum)
-
     cdef double share_of(self, const int* columns, Py_ssize_t m) noexcept nogil:
         cdef Py_ssize_t k, size = 0
         for k in range(m):
@@ -220,6 +209,7 @@ cdef class CSCDesign(Design):
                 job.equal_weight = 0.0
                 break
         job.shift = &mean[0]
+        job.scale = &self._scale[0]
         job.second = &variance[0]
         with nogil:
             self._run(sums_part, &job)
@@ -254,10 +244,8 @@ cdef class CSCDesign(Design):
 
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
-        cdef double v_sum = kernels.total(v, self.n_samples)
-        cdef Py_ssize_t k
-        for k in range(m):
-            out[k] = self._scale[columns[k]] * self._dot(columns[k], v, v_sum)
+        sparse_simd.dots(&self._matrix, columns, 0, m, &self._shift[0], &self._scale[0], v,
+                         kernels.total(v, self.n_samples), out)
         return 0
 
     cdef int add_columns(
@@ -404,7 +392,8 @@ cdef class CSCDesign(Design):
                 for b in range(0 if a >= first_new else first_new, m):
                     if chosen[b] and b > a:  # its own turn comes
                         continue
-                    value = self._scale[columns[b]] * self._dot(columns[b], &scattered[0], v_sum)
+                    sparse_simd.dots(&self._matrix, &columns[b], 0, 1, &self._shift[0],
+                                     &self._scale[0], &scattered[0], v_sum, &value)
                     out[max(a, b), min(a, b)] = value
                     work += self._nnz(columns[b])
                 if work > CHUNK:
@@ -458,6 +447,39 @@ cdef class CSCDesign(Design):
                     check_interrupt()
                     work = 0
                 first += rows
+
+
+def columns_of(const int[::1] start, const int[::1] index, const real[::1] values, Py_ssize_t p):
+    """Return start, rows and values by columns of the matrix of p columns that is given by rows.
+
+    Indices must lie within bounds. Every entry goes to a place of its own, far from that of its
+    neighbour: what counts is that the processor does not wait for one after the other.
+    """
+    cdef Py_ssize_t n = start.shape[0] - 1, last = start[n], i, j, k, at
+    first, rows = np.zeros(p + 1, dtype=np.int32), np.empty(last, dtype=np.int32)
+    data = np.empty(last, dtype=np.float32 if real is float else np.float64)
+    cdef int[::1] place = first, row_of = rows
+    cdef real[::1] value_of = data
+    with nogil:
+        for k in range(last):
+            place[index[k] + 1] += 1
+        for j in range(p):
+            place[j + 1] += place[j]
+        # place[j] runs from the beginning of column j to its end, the beginning of the next
+        for i in range(n):
+            for k in range(start[i], start[i + 1]):
+                if k + AHEAD < last:
+                    at = place[index[k + AHEAD]]
+                    prefetch(&row_of[at])
+                    prefetch(&value_of[at])
+                at = place[index[k]]
+                place[index[k]] += 1
+                row_of[at] = <int>i
+                value_of[at] = values[k]
+        for j in range(p, 0, -1):
+            place[j] = place[j - 1]
+        place[0] = 0
+    return first, rows, data
 
 
 def order_of(const int[::1] start, const int[::1] index, Py_ssize_t size):

@@ -21,7 +21,7 @@ from fastreg._core.span cimport Span
 cdef enum:
     FIRST_BATCH = 64    # features that enter a cold working set
     PATIENCE = 4        # iterations without a better gap or a new feature
-    SMALLEST_SPAN = 8
+    SMALLEST_SPAN = 2
     LARGEST_SPAN = 40
 
 
