@@ -211,7 +211,7 @@ cdef class DenseDesign(Design):
         """
         cdef Py_ssize_t p = self.n_features, m = y_mean.shape[0], a, b, k
         cdef Py_ssize_t at = m if m > FEW_RESPONSES else 0, y_at = 0 if at else p
-        at = (at + simd.panel - 1) // simd.panel * simd.panel
+        at = (at + simd.wide.panel - 1) // simd.wide.panel * simd.wide.panel
         cdef Py_ssize_t last = p if at else p + m  # row of the ones
         cdef double[:, ::1] full = np.empty((last + 1, at + last + 1))
         cdef double[::1] shift = np.empty(p)
@@ -227,8 +227,8 @@ cdef class DenseDesign(Design):
             extra.at = y_at
         self._first_shift(weight, &shift[0])
         for _ in range(2):
-            gram_product(&main, &extra if m else NULL, True, &weight[0], at, self._n_threads,
-                         &full[0, 0], full.shape[1])
+            gram_product(&simd.wide, &main, &extra if m else NULL, True, &weight[0], at,
+                         self._n_threads, &full[0, 0], full.shape[1])
             d = &full[last, at]
             poor = False
             with nogil:
@@ -361,7 +361,7 @@ cdef class DenseDesign(Design):
         cdef Columns main
         if m > first_new:
             main = self._columns(columns, shift, scale)
-            gram_product(&main, NULL, False, &weight[0], first_new, self._n_threads,
+            gram_product(&simd.wide, &main, NULL, False, &weight[0], first_new, self._n_threads,
                          &out[first_new, 0], out.shape[1])
             mirror(first_new, m, out)
         return 0

@@ -12,7 +12,7 @@
 
 #if defined(__AVX512F__)
 #define W 8  /* doubles in a vector */
-#define MR 8 /* a register tile is MR x (NV * W) */
+#define MR 8 /* a register tile of the Gram product is MR columns x NV vectors */
 #define NV 2
 #define TABLE fastreg_kernels_avx512
 #define NAME "avx512"
@@ -34,8 +34,6 @@
 #define NAME "baseline"
 #endif
 
-#define PANEL (NV * W)
-#define UNIT (MR > W ? MR : W) /* what `tiles` reads at once: padding goes up to a multiple */
 #define ROW_BLOCK 2048     /* rows of a few columns that stay in the first-level cache */
 #define COLUMN_BLOCK 512   /* columns of GROUP rows that do */
 #define GROUP 8            /* rows that are added up in registers */
@@ -552,12 +550,7 @@ static void column_sums(const fastreg_matrix *X, const double *weight, const dou
         column_sums_of(0, X, weight, V, m, V_stride, head, shift, first, second, cross, stride);
 }
 
-/* The packed Gram product. */
-
-INLINE double *place(double *block, ptrdiff_t rows, ptrdiff_t column)
-{
-    return block + column / PANEL * PANEL * rows + column % PANEL;
-}
+/* The packed Gram product, in double and, for X in float, in float. */
 
 #ifdef __has_builtin
 #if __has_builtin(__builtin_shufflevector)
@@ -565,242 +558,76 @@ INLINE double *place(double *block, ptrdiff_t rows, ptrdiff_t column)
 #endif
 #endif
 
-#ifdef HAS_SHUFFLE
-#define SWAP(a, b, low, high)                                                                      \
-    do {                                                                                           \
-        vec first_ = a, second_ = b;                                                               \
-        a = low(first_, second_);                                                                  \
-        b = high(first_, second_);                                                                 \
-    } while (0)
-#define MIX __builtin_shufflevector
-#if W == 8
-#define LOW1(a, b) MIX(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
-#define HIGH1(a, b) MIX(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
-#define LOW2(a, b) MIX(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
-#define HIGH2(a, b) MIX(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
-#define LOW4(a, b) MIX(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
-#define HIGH4(a, b) MIX(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
-#elif W == 4
-#define LOW1(a, b) MIX(a, b, 0, 4, 2, 6)
-#define HIGH1(a, b) MIX(a, b, 1, 5, 3, 7)
-#define LOW2(a, b) MIX(a, b, 0, 1, 4, 5)
-#define HIGH2(a, b) MIX(a, b, 2, 3, 6, 7)
-#else
-#define LOW1(a, b) MIX(a, b, 0, 2)
-#define HIGH1(a, b) MIX(a, b, 1, 3)
-#endif
+#define LINE 64           /* bytes */
+#define LINES 64          /* of them that are fetched during a tile, at most */
+#define FETCH (1 << 18)   /* bytes that are worth fetching: they must stay in a cache */
 
-INLINE void transpose(vec *t)
-{
-    UNROLL for (int k = 0; k < W; k += 2) SWAP(t[k], t[k + 1], LOW1, HIGH1);
-#if W >= 4
-    UNROLL for (int k = 0; k < W; k++) if (!(k & 2)) SWAP(t[k], t[k + 2], LOW2, HIGH2);
-#endif
-#if W == 8
-    UNROLL for (int k = 0; k < 4; k++) SWAP(t[k], t[k + 4], LOW4, HIGH4);
-#endif
-}
-#endif
+/* Where the next lines of memory lie: a number of runs of as many bytes each. */
+typedef struct {
+    const char *data, *run;
+    ptrdiff_t bytes, stride, at;
+    const int *columns;
+    ptrdiff_t k, n_runs;
+} fetcher;
 
-INLINE void pack_column(int narrow, const void *x, ptrdiff_t rows, double shift, double scale,
-                        const double *root_weight, ptrdiff_t i, double *target)
+/* The rows of `next` (NULL: nothing, and any address that can be read will do). */
+INLINE fetcher fetch_from(const fastreg_matrix *next, const int *columns, ptrdiff_t m,
+                          const void *any)
 {
-    for (; i < rows; i++)
-        target[i * PANEL] = (at_x(x, i, narrow) - shift) * root_weight[i] * scale;
-}
-
-/* Columns that are contiguous: W of them at a time are transposed in registers. */
-INLINE void pack_columns(int narrow, const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
-                         const int *columns, ptrdiff_t m, const double *shift,
-                         const double *scale, const double *root_weight, double *block,
-                         ptrdiff_t at)
-{
-    const void *x[W];
-    double center[W], unit[W];
-    ptrdiff_t k = 0;
-    while (k < m) {
-        int count = W - (int)((at + k) % W);
-        double *target = place(block, rows, at + k);
-        ptrdiff_t i = 0;
-        if (count > m - k)
-            count = (int)(m - k);
-        for (int c = 0; c < count; c++) {
-            ptrdiff_t j = columns == NULL ? k + c : columns[k + c];
-            x[c] = move_x(X->data, j * X->column_stride + first, narrow);
-            center[c] = shift[j];
-            unit[c] = scale[j];
+    fetcher f = {any, any, 0, 0, 0, NULL, 0, 0};
+    ptrdiff_t size = next == NULL ? 0 : next->narrow ? 4 : 8;
+    if (next == NULL || next->n_rows * m * size > FETCH)
+        return f;
+    if (next->row_stride == 1) {
+        f.bytes = next->n_rows * size;
+        f.stride = next->column_stride * size;
+        f.n_runs = m;
+        f.columns = columns;
+    } else if (m == next->n_columns) {
+        f.bytes = m * size;
+        f.stride = next->row_stride * size;
+        f.n_runs = next->n_rows;
+        if (f.bytes == f.stride) {
+            f.bytes *= f.n_runs;
+            f.n_runs = 1;
         }
-#ifdef HAS_SHUFFLE
-        if (count == W)
-            for (; i + W <= rows; i += W) {
-                vec t[W], root = load(root_weight + i);
-                UNROLL for (int c = 0; c < W; c++)
-                    t[c] = (load_x(x[c], i, narrow) - all(center[c])) * root * all(unit[c]);
-                transpose(t);
-                UNROLL for (int c = 0; c < W; c++) store(target + (i + c) * PANEL, t[c]);
-            }
-#endif
-        for (int c = 0; c < count; c++)
-            pack_column(narrow, x[c], rows, center[c], unit[c], root_weight, i, target + c);
-        k += count;
-    }
+    } else
+        return f;
+    f.data = next->data;
+    f.run = f.data + (f.columns == NULL ? 0 : f.columns[0]) * f.stride;
+    return f;
 }
 
-INLINE void pack_narrow_panel(int nv, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t rows,
-                              const vec *center, const vec *unit, const mask *keep,
-                              const double *root_weight, double *target)
+INLINE void fetch_lines(fetcher *f, const char **lines)
 {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        vec root = all(root_weight[i]);
-        UNROLL for (int q = 0; q < nv; q++) {
-            vec z = (load_x(x, i * stride + q * W, narrow) - center[q]) * root * unit[q];
-            store(target + i * PANEL + q * W, (vec)((mask)z & keep[q]));
+    for (int k = 0; k < LINES; k++) {
+        lines[k] = f->run + f->at;
+        if (f->k >= f->n_runs)
+            continue;
+        f->at += LINE;
+        if (f->at >= f->bytes) {
+            f->at = 0;
+            if (++f->k < f->n_runs)
+                f->run = f->data + (f->columns == NULL ? f->k : f->columns[f->k]) * f->stride;
         }
     }
 }
 
-/* Rows that are contiguous: a panel's width of them at a time. */
-INLINE void pack_rows(int narrow, const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
-                      const int *columns, ptrdiff_t m, const double *shift, const double *scale,
-                      const double *root_weight, double *block, ptrdiff_t at)
-{
-    ptrdiff_t stride = X->row_stride, k = 0;
-    ptrdiff_t end = (X->n_rows - 1) * stride + X->n_columns;
-    int dense = columns == NULL || are_consecutive(columns, m);
-    while (k < m) {
-        double center[PANEL] = {0}, unit[PANEL] = {0};
-        int64_t used[PANEL] = {0};
-        ptrdiff_t j = columns == NULL ? k : columns[k], width = PANEL - (at + k) % PANEL, i = 0;
-        double *target = place(block, rows, at + k);
-        if (width > m - k)
-            width = m - k;
-        for (ptrdiff_t c = 0; c < width; c++) {
-            ptrdiff_t column = columns == NULL ? k + c : columns[k + c];
-            center[c] = shift[column];
-            unit[c] = scale[column];
-            used[c] = -1;
-        }
-        if (dense && (at + k) % PANEL == 0) {
-            /* Whole vectors, also where the panel has fewer columns: what was read too much is
-             * masked. The last rows, which may end too early for that, follow one by one. */
-            vec c[NV], u[NV];
-            mask keep[NV];
-            ptrdiff_t safe = end - j - PANEL - first * stride;
-            safe = safe < 0 ? 0 : safe / stride + 1;
-            if (safe > rows)
-                safe = rows;
-            UNROLL for (int q = 0; q < NV; q++) {
-                c[q] = load(center + q * W);
-                u[q] = load(unit + q * W);
-                memcpy(&keep[q], used + q * W, sizeof(mask));
-            }
-            if (width == PANEL)
-                for (; i < safe; i++) {
-                    const void *x = move_x(X->data, (first + i) * stride + j, narrow);
-                    vec root = all(root_weight[i]);
-                    UNROLL for (int q = 0; q < NV; q++)
-                        store(target + i * PANEL + q * W,
-                              (load_x(x, q * W, narrow) - c[q]) * root * u[q]);
-                }
-            else if (width <= UNIT)
-                pack_narrow_panel(UNIT / W, narrow, move_x(X->data, first * stride + j, narrow),
-                                  stride, safe, c, u, keep, root_weight, target);
-            else
-                pack_narrow_panel(NV, narrow, move_x(X->data, first * stride + j, narrow), stride,
-                                  safe, c, u, keep, root_weight, target);
-            i = safe;
-        }
-        for (; i < rows; i++) {
-            const void *x = move_x(X->data, (first + i) * stride, narrow);
-            for (ptrdiff_t c = 0; c < width; c++) {
-                ptrdiff_t column = columns == NULL ? k + c : columns[k + c];
-                target[i * PANEL + c] =
-                    (at_x(x, column, narrow) - center[c]) * root_weight[i] * unit[c];
-            }
-        }
-        k += width;
-    }
-}
+#define REAL double
+#define L W
+#define NARROW 0
+#define NAMED(name) name##_wide
+#include "product.h"
+#undef REAL
+#undef L
+#undef NARROW
+#undef NAMED
 
-static void pack(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
-                 ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
-                 double *block, ptrdiff_t at, ptrdiff_t width)
-{
-    const double *root = root_weight + first;
-    ptrdiff_t end = at + m;
-    if (X->row_stride == 1) {
-        if (X->narrow)
-            pack_columns(1, X, first, rows, columns, m, shift, scale, root, block, at);
-        else
-            pack_columns(0, X, first, rows, columns, m, shift, scale, root, block, at);
-    } else {
-        if (X->narrow)
-            pack_rows(1, X, first, rows, columns, m, shift, scale, root, block, at);
-        else
-            pack_rows(0, X, first, rows, columns, m, shift, scale, root, block, at);
-    }
-    for (; end >= width && end % UNIT; end++) {
-        double *target = place(block, rows, end);
-        for (ptrdiff_t i = 0; i < rows; i++)
-            target[i * PANEL] = 0.0;
-    }
-}
-
-/* MR columns of a panel times the first nv * W columns of a panel. */
-INLINE void tile(int nv, const double *a, const double *b, ptrdiff_t rows, double *out)
-{
-    vec s[MR][NV];
-    UNROLL for (int r = 0; r < MR; r++) UNROLL for (int q = 0; q < nv; q++) s[r][q] = (vec){0};
-    for (ptrdiff_t i = 0; i < rows; i++, a += PANEL, b += PANEL) {
-        vec right[NV];
-        UNROLL for (int q = 0; q < nv; q++) right[q] = load(b + q * W);
-        UNROLL for (int r = 0; r < MR; r++) {
-            vec left = all(a[r]);
-            UNROLL for (int q = 0; q < nv; q++) s[r][q] += left * right[q];
-        }
-    }
-    UNROLL for (int r = 0; r < MR; r++) UNROLL for (int q = 0; q < nv; q++)
-        store(out + r * PANEL + q * W, s[r][q]);
-}
-
-static void tiles(const double *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
-                  double *out, ptrdiff_t stride)
-{
-    double result[MR * PANEL];
-    for (ptrdiff_t b = 0; b < width; b += PANEL) {
-        const double *right = block + b * rows;
-        ptrdiff_t count = width - b < PANEL ? width - b : PANEL;
-        ptrdiff_t a = first_new > b ? first_new : b;
-        for (a = a / MR * MR; a < width; a += MR) {
-            const double *left = block + a / PANEL * PANEL * rows + a % PANEL;
-            ptrdiff_t first = a < first_new ? first_new : a;
-            ptrdiff_t last = a + MR < width ? a + MR : width;
-            /* On the diagonal only what lies at or below it. */
-            ptrdiff_t needed = last - b < count ? last - b : count;
-            ptrdiff_t vectors = (needed + W - 1) / W;
-            switch (vectors) {
-#if NV >= 4
-            case 4: tile(4, left, right, rows, result); break;
-#endif
-#if NV >= 3
-            case 3: tile(3, left, right, rows, result); break;
-#endif
-            case 2: tile(2, left, right, rows, result); break;
-            default: tile(1, left, right, rows, result); break;
-            }
-            for (; first < last; first++) {
-                const double *source = result + (first - a) * PANEL;
-                double *target = out + (first - first_new) * stride + b;
-                if (needed == PANEL)
-                    UNROLL for (int q = 0; q < NV; q++)
-                        store(target + q * W, load(target + q * W) + load(source + q * W));
-                else
-                    for (ptrdiff_t c = 0; c < needed; c++)
-                        target[c] += source[c];
-            }
-        }
-    }
-}
+#define REAL float
+#define L (2 * W)
+#define NARROW 1
+#define NAMED(name) name##_narrow
+#include "product.h"
 
 /* Loops over all features. */
 
@@ -897,6 +724,8 @@ static void prove_below(const double *c, const double *slack, const double *norm
 }
 
 const fastreg_kernels TABLE = {
-    NAME, dot, axpy, dot4, axpy4, column_dots, add_columns, column_sums, PANEL, pack, tiles,
+    NAME, dot, axpy, dot4, axpy4, column_dots, add_columns, column_sums,
+    {NV * W, sizeof(double), pack_wide, tiles_wide},
+    {NV * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
     bounds, list_undecided, list_urgent, prove_below,
 };
