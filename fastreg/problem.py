@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg._core.dense import ONE_READ, DenseDesign
+from fastreg._core.dense import ONE_READ, ROUGH, DenseDesign
 from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
 from fastreg._core.sparse import CSCDesign
@@ -72,6 +72,7 @@ class Problem:
     # sums over the rows, where the survey of X has given them: (m, p) of z_j y_k, (p, p) of z_i z_j
     cross: Array | None
     gram: Array | None
+    roughness: float  # error of their entries beyond rounding, relative to both norms
     n_reads: int  # of X, so far
 
     # penalty on the input scale: alpha (l1_ratio l1_unit |w| + (1 - l1_ratio) l2_unit w^2 / 2)
@@ -125,7 +126,7 @@ class Problem:
 
     def gram_of(self, columns: npt.NDArray[np.integer]) -> Array:
         """Return the Gram matrix of some columns: a new array."""
-        if self.gram is None:
+        if self.gram is None or self.roughness > 0:
             return np.asarray(self.design.gram_matrix(columns.astype(np.int32), self.weight))
         if len(columns) == len(self.gram):
             return self.gram.copy()
@@ -229,7 +230,19 @@ def prepare(
     wanted = np.arange(p if plan is not None and plan.wants_gram(n, p) else 0, dtype=np.int32)
     if plan is not None:
         design.set_threads(plan.settings.n_threads)
-    mean, deviation, cross, gram = _survey(matrix, design, weight, responses.design, wanted, centre)
+    # standardize makes deviations a part of the problem, which has to be exact
+    takes_float = plan is not None and plan.takes_float(n, p) and not standardize
+    found = None
+    if takes_float and isinstance(design, DenseDesign) and matrix.dtype == np.float32:
+        found = design.rough_survey(weight, responses.design, centre)
+    roughness = ROUGH if found is not None else 0.0
+    if found is not None:
+        mean, variance, cross, gram = found
+        deviation = np.sqrt(variance)
+    else:
+        mean, deviation, cross, gram = _survey(
+            matrix, design, weight, responses.design, wanted, centre
+        )
     scale_of_column = deviation if fit_intercept else np.hypot(deviation, mean)
     exponent = np.frexp(np.where(scale_of_column > 0, scale_of_column, 1.0))[1]
     scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
@@ -253,9 +266,10 @@ def prepare(
         feature_names=names,
         design=design,
         mean=mean,
-        norm=scale_of_column * scale,
+        norm=scale_of_column * scale * (1.0 + roughness),
         cross=cross,
         gram=gram,
+        roughness=roughness,
         n_reads=1 + (gram is not None and p > ONE_READ),
         weight=weight,
         weight_sum=weight_sum,

@@ -7,12 +7,13 @@
 import numpy as np
 
 from cython cimport final
+from libc.math cimport INFINITY, fabs, frexp, ldexp
 from fastreg._core cimport kernels
 from fastreg._core.design cimport (
     CHUNK, WORTH_A_THREAD, Design, add_means, check_interrupt, weighted_rows,
 )
-from fastreg._core.gram cimport Columns, gram_product, mirror
-from fastreg._core.kernels cimport Matrix, rows_from, simd
+from fastreg._core.gram cimport ROW_BLOCK, Columns, gram_product, mirror
+from fastreg._core.kernels cimport Matrix, Product, rows_from, simd
 
 cdef enum:
     LIST = 256
@@ -23,8 +24,19 @@ cdef enum:
     MAX_SLICES = 16
     _ONE_READ = 512
     FEW_RESPONSES = 8
-    N_FIRST = 8          # rows whose mean is the first shift
+    N_FIRST = 16         # rows whose mean is the first shift
     REPAIR = 1 << 20     # entries that are copied to repair columns
+    MOST = 120           # exponent of a scale that is a number in float
+
+# Squared distance of a shift from the mean, in units of the second moment about the shift
+cdef double FAR = 0.99  # beyond which digits are lost: in double,
+cdef double NEAR = 0.75  # and in float
+cdef double LEAST = 1e-10  # variance that float can tell from zero, in units of the first rows
+
+# Error of a sum from `rough_survey`: three roundings of each factor and one a row of a block, in
+# the product and twice in what the mean takes from it, all relative to moments about the shift,
+# which are at most four times those about the mean; without centring the mean comes back once more.
+ROUGH = 16 * (ROW_BLOCK + 8) * 2.0**-24
 
 ONE_READ = _ONE_READ  # columns up to which a survey with all of them is one Gram product
 
@@ -101,11 +113,17 @@ cdef class DenseDesign(Design):
             add_means(columns, mean, y_mean, cross, gram)
         return np.asarray(mean), np.asarray(variance), np.asarray(cross), np.asarray(gram)
 
-    cdef void _first_shift(self, const double[::1] weight, double* shift) noexcept nogil:
-        """The mean of a few rows that count (one without weight may hold anything)."""
+    cdef void _first_shift(
+        self, const double[::1] weight, double* shift, double* scale=NULL) noexcept nogil:
+        """The mean of a few rows that count (one without weight may hold anything).
+
+        Where a scale is asked for, too, it is a power of two that brings their distances from it
+        near to one, and the shift is a number in float.
+        """
         cdef Py_ssize_t rows[N_FIRST]
         cdef Py_ssize_t i, j, k, count = 0
-        cdef double origin
+        cdef double origin, largest
+        cdef int exponent
         for k in range(N_FIRST):
             i = k * self.n_samples // N_FIRST
             while i < self.n_samples and weight[i] == 0.0:
@@ -121,6 +139,15 @@ cdef class DenseDesign(Design):
         for j in range(self.n_features):
             origin = entry(&self._matrix, rows[0], j)
             shift[j] = origin + shift[j] / count
+        for j in range(self.n_features if scale != NULL else 0):
+            shift[j] = <float>shift[j]
+            largest = 0.0
+            for k in range(count):
+                largest = max(largest, fabs(entry(&self._matrix, rows[k], j) - shift[j]))
+            exponent = 0
+            if 0.0 < largest < INFINITY:
+                frexp(largest, &exponent)
+            scale[j] = ldexp(1.0, max(-MOST, min(MOST, -exponent)))
 
     cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
                double[::1] variance, double[:, ::1] cross):
@@ -204,53 +231,88 @@ cdef class DenseDesign(Design):
     cdef _sums_with_gram(
         self, const double[::1] weight, DenseDesign responses, double[::1] mean,
         double[::1] variance, double[::1] y_mean, double[:, ::1] cross, double[:, ::1] gram):
-        """All sums of `survey` as one Gram product: of the columns, the responses and ones.
+        """All sums of `survey` as one Gram product."""
+        cdef Py_ssize_t p = self.n_features
+        cdef double[::1] shift = np.empty(p)
+        cdef double[::1] scale = np.ones(p)
+        self._first_shift(weight, &shift[0])
+        for _ in range(2):
+            if self._products(&simd.wide, weight, responses, shift, scale, FAR, mean, variance,
+                              y_mean, cross, gram):
+                return
+            # Where the shift lies far from the mean, its square would swallow the variance.
+            shift[:] = mean
 
-        Many responses stand in front of the columns: of their products with each other none is
-        needed. Few stand behind them, where the columns begin with a panel.
+    def rough_survey(self, const double[::1] weight, DenseDesign responses, bint centre=True):
+        """Return the survey of all columns up to the rounding of float, or None.
+
+        Columns must be in float, at most ONE_READ. Of a sum of products the error is at most
+        ROUGH times the product of both norms. None: the range of float, or the digits that it
+        leaves of a column whose first rows are far from its mean, may not suffice.
+        """
+        cdef Py_ssize_t p = self.n_features, j, m = responses.n_features
+        cdef double[::1] mean = np.empty(p)
+        cdef double[::1] variance = np.empty(p)
+        cdef double[::1] y_mean = np.empty(m)
+        cdef double[::1] shift = np.empty(p)
+        cdef double[::1] scale = np.empty(p)
+        cdef double[:, ::1] cross = np.empty((m, p))
+        cdef double[:, ::1] gram = np.empty((p, p))
+        self._first_shift(weight, &shift[0], &scale[0])
+        if not self._products(&simd.narrow, weight, responses, shift, scale, NEAR, mean, variance,
+                              y_mean, cross, gram):
+            return None
+        for j in range(p):
+            if not LEAST < variance[j] * scale[j] * scale[j] < 1.0 / LEAST:
+                return None
+        if not centre:
+            add_means(np.arange(p, dtype=np.int32), mean, y_mean, cross, gram)
+        return np.asarray(mean), np.asarray(variance), np.asarray(cross), np.asarray(gram)
+
+    cdef bint _products(
+        self, const Product* product, const double[::1] weight, DenseDesign responses,
+        const double[::1] shift, const double[::1] scale, double limit, double[::1] mean,
+        double[::1] variance, double[::1] y_mean, double[:, ::1] cross, double[:, ::1] gram,
+    ) except -1:
+        """The product of the columns in these units, the responses and ones with each other.
+
+        Return whether every shift lay as near to its mean as the limit on the square of the
+        distance, in units of the second moment about the shift. Many responses stand in front of
+        the columns: of their products with each other none is needed. Few stand behind them, where
+        the columns begin with a panel.
         """
         cdef Py_ssize_t p = self.n_features, m = y_mean.shape[0], a, b, k
         cdef Py_ssize_t at = m if m > FEW_RESPONSES else 0, y_at = 0 if at else p
-        at = (at + simd.wide.panel - 1) // simd.wide.panel * simd.wide.panel
+        at = (at + product.panel - 1) // product.panel * product.panel
         cdef Py_ssize_t last = p if at else p + m  # row of the ones
         cdef double[:, ::1] full = np.empty((last + 1, at + last + 1))
-        cdef double[::1] shift = np.empty(p)
-        cdef double[::1] scale = np.ones(p)
         cdef Columns main = self._columns(None, shift, scale)
         cdef Columns extra
         cdef const double* d
-        cdef double* x
-        cdef bint poor = True
+        cdef double square
+        cdef bint near = True
         main.at = at
         if m:
             extra = responses._columns(None, responses._shift, responses._scale)
             extra.at = y_at
-        self._first_shift(weight, &shift[0])
-        for _ in range(2):
-            gram_product(&simd.wide, &main, &extra if m else NULL, True, &weight[0], at,
-                         self._n_threads, &full[0, 0], full.shape[1])
-            d = &full[last, at]
-            poor = False
-            with nogil:
-                for a in range(p):
-                    x = &full[a, at]
-                    mean[a] = shift[a] + d[a]
-                    poor = poor or (not d[a] * d[a] < 0.99 * x[a] and x[a] > 0.0)
-            if not poor:
-                break
-            # Where the shift lies far from the mean, its square would swallow the variance.
-            shift[:] = mean
+        gram_product(product, &main, &extra if m else NULL, True, &weight[0], at, self._n_threads,
+                     &full[0, 0], full.shape[1])
+        d = &full[last, at]
         with nogil:
             for k in range(m):
                 y_mean[k] = full[last, y_at + k]
             for a in range(p):
+                square = full[a, at + a]
+                near = near and (d[a] * d[a] < limit * square or not square > 0.0)
+                mean[a] = shift[a] + d[a] / scale[a]
                 for b in range(a + 1):
-                    gram[a, b] = full[a, at + b] - d[a] * d[b]
+                    gram[a, b] = (full[a, at + b] - d[a] * d[b]) / (scale[a] * scale[b])
                 variance[a] = at_least_zero(gram[a, a])
                 for k in range(m):
                     cross[k, a] = full[a, k] if at else full[p + k, a]
-                    cross[k, a] -= d[a] * y_mean[k]
+                    cross[k, a] = (cross[k, a] - d[a] * y_mean[k]) / scale[a]
             mirror(0, p, gram)
+        return near
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
         cdef Py_ssize_t r, j, p = self.n_features

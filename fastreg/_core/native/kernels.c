@@ -37,7 +37,9 @@
 #define ROW_BLOCK 2048     /* rows of a few columns that stay in the first-level cache */
 #define COLUMN_BLOCK 512   /* columns of GROUP rows that do */
 #define GROUP 8            /* rows that are added up in registers */
-#define HEAD 1024          /* rows whose mean is a first shift */
+#define HEAD 128           /* rows whose mean is a first shift */
+#define PAGE 4096          /* bytes */
+#define FILL 4             /* columns to read instead of the one that is wanted */
 #define LIST 256           /* columns whose coefficients are gathered once */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -69,6 +71,17 @@ INLINE double at_x(const void *x, ptrdiff_t i, int narrow)
 INLINE const void *move_x(const void *x, ptrdiff_t i, int narrow)
 {
     return narrow ? (const void *)((const float *)x + i) : (const void *)((const double *)x + i);
+}
+
+/* Two vectors from entry i on, in lines of 64 bytes, some bytes further on; none: nothing. */
+INLINE void fetch_ahead(const void *x, ptrdiff_t i, int narrow, ptrdiff_t ahead)
+{
+    const char *line = (const char *)x + i * (narrow ? 4 : 8) + ahead;
+    if (ahead == 0 || (2 * W * (narrow ? 4 : 8) < 64 && i % (2 * GROUP) != 0))
+        return;
+    __builtin_prefetch(line, 0, 2);
+    if (2 * W * (narrow ? 4 : 8) > 64)
+        __builtin_prefetch(line + 64, 0, 2);
 }
 
 INLINE double sum(vec a)
@@ -132,9 +145,17 @@ static void axpy4(const double *a, const double *x0, const double *x1, const dou
         y[i] += (a[0] * x0[i] + a[1] * x1[i]) + (a[2] * x2[i] + a[3] * x3[i]);
 }
 
+/* How far ahead of a read in columns of `bytes` the next line is fetched: what the processor does
+ * by itself ends at a page, and a short column is not much longer. `count` columns are read at a
+ * time. */
+INLINE ptrdiff_t lead(int count, ptrdiff_t bytes)
+{
+    return bytes < 4 * PAGE ? count * bytes : PAGE;
+}
+
 /* out[c] += sum_i v[i] (x_c[i] - shift[c]) for `count` contiguous columns. */
 INLINE void contiguous_dots(int count, int narrow, const void *const *x, const double *shift,
-                            const double *v, ptrdiff_t n, double *out)
+                            const double *v, ptrdiff_t n, ptrdiff_t ahead, double *out)
 {
     vec s[4][2], center[4];
     double rest[4];
@@ -147,6 +168,7 @@ INLINE void contiguous_dots(int count, int narrow, const void *const *x, const d
     for (; i + 2 * W <= n; i += 2 * W) {
         vec v0 = load(v + i), v1 = load(v + i + W);
         UNROLL for (int c = 0; c < count; c++) {
+            fetch_ahead(x[c], i, narrow, ahead);
             s[c][0] += v0 * (load_x(x[c], i, narrow) - center[c]);
             s[c][1] += v1 * (load_x(x[c], i + W, narrow) - center[c]);
         }
@@ -164,7 +186,24 @@ static void dot4(const double *x0, const double *x1, const double *x2, const dou
     const void *x[4] = {x0, x1, x2, x3};
     const double zero[4] = {0.0, 0.0, 0.0, 0.0};
     out[0] = out[1] = out[2] = out[3] = 0.0;
-    contiguous_dots(4, 0, x, zero, v, n, out);
+    contiguous_dots(4, 0, x, zero, v, n, 0, out);
+}
+
+/* The lines of vector j of some rows. */
+INLINE void fetch_rows(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t j)
+{
+    ptrdiff_t in_a_line = narrow ? 16 : 8;
+    if (W >= in_a_line || j % in_a_line == 0)
+        UNROLL for (int g = 0; g < count; g++)
+            __builtin_prefetch(move_x(x, g * stride + j, narrow), 0, 3);
+}
+
+/* The last lanes, and zero before them. */
+INLINE vec last_lanes(vec a, ptrdiff_t count)
+{
+    mask keep;
+    UNROLL for (int k = 0; k < W; k++) keep[k] = k >= W - count ? -1 : 0;
+    return (vec)((mask)a & keep);
 }
 
 /* Rows that are contiguous: GROUP of them at a time, column by column. */
@@ -174,6 +213,8 @@ INLINE vec row_group(int count, int narrow, const void *x, ptrdiff_t stride, ptr
                      vec center, const vec *v)
 {
     vec s = {0}, t = {0};
+    if (count == GROUP)
+        fetch_rows(count, narrow, move_x(x, GROUP * stride, narrow), stride, j);
     UNROLL for (int g = 0; g + 1 < count; g += 2) {
         s += v[g] * (load_x(x, g * stride + j, narrow) - center);
         t += v[g + 1] * (load_x(x, (g + 1) * stride + j, narrow) - center);
@@ -192,6 +233,11 @@ INLINE void row_group_dots(int count, int narrow, const void *x, ptrdiff_t strid
     for (; j + W <= p; j += W)
         store(out + j, load(out + j) + row_group(count, narrow, x, stride, j, load(shift + j),
                                                  factor));
+    if (j < p && p >= W) {
+        vec s = row_group(count, narrow, x, stride, p - W, load(shift + p - W), factor);
+        store(out + p - W, load(out + p - W) + last_lanes(s, p - j));
+        j = p;
+    }
     for (; j < p; j++) {
         double s = 0.0;
         for (int g = 0; g < count; g++)
@@ -252,7 +298,7 @@ INLINE void column_dots_of(int narrow, const fastreg_matrix *X, const int *colum
 {
     const void *x[4];
     double center[4];
-    ptrdiff_t k = 0;
+    ptrdiff_t k = 0, ahead = lead(4, X->column_stride * (narrow ? 4 : 8));
     if (X->row_stride != 1) {
         if (columns == NULL)
             row_dots(narrow, X->data, X->row_stride, X->n_rows, m, shift, v, out);
@@ -270,10 +316,10 @@ INLINE void column_dots_of(int narrow, const fastreg_matrix *X, const int *colum
             center[c] = shift[j];
         }
         if (count == 4)
-            contiguous_dots(4, narrow, x, center, v, X->n_rows, out + k);
+            contiguous_dots(4, narrow, x, center, v, X->n_rows, ahead, out + k);
         else
             for (int c = 0; c < count; c++)
-                contiguous_dots(1, narrow, x + c, center + c, v, X->n_rows, out + k + c);
+                contiguous_dots(1, narrow, x + c, center + c, v, X->n_rows, 0, out + k + c);
     }
 }
 
@@ -338,6 +384,8 @@ INLINE void row_products(int count, int narrow, const void *x, ptrdiff_t stride,
     UNROLL for (int g = 0; g < count; g++) s[g] = (vec){0};
     for (; k + W <= m; k += W) {
         vec factor = load(a + k), c = load(center + k);
+        if (count == 4)
+            fetch_rows(count, narrow, move_x(x, 2 * count * stride, narrow), stride, k);
         UNROLL for (int g = 0; g < count; g++)
             s[g] += factor * (load_x(x, g * stride + k, narrow) - c);
     }
@@ -355,13 +403,33 @@ static int are_consecutive(const int *columns, ptrdiff_t m)
     return 1;
 }
 
+/* Of increasing columns: the width of what lies between the first and the last, if that is so
+ * little that reading all of it is cheaper; else 0. */
+static ptrdiff_t filled_width(const int *columns, ptrdiff_t m)
+{
+    ptrdiff_t width = (ptrdiff_t)columns[m - 1] - columns[0] + 1;
+    for (ptrdiff_t k = 1; k < m; k++)
+        if (columns[k] <= columns[k - 1])
+            return 0;
+    return width <= LIST && width <= FILL * m ? width : 0;
+}
+
 INLINE void add_rows(int narrow, const fastreg_matrix *X, const int *columns, ptrdiff_t m,
                      const double *shift, const double *coef, double *out)
 {
-    double center[LIST];
+    double center[LIST], filled[LIST];
     ptrdiff_t n = X->n_rows, stride = X->row_stride;
     int dense = columns == NULL || are_consecutive(columns, m);
     ptrdiff_t first = columns == NULL || m == 0 ? 0 : columns[0];
+    ptrdiff_t width = dense ? 0 : filled_width(columns, m);
+    if (width > 0) {
+        memset(filled, 0, (size_t)width * sizeof(double));
+        for (ptrdiff_t k = 0; k < m; k++)
+            filled[columns[k] - first] = coef[k];
+        coef = filled;
+        m = width;
+        dense = 1;
+    }
     for (ptrdiff_t k0 = 0; k0 < m; k0 += LIST) {
         ptrdiff_t count = m - k0 < LIST ? m - k0 : LIST, i = 0;
         for (ptrdiff_t k = 0; k < count; k++)
@@ -442,27 +510,35 @@ INLINE double head_mean(int narrow, const void *x, const double *weight, ptrdiff
     return origin + (sum(s) + rest) / (sum(t) + total);
 }
 
-INLINE void contiguous_moments(int narrow, const void *x, double shift, const double *weight,
-                               ptrdiff_t n, double *first, double *second)
+/* The sums of one contiguous column; `v` may be NULL. */
+INLINE void contiguous_sums(int narrow, const void *x, double shift, const double *weight,
+                            const double *v, ptrdiff_t n, ptrdiff_t ahead, double *first,
+                            double *second, double *cross)
 {
-    vec center = all(shift), a0 = {0}, a1 = {0}, b0 = {0}, b1 = {0};
-    double a = 0.0, b = 0.0;
+    vec center = all(shift), a[2] = {{0}}, b[2] = {{0}}, s[2] = {{0}};
+    double a_rest = 0.0, b_rest = 0.0, s_rest = 0.0;
     ptrdiff_t i = 0;
     for (; i + 2 * W <= n; i += 2 * W) {
-        vec d0 = load_x(x, i, narrow) - center, d1 = load_x(x, i + W, narrow) - center;
-        vec w0 = load(weight + i) * d0, w1 = load(weight + i + W) * d1;
-        a0 += w0;
-        a1 += w1;
-        b0 += w0 * d0;
-        b1 += w1 * d1;
+        fetch_ahead(x, i, narrow, ahead);
+        UNROLL for (int k = 0; k < 2; k++) {
+            vec d = load_x(x, i + k * W, narrow) - center, e = load(weight + i + k * W) * d;
+            a[k] += e;
+            b[k] += e * d;
+            if (v != NULL)
+                s[k] += load(v + i + k * W) * d;
+        }
     }
     for (; i < n; i++) {
-        double d = at_x(x, i, narrow) - shift, w = weight[i] * d;
-        a += w;
-        b += w * d;
+        double d = at_x(x, i, narrow) - shift, e = weight[i] * d;
+        a_rest += e;
+        b_rest += e * d;
+        if (v != NULL)
+            s_rest += v[i] * d;
     }
-    *first += sum(a0 + a1) + a;
-    *second += sum(b0 + b1) + b;
+    *first += sum(a[0] + a[1]) + a_rest;
+    *second += sum(b[0] + b[1]) + b_rest;
+    if (v != NULL)
+        *cross += sum(s[0] + s[1]) + s_rest;
 }
 
 INLINE void row_group_moments(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t p,
@@ -472,15 +548,21 @@ INLINE void row_group_moments(int count, int narrow, const void *x, ptrdiff_t st
     vec w[GROUP];
     ptrdiff_t j = 0;
     UNROLL for (int g = 0; g < count; g++) w[g] = all(weight[g]);
-    for (; j + W <= p; j += W) {
+    for (ptrdiff_t fresh = W; j < p && p >= W; j += W) {
+        if (j + W > p) {
+            fresh = p - j;
+            j = p - W;
+        }
         vec center = load(shift + j), a = {0}, b = {0};
+        if (count == GROUP)
+            fetch_rows(count, narrow, move_x(x, GROUP * stride, narrow), stride, j);
         UNROLL for (int g = 0; g < count; g++) {
             vec d = load_x(x, g * stride + j, narrow) - center, e = w[g] * d;
             a += e;
             b += e * d;
         }
-        store(first + j, load(first + j) + a);
-        store(second + j, load(second + j) + b);
+        store(first + j, load(first + j) + last_lanes(a, fresh));
+        store(second + j, load(second + j) + last_lanes(b, fresh));
     }
     for (; j < p; j++) {
         double a = 0.0, b = 0.0;
@@ -504,6 +586,7 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
     for (ptrdiff_t k = 0; k < m; k++)
         memset(cross + k * cross_stride, 0, (size_t)p * sizeof(double));
     if (stride == 1) {
+        ptrdiff_t ahead = lead(1, X->column_stride * (narrow ? 4 : 8));
         for (ptrdiff_t j = 0; j < p; j++) {
             const void *x = move_x(X->data, j * X->column_stride, narrow);
             if (head >= 0)
@@ -511,9 +594,14 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
             for (ptrdiff_t i = 0; i < n; i += ROW_BLOCK) {
                 ptrdiff_t rows = n - i < ROW_BLOCK ? n - i : ROW_BLOCK;
                 const void *block = move_x(x, i, narrow);
-                contiguous_moments(narrow, block, shift[j], weight + i, rows, first + j, second + j);
-                for (ptrdiff_t k = 0; k < m; k++)
-                    contiguous_dots(1, narrow, &block, shift + j, V + k * V_stride + i, rows,
+                if (m > 0)
+                    contiguous_sums(narrow, block, shift[j], weight + i, V + i, rows, ahead,
+                                    first + j, second + j, cross + j);
+                else
+                    contiguous_sums(narrow, block, shift[j], weight + i, NULL, rows, ahead,
+                                    first + j, second + j, NULL);
+                for (ptrdiff_t k = 1; k < m; k++)
+                    contiguous_dots(1, narrow, &block, shift + j, V + k * V_stride + i, rows, 0,
                                     cross + k * cross_stride + j);
             }
         }
@@ -570,11 +658,10 @@ typedef struct {
     ptrdiff_t k, n_runs;
 } fetcher;
 
-/* The rows of `next` (NULL: nothing, and any address that can be read will do). */
-INLINE fetcher fetch_from(const fastreg_matrix *next, const int *columns, ptrdiff_t m,
-                          const void *any)
+/* The rows of `next`, if it is not NULL. */
+INLINE fetcher fetch_from(const fastreg_matrix *next, const int *columns, ptrdiff_t m)
 {
-    fetcher f = {any, any, 0, 0, 0, NULL, 0, 0};
+    fetcher f = {NULL, NULL, 0, 0, 0, NULL, 0, 0};
     ptrdiff_t size = next == NULL ? 0 : next->narrow ? 4 : 8;
     if (next == NULL || next->n_rows * m * size > FETCH)
         return f;
@@ -598,13 +685,17 @@ INLINE fetcher fetch_from(const fastreg_matrix *next, const int *columns, ptrdif
     return f;
 }
 
+/* The addresses of the next lines; those before, where there is none. */
 INLINE void fetch_lines(fetcher *f, const char **lines)
 {
-    for (int k = 0; k < LINES; k++) {
-        lines[k] = f->run + f->at;
-        if (f->k >= f->n_runs)
-            continue;
-        f->at += LINE;
+    for (int k = 0; k < LINES && f->k < f->n_runs;) {
+        const char *line = f->run + f->at;
+        ptrdiff_t count = (f->bytes - f->at + LINE - 1) / LINE;
+        count = count < LINES - k ? count : LINES - k;
+        for (ptrdiff_t i = 0; i < count; i++)
+            lines[k + i] = line + i * LINE;
+        k += (int)count;
+        f->at += count * LINE;
         if (f->at >= f->bytes) {
             f->at = 0;
             if (++f->k < f->n_runs)

@@ -273,8 +273,10 @@ static void NAMED(tiles)(const void *memory, ptrdiff_t rows, ptrdiff_t width, pt
 {
     const REAL *block = memory;
     const char *lines[LINES];
-    fetcher ahead = fetch_from(next, columns, m, memory);
+    fetcher ahead = fetch_from(next, columns, m);
     REAL result[MR * PANEL];
+    for (int k = 0; k < LINES; k++)
+        lines[k] = memory;
     for (ptrdiff_t b = 0; b < width; b += PANEL) {
         const REAL *right = block + b * rows;
         ptrdiff_t count = width - b < PANEL ? width - b : PANEL;
