@@ -72,7 +72,7 @@ class Problem:
     # sums over the rows, where the survey of X has given them: (m, p) of z_j y_k, (p, p) of z_i z_j
     cross: Array | None
     gram: Array | None
-    roughness: float  # error of their entries beyond rounding, relative to both norms
+    roughness: float  # error of their entries beyond rounding, relative to both norms, and of `norm`
     n_reads: int  # of X, so far
 
     # penalty on the input scale: alpha (l1_ratio l1_unit |w| + (1 - l1_ratio) l2_unit w^2 / 2)
@@ -230,8 +230,10 @@ def prepare(
     wanted = np.arange(p if plan is not None and plan.wants_gram(n, p) else 0, dtype=np.int32)
     if plan is not None:
         design.set_threads(plan.settings.n_threads)
-    # standardize makes deviations a part of the problem, which has to be exact
-    takes_float = plan is not None and plan.takes_float(n, p) and not standardize
+    # What is not penalised needs every digit of a slope; with standardize deviations are a part of
+    # the problem.
+    takes_float = plan is not None and plan.takes_float(n, p)
+    takes_float = takes_float and not standardize and bool(np.all(factor > 0))
     found = None
     if takes_float and isinstance(design, DenseDesign) and matrix.dtype == np.float32:
         found = design.rough_survey(weight, responses.design, centre)
@@ -266,7 +268,7 @@ def prepare(
         feature_names=names,
         design=design,
         mean=mean,
-        norm=scale_of_column * scale * (1.0 + roughness),
+        norm=scale_of_column * scale,
         cross=cross,
         gram=gram,
         roughness=roughness,

@@ -101,7 +101,7 @@ cdef class WorkingSet:
             self.n_movable += self._movable[j]
         self.complete = self.n_movable == 0
         self._rough = False
-        self._doubt = 0.0
+        self._doubt = self._roughness = 0.0
         self._span = None
         if not self.complete:
             room = SPAN_MEMORY * problem.design.n_stored / (n + p)
@@ -201,13 +201,17 @@ cdef class WorkingSet:
         return count
 
     cdef _sharpen(self):
-        """Replace a rough Gram matrix."""
+        """Replace a rough Gram matrix. The means that were taken from the columns stay what they
+        are, so that points are measured with it, too."""
         cdef Quadratic quadratic = self.quadratic
+        cdef Py_ssize_t k
         self._rough = False
         self._doubt = 0.0
         self.problem.design.gram(quadratic.column, 0, self.problem.weight, quadratic.gram)
         self.problem.n_passes += 1
         quadratic.adopt(quadratic.size)
+        for k in range(quadratic.size):
+            self.problem.norm[quadratic.column[k]] = quadratic.norm[k]
 
     cdef double _urgency(self, Py_ssize_t j, bint strong) noexcept:
         """How far a feature is from optimal, or a little if it is likely to enter the support."""
@@ -456,13 +460,15 @@ cdef class WorkingSet:
         if self._rough:
             return self._measure_rough(tolerance, square)
         if not self._dependence.refresh() and (
-                self.complete and rounding < 0.1 * tolerance
+                self.complete and self._roughness == 0.0 and rounding < 0.1 * tolerance
                 and rounding < CANCELLED * square):
             problem.square = square
             problem.residual_mean = 0.0
             problem.is_true = False
             return rounding
-        if problem.selection.share(quadratic.size + problem.n_active) >= WHOLE:
+        # Where means are rough, correlations must be those of a residual without one.
+        if self._roughness == 0.0 and (
+                problem.selection.share(quadratic.size + problem.n_active) >= WHOLE):
             problem.update_both()
             return 0.0
         with nogil:
@@ -483,15 +489,18 @@ cdef class WorkingSet:
         cdef LeastSquares problem = self.problem
         cdef Quadratic quadratic = self.quadratic
         cdef double length = quadratic.distance()
-        self._doubt = self._roughness * length
+        # the norms themselves are rough, too
+        self._doubt = self._roughness * (
+            (1.0 + 3.0 * self._roughness) * length + fabs(problem.residual_mean))
         if self.n_iter > 0:
             square += self._doubt * length
             if quadratic.prove(square, 0.0, 1.0, self._doubt).gap <= tolerance:
                 problem.square = square
                 problem.is_true = False
                 return 0.0
-        self._doubt = 0.0
         problem.update_both()
+        # the product of two means
+        self._doubt = self._roughness * fabs(problem.residual_mean)
         if quadratic.n_doubtful > 0:
             self._sharpen()
         return 0.0
@@ -516,6 +525,8 @@ cdef class WorkingSet:
         self.gap = proof.gap
         self.kappa = proof.kappa
         self.radius = proof.radius
+        if self._roughness > 0.0 and proof.kappa > 0.0:  # what the norms lack in the sphere
+            self.radius += self._roughness * sqrt(2.0 * proof.gap) / proof.kappa
 
     cdef double _cap(self, double radius) except -1.0:
         """The largest multiple of the residual that the features outside allow as dual point.
