@@ -20,7 +20,7 @@ from fastreg.settings import Settings
 
 _FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
 _PASSES = 10  # of a working set, for one strength
-_FLOAT_PAYS = 40  # features from which float products save more than a pass
+_FLOAT_PAYS = 80  # features from which float products save more than a pass
 _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
 _DEEPEST = 3.0  # decades of a path that ends at zero

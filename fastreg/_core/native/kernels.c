@@ -73,14 +73,15 @@ INLINE const void *move_x(const void *x, ptrdiff_t i, int narrow)
     return narrow ? (const void *)((const float *)x + i) : (const void *)((const double *)x + i);
 }
 
-/* Two vectors from entry i on, in lines of 64 bytes, some bytes further on; none: nothing. */
-INLINE void fetch_ahead(const void *x, ptrdiff_t i, int narrow, ptrdiff_t ahead)
+/* The lines of two vectors from entry i on. */
+INLINE void fetch_ahead(const void *x, ptrdiff_t i, int narrow)
 {
-    const char *line = (const char *)x + i * (narrow ? 4 : 8) + ahead;
-    if (ahead == 0 || (2 * W * (narrow ? 4 : 8) < 64 && i % (2 * GROUP) != 0))
+    const char *line = move_x(x, i, narrow);
+    ptrdiff_t bytes = 2 * W * (narrow ? 4 : 8);
+    if (bytes < 64 && i % (narrow ? 16 : 8) != 0)
         return;
     __builtin_prefetch(line, 0, 2);
-    if (2 * W * (narrow ? 4 : 8) > 64)
+    if (bytes > 64)
         __builtin_prefetch(line + 64, 0, 2);
 }
 
@@ -145,17 +146,20 @@ static void axpy4(const double *a, const double *x0, const double *x1, const dou
         y[i] += (a[0] * x0[i] + a[1] * x1[i]) + (a[2] * x2[i] + a[3] * x3[i]);
 }
 
-/* How far ahead of a read in columns of `bytes` the next line is fetched: what the processor does
- * by itself ends at a page, and a short column is not much longer. `count` columns are read at a
- * time. */
-INLINE ptrdiff_t lead(int count, ptrdiff_t bytes)
+/* Where lines are fetched while column j is read, entry by entry: in `next`, the column that is
+ * read after it, or further down in a long one. What the processor fetches by itself ends at a
+ * page. */
+INLINE const void *lead(const fastreg_matrix *X, ptrdiff_t j, ptrdiff_t next)
 {
-    return bytes < 4 * PAGE ? count * bytes : PAGE;
+    ptrdiff_t size = X->narrow ? 4 : 8;
+    ptrdiff_t ahead = X->n_rows * size < 4 * PAGE ? next * X->column_stride * size
+                                                  : j * X->column_stride * size + PAGE;
+    return (const char *)X->data + ahead;
 }
 
 /* out[c] += sum_i v[i] (x_c[i] - shift[c]) for `count` contiguous columns. */
 INLINE void contiguous_dots(int count, int narrow, const void *const *x, const double *shift,
-                            const double *v, ptrdiff_t n, ptrdiff_t ahead, double *out)
+                            const double *v, ptrdiff_t n, const void *const *ahead, double *out)
 {
     vec s[4][2], center[4];
     double rest[4];
@@ -168,7 +172,8 @@ INLINE void contiguous_dots(int count, int narrow, const void *const *x, const d
     for (; i + 2 * W <= n; i += 2 * W) {
         vec v0 = load(v + i), v1 = load(v + i + W);
         UNROLL for (int c = 0; c < count; c++) {
-            fetch_ahead(x[c], i, narrow, ahead);
+            if (ahead != NULL)
+                fetch_ahead(ahead[c], i, narrow);
             s[c][0] += v0 * (load_x(x[c], i, narrow) - center[c]);
             s[c][1] += v1 * (load_x(x[c], i + W, narrow) - center[c]);
         }
@@ -186,7 +191,7 @@ static void dot4(const double *x0, const double *x1, const double *x2, const dou
     const void *x[4] = {x0, x1, x2, x3};
     const double zero[4] = {0.0, 0.0, 0.0, 0.0};
     out[0] = out[1] = out[2] = out[3] = 0.0;
-    contiguous_dots(4, 0, x, zero, v, n, 0, out);
+    contiguous_dots(4, 0, x, zero, v, n, NULL, out);
 }
 
 /* The lines of vector j of some rows. */
@@ -296,9 +301,9 @@ INLINE void row_list_dots(int narrow, const void *x, ptrdiff_t stride, ptrdiff_t
 INLINE void column_dots_of(int narrow, const fastreg_matrix *X, const int *columns, ptrdiff_t m,
                            const double *shift, const double *v, double *out)
 {
-    const void *x[4];
+    const void *x[4], *ahead[4];
     double center[4];
-    ptrdiff_t k = 0, ahead = lead(4, X->column_stride * (narrow ? 4 : 8));
+    ptrdiff_t k = 0;
     if (X->row_stride != 1) {
         if (columns == NULL)
             row_dots(narrow, X->data, X->row_stride, X->n_rows, m, shift, v, out);
@@ -312,14 +317,16 @@ INLINE void column_dots_of(int narrow, const fastreg_matrix *X, const int *colum
         int count = m - k < 4 ? (int)(m - k) : 4;
         for (int c = 0; c < count; c++) {
             ptrdiff_t j = columns == NULL ? k + c : columns[k + c];
+            ptrdiff_t next = k + c + 4 < m ? k + c + 4 : k + c;
             x[c] = move_x(X->data, j * X->column_stride, narrow);
+            ahead[c] = lead(X, j, columns == NULL ? next : columns[next]);
             center[c] = shift[j];
         }
         if (count == 4)
             contiguous_dots(4, narrow, x, center, v, X->n_rows, ahead, out + k);
         else
             for (int c = 0; c < count; c++)
-                contiguous_dots(1, narrow, x + c, center + c, v, X->n_rows, 0, out + k + c);
+                contiguous_dots(1, narrow, x + c, center + c, v, X->n_rows, NULL, out + k + c);
     }
 }
 
@@ -512,14 +519,14 @@ INLINE double head_mean(int narrow, const void *x, const double *weight, ptrdiff
 
 /* The sums of one contiguous column; `v` may be NULL. */
 INLINE void contiguous_sums(int narrow, const void *x, double shift, const double *weight,
-                            const double *v, ptrdiff_t n, ptrdiff_t ahead, double *first,
+                            const double *v, ptrdiff_t n, const void *ahead, double *first,
                             double *second, double *cross)
 {
     vec center = all(shift), a[2] = {{0}}, b[2] = {{0}}, s[2] = {{0}};
     double a_rest = 0.0, b_rest = 0.0, s_rest = 0.0;
     ptrdiff_t i = 0;
     for (; i + 2 * W <= n; i += 2 * W) {
-        fetch_ahead(x, i, narrow, ahead);
+        fetch_ahead(ahead, i, narrow);
         UNROLL for (int k = 0; k < 2; k++) {
             vec d = load_x(x, i + k * W, narrow) - center, e = load(weight + i + k * W) * d;
             a[k] += e;
@@ -586,14 +593,14 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
     for (ptrdiff_t k = 0; k < m; k++)
         memset(cross + k * cross_stride, 0, (size_t)p * sizeof(double));
     if (stride == 1) {
-        ptrdiff_t ahead = lead(1, X->column_stride * (narrow ? 4 : 8));
         for (ptrdiff_t j = 0; j < p; j++) {
             const void *x = move_x(X->data, j * X->column_stride, narrow);
+            const void *next = lead(X, j, j + 1 < p ? j + 1 : j);
             if (head >= 0)
                 shift[j] = head_mean(narrow, x, weight, head, n - head < HEAD ? n : head + HEAD);
             for (ptrdiff_t i = 0; i < n; i += ROW_BLOCK) {
                 ptrdiff_t rows = n - i < ROW_BLOCK ? n - i : ROW_BLOCK;
-                const void *block = move_x(x, i, narrow);
+                const void *block = move_x(x, i, narrow), *ahead = move_x(next, i, narrow);
                 if (m > 0)
                     contiguous_sums(narrow, block, shift[j], weight + i, V + i, rows, ahead,
                                     first + j, second + j, cross + j);
@@ -601,7 +608,7 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
                     contiguous_sums(narrow, block, shift[j], weight + i, NULL, rows, ahead,
                                     first + j, second + j, NULL);
                 for (ptrdiff_t k = 1; k < m; k++)
-                    contiguous_dots(1, narrow, &block, shift + j, V + k * V_stride + i, rows, 0,
+                    contiguous_dots(1, narrow, &block, shift + j, V + k * V_stride + i, rows, NULL,
                                     cross + k * cross_stride + j);
             }
         }
