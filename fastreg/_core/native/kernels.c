@@ -39,6 +39,7 @@
 #define GROUP 8            /* rows that are added up in registers */
 #define HEAD 128           /* rows whose mean is a first shift */
 #define PAGE 4096          /* bytes */
+#define GATHER 16          /* columns of a row that are better gathered than summed over lanes */
 #define FILL 4             /* columns to read instead of the one that is wanted */
 #define LIST 256           /* columns whose coefficients are gathered once */
 
@@ -194,13 +195,13 @@ static void dot4(const double *x0, const double *x1, const double *x2, const dou
     contiguous_dots(4, 0, x, zero, v, n, NULL, out);
 }
 
-/* The lines of vector j of some rows. */
+/* The lines of vector j of some rows; where rows are long the processor does better alone. */
 INLINE void fetch_rows(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t j)
 {
     ptrdiff_t in_a_line = narrow ? 16 : 8;
-    if (W >= in_a_line || j % in_a_line == 0)
+    if (stride <= COLUMN_BLOCK && (W >= in_a_line || j % in_a_line == 0))
         UNROLL for (int g = 0; g < count; g++)
-            __builtin_prefetch(move_x(x, g * stride + j, narrow), 0, 3);
+            __builtin_prefetch(move_x(x, g * stride + j, narrow), 0, 2);
 }
 
 /* The last lanes, and zero before them. */
@@ -418,7 +419,7 @@ static ptrdiff_t filled_width(const int *columns, ptrdiff_t m)
     for (ptrdiff_t k = 1; k < m; k++)
         if (columns[k] <= columns[k - 1])
             return 0;
-    return width <= LIST && width <= FILL * m ? width : 0;
+    return m >= GATHER && width <= LIST && width <= FILL * m ? width : 0;
 }
 
 INLINE void add_rows(int narrow, const fastreg_matrix *X, const int *columns, ptrdiff_t m,
@@ -548,38 +549,50 @@ INLINE void contiguous_sums(int narrow, const void *x, double shift, const doubl
         *cross += sum(s[0] + s[1]) + s_rest;
 }
 
+/* First and second moments of some rows for the columns of one vector. */
+INLINE void row_group_pair(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t j,
+                           vec center, const vec *weight, vec *first, vec *second)
+{
+    vec a = {0}, b = {0};
+    if (count == GROUP)
+        fetch_rows(count, narrow, move_x(x, GROUP * stride, narrow), stride, j);
+    UNROLL for (int g = 0; g < count; g++) {
+        vec d = load_x(x, g * stride + j, narrow) - center, e = weight[g] * d;
+        a += e;
+        b += e * d;
+    }
+    *first = a;
+    *second = b;
+}
+
 INLINE void row_group_moments(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t p,
                               const double *shift, const double *weight, double *first,
                               double *second)
 {
-    vec w[GROUP];
+    vec w[GROUP], a, b;
     ptrdiff_t j = 0;
     UNROLL for (int g = 0; g < count; g++) w[g] = all(weight[g]);
-    for (ptrdiff_t fresh = W; j < p && p >= W; j += W) {
-        if (j + W > p) {
-            fresh = p - j;
-            j = p - W;
-        }
-        vec center = load(shift + j), a = {0}, b = {0};
-        if (count == GROUP)
-            fetch_rows(count, narrow, move_x(x, GROUP * stride, narrow), stride, j);
-        UNROLL for (int g = 0; g < count; g++) {
-            vec d = load_x(x, g * stride + j, narrow) - center, e = w[g] * d;
-            a += e;
-            b += e * d;
-        }
-        store(first + j, load(first + j) + last_lanes(a, fresh));
-        store(second + j, load(second + j) + last_lanes(b, fresh));
+    for (; j + W <= p; j += W) {
+        row_group_pair(count, narrow, x, stride, j, load(shift + j), w, &a, &b);
+        store(first + j, load(first + j) + a);
+        store(second + j, load(second + j) + b);
+    }
+    if (j < p && p >= W) {
+        ptrdiff_t k = p - W;
+        row_group_pair(count, narrow, x, stride, k, load(shift + k), w, &a, &b);
+        store(first + k, load(first + k) + last_lanes(a, p - j));
+        store(second + k, load(second + k) + last_lanes(b, p - j));
+        j = p;
     }
     for (; j < p; j++) {
-        double a = 0.0, b = 0.0;
+        double s = 0.0, t = 0.0;
         for (int g = 0; g < count; g++) {
             double d = at_x(x, g * stride + j, narrow) - shift[j], e = weight[g] * d;
-            a += e;
-            b += e * d;
+            s += e;
+            t += e * d;
         }
-        first[j] += a;
-        second[j] += b;
+        first[j] += s;
+        second[j] += t;
     }
 }
 
