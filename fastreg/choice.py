@@ -75,6 +75,4 @@ class Plan:
         """
         single = self.depth == 0 and self.n_responses == 1 and not self.smooth
         worth = _FLOAT_PAYS <= p <= ONE_READ and n * p >= _FLOAT_ENTRIES
-        return (
-            single and worth and self.settings.tol >= _FLOAT_TOL and self.method(n, p) == "gram"
-        )
+        return single and worth and self.settings.tol >= _FLOAT_TOL and self.method(n, p) == "gram"

@@ -72,7 +72,7 @@ class Problem:
     # sums over the rows, where the survey of X has given them: (m, p) of z_j y_k, (p, p) of z_i z_j
     cross: Array | None
     gram: Array | None
-    roughness: float  # error of their entries beyond rounding, relative to both norms, and of `norm`
+    roughness: float  # relative error, beyond rounding, of both to their norms, and of `norm`
     n_reads: int  # of X, so far
 
     # penalty on the input scale: alpha (l1_ratio l1_unit |w| + (1 - l1_ratio) l2_unit w^2 / 2)
@@ -234,17 +234,9 @@ def prepare(
     # the problem.
     takes_float = plan is not None and plan.takes_float(n, p)
     takes_float = takes_float and not standardize and bool(np.all(factor > 0))
-    found = None
-    if takes_float and isinstance(design, DenseDesign) and matrix.dtype == np.float32:
-        found = design.rough_survey(weight, responses.design, centre)
-    roughness = ROUGH if found is not None else 0.0
-    if found is not None:
-        mean, variance, cross, gram = found
-        deviation = np.sqrt(variance)
-    else:
-        mean, deviation, cross, gram = _survey(
-            matrix, design, weight, responses.design, wanted, centre
-        )
+    mean, deviation, cross, gram, roughness = _survey(
+        matrix, design, weight, responses.design, wanted, centre, takes_float
+    )
     scale_of_column = deviation if fit_intercept else np.hypot(deviation, mean)
     exponent = np.frexp(np.where(scale_of_column > 0, scale_of_column, 1.0))[1]
     scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
@@ -295,15 +287,22 @@ def _survey(
     responses: DenseDesign,
     wanted: npt.NDArray[np.int32],
     centre: bool,
-) -> tuple[Array, Array, Array | None, Array | None]:
+    takes_float: bool,
+) -> tuple[Array, Array, Array | None, Array | None, float]:
     """Return weighted means and standard deviations; refuse columns that are not finite.
 
     Also the products with the responses, and the Gram matrix if it is wanted; None where columns
     are so large or small that their squares overflow or underflow: of these, means and deviations
-    are computed again, scaled by a power of two.
+    are computed again, scaled by a power of two. Last comes the roughness of all of this, not zero
+    only where float precision may do, and X is in float.
     """
     cross: Array | None
     gram: Array | None
+    if takes_float and isinstance(design, DenseDesign) and matrix.dtype == np.float32:
+        found = design.rough_survey(weight, responses, centre)
+        if found is not None:
+            mean, variance, cross, gram = found
+            return mean, np.sqrt(variance), cross, gram, ROUGH
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         mean, variance, cross, gram = design.survey(weight, responses, wanted, centre)
     suspect = ~(np.isfinite(mean) & np.isfinite(variance) & (variance > 1e-280))
@@ -332,7 +331,7 @@ def _survey(
         mean[j] = np.ldexp(center, exponent)
         deviation[j] = np.ldexp(np.sqrt(max(square, 0.0)), exponent)
     deviation[deviation <= _CONSTANT * np.abs(mean)] = 0.0
-    return mean, deviation, cross, gram
+    return mean, deviation, cross, gram, 0.0
 
 
 def _is_constant(matrix: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:

@@ -154,3 +154,27 @@ def test_a_float_gram_matrix_is_replaced_where_it_does_not_help():
     )
     assert status > 0
     assert state.certify_plain()[0] <= 1e-9
+
+
+def test_threads_change_no_bit():
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((40_000, 90)).astype(np.float32)
+    weight, Y = np.full(40_000, 1 / 40_000), DenseDesign(rng.standard_normal((40_000, 1)))
+    design = DenseDesign(X)
+    alone = design.rough_survey(weight, Y)
+    for n_threads in (2, 3):
+        design.set_threads(n_threads)
+        for ours, theirs in zip(design.rough_survey(weight, Y), alone, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_strength_and_a_large_matrix_decide():
+    single = choice.Plan(fastreg.Settings(), False, 0.0)
+    assert single.takes_float(50_000, 100)
+    assert not single.takes_float(50_000, 20)
+    assert not single.takes_float(500, 100)
+    assert not single.takes_float(50_000, 1000)
+    assert not choice.Plan(fastreg.Settings(tol=1e-12), False, 0.0).takes_float(50_000, 100)
+    assert not choice.Plan(fastreg.Settings(), False, 1.0).takes_float(50_000, 100)
+    assert not choice.Plan(fastreg.Settings(), True, 0.0).takes_float(50_000, 100)
+    assert not choice.Plan(fastreg.Settings(), False, 0.0, 2).takes_float(50_000, 100)

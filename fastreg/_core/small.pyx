@@ -85,7 +85,8 @@ cdef class Workspace:
         self.n_features = 0
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
-        cdef Py_ssize_t room = (p + simd.wide.panel) // simd.wide.panel * simd.wide.panel * min(n, ROW_BLOCK)
+        cdef Py_ssize_t panel = simd.wide.panel
+        cdef Py_ssize_t room = (p + panel) // panel * panel * min(n, ROW_BLOCK)
         if self._ones.shape[0] < max(n, p):
             self._ones = np.ones(max(n, p))
         if self._block.shape[0] < room:
