@@ -14,11 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastreg._core.dense import ONE_READ
 from fastreg.inputs import Array
 from fastreg.settings import Settings
 
 _FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
 _PASSES = 10  # of a working set, for one strength
+_FLOAT_PAYS = 80  # features from which float products save more than a pass
+_FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
+_FLOAT_TOL = 1e-10  # gap that a few rounds reach
 _DEEPEST = 3.0  # decades of a path that ends at zero
 
 
@@ -63,3 +67,12 @@ class Plan:
         """Whether the Gram matrix of all features will be needed, so that one read may give it."""
         method = self.method(n, p)
         return self.fits(p) and (method == "gram" or (method == "cholesky" and p <= n))
+
+    def takes_float(self, n: int, p: int) -> bool:
+        """Return whether a Gram matrix in float and a pass to measure are cheaper than double.
+
+        For one strength one pass proves the answer; along a path every point would need its own.
+        """
+        single = self.depth == 0 and self.n_responses == 1 and not self.smooth
+        worth = _FLOAT_PAYS <= p <= ONE_READ and n * p >= _FLOAT_ENTRIES
+        return single and worth and self.settings.tol >= _FLOAT_TOL and self.method(n, p) == "gram"

@@ -302,7 +302,7 @@ class Engine:
         if self._working_set is None:
             self._working_set = WorkingSet(self.state, self.settings.gram_memory)
             if self.method == "gram":
-                self._working_set.include_all(self.problem.gram)
+                self._working_set.include_all(self.problem.gram, self.problem.roughness)
         return self._working_set
 
     def _run_working_set(

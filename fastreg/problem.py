@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg._core.dense import ONE_READ, DenseDesign
+from fastreg._core.dense import ONE_READ, ROUGH, DenseDesign
 from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
 from fastreg._core.record import accurate_differences
@@ -73,6 +73,7 @@ class Problem:
     # sums over the rows, where the survey of X has given them: (m, p) of z_j y_k, (p, p) of z_i z_j
     cross: Array | None
     gram: Array | None
+    roughness: float  # relative error, beyond rounding, of both to their norms, and of `norm`
     n_reads: int  # of X, so far
 
     # penalty on the input scale: alpha (l1_ratio l1_unit |w| + (1 - l1_ratio) l2_unit w^2 / 2)
@@ -127,7 +128,7 @@ class Problem:
 
     def gram_of(self, columns: npt.NDArray[np.integer]) -> Array:
         """Return the Gram matrix of some columns: a new array."""
-        if self.gram is None:
+        if self.gram is None or self.roughness > 0:
             return np.asarray(self.design.gram_matrix(columns.astype(np.int32), self.weight))
         if len(columns) == len(self.gram):
             return self.gram.copy()
@@ -230,7 +231,13 @@ def prepare(
     wanted = np.arange(p if plan is not None and plan.wants_gram(n, p) else 0, dtype=np.int32)
     if plan is not None:
         design.set_threads(plan.settings.n_threads)
-    mean, deviation, cross, gram = _survey(matrix, design, weight, responses.design, wanted, centre)
+    # What is not penalised needs every digit of a slope; with standardize deviations are a part of
+    # the problem.
+    takes_float = plan is not None and plan.takes_float(n, p)
+    takes_float = takes_float and not standardize and bool(np.all(factor > 0))
+    mean, deviation, cross, gram, roughness = _survey(
+        matrix, design, weight, responses.design, wanted, centre, takes_float
+    )
     scale_of_column = deviation if fit_intercept else np.hypot(deviation, mean)
     exponent = np.frexp(np.where(scale_of_column > 0, scale_of_column, 1.0))[1]
     scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
@@ -257,6 +264,7 @@ def prepare(
         norm=scale_of_column * scale,
         cross=cross,
         gram=gram,
+        roughness=roughness,
         n_reads=1 + (gram is not None and p > ONE_READ),
         weight=weight,
         weight_sum=weight_sum,
@@ -280,15 +288,22 @@ def _survey(
     responses: DenseDesign,
     wanted: npt.NDArray[np.int32],
     centre: bool,
-) -> tuple[Array, Array, Array | None, Array | None]:
+    takes_float: bool,
+) -> tuple[Array, Array, Array | None, Array | None, float]:
     """Return weighted means and standard deviations; refuse columns that are not finite.
 
     Also the products with the responses, and the Gram matrix if it is wanted; None where columns
     are so large or small that their squares overflow or underflow: of these, means and deviations
-    are computed again, scaled by a power of two.
+    are computed again, scaled by a power of two. Last comes the roughness of all of this, not zero
+    only where float precision may do, and X is in float.
     """
     cross: Array | None
     gram: Array | None
+    if takes_float and isinstance(design, DenseDesign) and matrix.dtype == np.float32:
+        found = design.rough_survey(weight, responses, centre)
+        if found is not None:
+            mean, variance, cross, gram = found
+            return mean, np.sqrt(variance), cross, gram, ROUGH
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         mean, variance, cross, gram = design.survey(weight, responses, wanted, centre)
     suspect = ~(np.isfinite(mean) & np.isfinite(variance) & (variance > 1e-280))
@@ -317,7 +332,7 @@ def _survey(
         mean[j] = np.ldexp(center, exponent)
         deviation[j] = np.ldexp(np.sqrt(max(square, 0.0)), exponent)
     deviation[deviation <= _CONSTANT * np.abs(mean)] = 0.0
-    return mean, deviation, cross, gram
+    return mean, deviation, cross, gram, 0.0
 
 
 def _is_constant(matrix: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 FLOORS = [
     {"_core.kernels"},
     {"_core.design", "_core.factor", "_core.penalty"},
-    {"_core.gram"},
+    {"_core.gram", "_core.passes"},
     {"_core.dense", "_core.sparse"},
     {"_core.certificate", "_core.span", "_core.selection"},
     {"_core.quadratic"},

@@ -1,30 +1,35 @@
 # Design: dense columns of either float type are read where they lie, in C or F order; shift and
-# scale are applied on the way. A pass is cut into parts by a rule that knows the shape alone, so
-# threads change no bit. Sums of squares are taken about a first guess of the mean, and repaired
-# where the guess was poor: raw moments would lose the digits of a column whose mean is large
-# against its deviation.
+# scale are applied on the way. Sums of squares are taken about a first guess of the mean, and
+# repaired where the guess was poor: raw moments would lose the digits of a column whose mean is
+# large against its deviation.
 
 import numpy as np
 
 from cython cimport final
-from fastreg._core cimport kernels
-from fastreg._core.design cimport (
-    CHUNK, WORTH_A_THREAD, Design, add_means, check_interrupt, weighted_rows,
-)
-from fastreg._core.gram cimport Columns, gram_product, mirror
-from fastreg._core.kernels cimport Matrix, rows_from, simd
+from libc.math cimport INFINITY, fabs, frexp, ldexp
+from fastreg._core cimport kernels, passes
+from fastreg._core.design cimport Design, add_means, weighted_rows
+from fastreg._core.gram cimport ROW_BLOCK, Columns, gram_product, mirror
+from fastreg._core.kernels cimport Matrix, Product, simd
 
 cdef enum:
     LIST = 256
-    PART = 1 << 20       # elements of a part of a pass: some 0.3 ms
-    BLOCK_ROWS = 256     # rows that are read twice, the second time from the cache
-    WIDEST = 1024        # columns up to which they stay there
-    SLICE = 4096         # rows that are worth a partial sum
-    MAX_SLICES = 16
+    WIDEST = 1024        # columns up to which a block of rows stays in the cache
     _ONE_READ = 512
     FEW_RESPONSES = 8
-    N_FIRST = 8          # rows whose mean is the first shift
+    N_FIRST = 16         # rows whose mean is the first shift
     REPAIR = 1 << 20     # entries that are copied to repair columns
+    MOST = 120           # exponent of a scale that is a number in float
+
+# Squared distance of a shift from the mean, in units of the second moment about the shift
+cdef double FAR = 0.99  # beyond which digits are lost: in double,
+cdef double NEAR = 0.75  # and in float
+cdef double LEAST = 1e-10  # variance that float can tell from zero, in units of the first rows
+
+# Error of a sum from `rough_survey`: three roundings of each factor and one a row of a block, in
+# the product and twice in what the mean takes from it, all relative to moments about the shift,
+# which are at most four times those about the mean; without centring the mean comes back once more.
+ROUGH = 16 * (ROW_BLOCK + 8) * 2.0**-24
 
 ONE_READ = _ONE_READ  # columns up to which a survey with all of them is one Gram product
 
@@ -101,11 +106,17 @@ cdef class DenseDesign(Design):
             add_means(columns, mean, y_mean, cross, gram)
         return np.asarray(mean), np.asarray(variance), np.asarray(cross), np.asarray(gram)
 
-    cdef void _first_shift(self, const double[::1] weight, double* shift) noexcept nogil:
-        """The mean of a few rows that count (one without weight may hold anything)."""
+    cdef void _first_shift(
+        self, const double[::1] weight, double* shift, double* scale=NULL) noexcept nogil:
+        """The mean of a few rows that count (one without weight may hold anything).
+
+        Where a scale is asked for, too, it is a power of two that brings their distances from it
+        near to one, and the shift is a number in float.
+        """
         cdef Py_ssize_t rows[N_FIRST]
         cdef Py_ssize_t i, j, k, count = 0
-        cdef double origin
+        cdef double origin, largest
+        cdef int exponent
         for k in range(N_FIRST):
             i = k * self.n_samples // N_FIRST
             while i < self.n_samples and weight[i] == 0.0:
@@ -121,6 +132,15 @@ cdef class DenseDesign(Design):
         for j in range(self.n_features):
             origin = entry(&self._matrix, rows[0], j)
             shift[j] = origin + shift[j] / count
+        for j in range(self.n_features if scale != NULL else 0):
+            shift[j] = <float>shift[j]
+            largest = 0.0
+            for k in range(count):
+                largest = max(largest, fabs(entry(&self._matrix, rows[k], j) - shift[j]))
+            exponent = 0
+            if 0.0 < largest < INFINITY:
+                frexp(largest, &exponent)
+            scale[j] = ldexp(1.0, max(-MOST, min(MOST, -exponent)))
 
     cdef _sums(self, const double[::1] weight, const double[:, ::1] V, double[::1] mean,
                double[::1] variance, double[:, ::1] cross):
@@ -129,20 +149,16 @@ cdef class DenseDesign(Design):
         cdef double[::1] first = np.empty(p)
         cdef double[::1] V_sum = np.empty(m)
         cdef double d
-        cdef Pass job
-        job.head = -1
+        cdef Py_ssize_t head = -1
         if self._matrix.row_stride == 1:
-            job.head = 0
-            while job.head < n - 1 and weight[job.head] == 0.0:
-                job.head += 1
+            head = 0
+            while head < n - 1 and weight[head] == 0.0:
+                head += 1
         else:
             self._first_shift(weight, &mean[0])
-        job.weight = &weight[0]
-        job.V = &V[0, 0] if m else NULL
-        job.m = m
         for k in range(m):
             V_sum[k] = kernels.total(&V[k, 0], n)
-        self._run_sums(&job, mean, first, variance, cross)
+        passes.sums(self._matrix, weight, V, head, mean, first, variance, cross, self._n_threads)
         poor = []
         for j in range(p):
             d = first[j]
@@ -170,109 +186,96 @@ cdef class DenseDesign(Design):
             if V.shape[0]:
                 np.asarray(cross)[:, part] = v @ some - np.outer(v.sum(axis=1), d)
 
-    cdef int _run_sums(self, Pass* job, double[::1] shift, double[::1] first,
-                       double[::1] second, double[:, ::1] cross) except -1:
-        cdef Py_ssize_t p = self.n_features, r, k, j
-        cdef double[:, :, ::1] partial
-        lay_out(job, self._matrix)
-        job.shift = &shift[0]
-        job.stride = p
-        if job.n_slices == 1:
-            job.first = &first[0]
-            job.second = &second[0]
-            job.cross = &cross[0, 0] if job.m else NULL
-        else:
-            partial = np.empty((job.n_slices, 2 + job.m, p))
-            job.first = &partial[0, 0, 0]
-            job.second = job.first + p
-            job.cross = job.second + p
-            job.slice_stride = (2 + job.m) * p
-        with nogil:
-            run_pass(sums_part, job, self._n_threads)
-            if job.n_slices > 1:
-                for r in range(1, job.n_slices):
-                    for k in range(2 + job.m):
-                        for j in range(p):
-                            partial[0, k, j] += partial[r, k, j]
-                for j in range(p):
-                    first[j] = partial[0, 0, j]
-                    second[j] = partial[0, 1, j]
-                    for k in range(job.m):
-                        cross[k, j] = partial[0, 2 + k, j]
-        return 0
-
     cdef _sums_with_gram(
         self, const double[::1] weight, DenseDesign responses, double[::1] mean,
         double[::1] variance, double[::1] y_mean, double[:, ::1] cross, double[:, ::1] gram):
-        """All sums of `survey` as one Gram product: of the columns, the responses and ones.
+        """All sums of `survey` as one Gram product."""
+        cdef Py_ssize_t p = self.n_features
+        cdef double[::1] shift = np.empty(p)
+        cdef double[::1] scale = np.ones(p)
+        self._first_shift(weight, &shift[0])
+        for _ in range(2):
+            if self._products(&simd.wide, weight, responses, shift, scale, FAR, mean, variance,
+                              y_mean, cross, gram):
+                return
+            # Where the shift lies far from the mean, its square would swallow the variance.
+            shift[:] = mean
 
-        Many responses stand in front of the columns: of their products with each other none is
-        needed. Few stand behind them, where the columns begin with a panel.
+    def rough_survey(self, const double[::1] weight, DenseDesign responses, bint centre=True):
+        """Return the survey of all columns up to the rounding of float, or None.
+
+        Columns must be in float, at most ONE_READ. Of a sum of products the error is at most
+        ROUGH times the product of both norms. None: the range of float, or the digits that it
+        leaves of a column whose first rows are far from its mean, may not suffice.
+        """
+        cdef Py_ssize_t p = self.n_features, j, m = responses.n_features
+        cdef double[::1] mean = np.empty(p)
+        cdef double[::1] variance = np.empty(p)
+        cdef double[::1] y_mean = np.empty(m)
+        cdef double[::1] shift = np.empty(p)
+        cdef double[::1] scale = np.empty(p)
+        cdef double[:, ::1] cross = np.empty((m, p))
+        cdef double[:, ::1] gram = np.empty((p, p))
+        self._first_shift(weight, &shift[0], &scale[0])
+        if not self._products(&simd.narrow, weight, responses, shift, scale, NEAR, mean, variance,
+                              y_mean, cross, gram):
+            return None
+        for j in range(p):
+            if not LEAST < variance[j] * scale[j] * scale[j] < 1.0 / LEAST:
+                return None
+        if not centre:
+            add_means(np.arange(p, dtype=np.int32), mean, y_mean, cross, gram)
+        return np.asarray(mean), np.asarray(variance), np.asarray(cross), np.asarray(gram)
+
+    cdef bint _products(
+        self, const Product* product, const double[::1] weight, DenseDesign responses,
+        const double[::1] shift, const double[::1] scale, double limit, double[::1] mean,
+        double[::1] variance, double[::1] y_mean, double[:, ::1] cross, double[:, ::1] gram,
+    ) except -1:
+        """The product of the columns in these units, the responses and ones with each other.
+
+        Return whether every shift lay as near to its mean as the limit on the square of the
+        distance, in units of the second moment about the shift. Many responses stand in front of
+        the columns: of their products with each other none is needed. Few stand behind them, where
+        the columns begin with a panel.
         """
         cdef Py_ssize_t p = self.n_features, m = y_mean.shape[0], a, b, k
         cdef Py_ssize_t at = m if m > FEW_RESPONSES else 0, y_at = 0 if at else p
-        at = (at + simd.panel - 1) // simd.panel * simd.panel
+        at = (at + product.panel - 1) // product.panel * product.panel
         cdef Py_ssize_t last = p if at else p + m  # row of the ones
         cdef double[:, ::1] full = np.empty((last + 1, at + last + 1))
-        cdef double[::1] shift = np.empty(p)
-        cdef double[::1] scale = np.ones(p)
         cdef Columns main = self._columns(None, shift, scale)
         cdef Columns extra
         cdef const double* d
-        cdef double* x
-        cdef bint poor = True
+        cdef double square
+        cdef bint near = True
         main.at = at
         if m:
             extra = responses._columns(None, responses._shift, responses._scale)
             extra.at = y_at
-        self._first_shift(weight, &shift[0])
-        for _ in range(2):
-            gram_product(&main, &extra if m else NULL, True, &weight[0], at, self._n_threads,
-                         &full[0, 0], full.shape[1])
-            d = &full[last, at]
-            poor = False
-            with nogil:
-                for a in range(p):
-                    x = &full[a, at]
-                    mean[a] = shift[a] + d[a]
-                    poor = poor or (not d[a] * d[a] < 0.99 * x[a] and x[a] > 0.0)
-            if not poor:
-                break
-            # Where the shift lies far from the mean, its square would swallow the variance.
-            shift[:] = mean
+        gram_product(product, &main, &extra if m else NULL, True, &weight[0], at, self._n_threads,
+                     &full[0, 0], full.shape[1])
+        d = &full[last, at]
         with nogil:
             for k in range(m):
                 y_mean[k] = full[last, y_at + k]
             for a in range(p):
+                square = full[a, at + a]
+                near = near and (d[a] * d[a] < limit * square or not square > 0.0)
+                mean[a] = shift[a] + d[a] / scale[a]
                 for b in range(a + 1):
-                    gram[a, b] = full[a, at + b] - d[a] * d[b]
+                    gram[a, b] = (full[a, at + b] - d[a] * d[b]) / (scale[a] * scale[b])
                 variance[a] = at_least_zero(gram[a, a])
                 for k in range(m):
                     cross[k, a] = full[a, k] if at else full[p + k, a]
-                    cross[k, a] -= d[a] * y_mean[k]
+                    cross[k, a] = (cross[k, a] - d[a] * y_mean[k]) / scale[a]
             mirror(0, p, gram)
+        return near
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
-        cdef Py_ssize_t r, j, p = self.n_features
-        cdef double[:, ::1] partial
-        cdef Pass job
-        lay_out(&job, self._matrix)
-        job.shift = &self._shift[0]
-        job.weight = v
-        job.first = out
-        if job.n_slices > 1:
-            with gil:
-                partial = np.empty((job.n_slices, p))
-            job.first = &partial[0, 0]
-            job.slice_stride = p
-        run_pass(dots_part, &job, self._n_threads)
-        if job.n_slices > 1:
-            for j in range(p):
-                out[j] = partial[0, j]
-            for r in range(1, job.n_slices):
-                for j in range(p):
-                    out[j] += partial[r, j]
-        for j in range(p):
+        cdef Py_ssize_t j
+        passes.dots(self._matrix, &self._shift[0], v, out, self._n_threads)
+        for j in range(self.n_features):
             out[j] *= self._scale[j]
         return 0
 
@@ -288,64 +291,32 @@ cdef class DenseDesign(Design):
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil:
         cdef int chosen[LIST]
         cdef double factor[LIST]
-        cdef Py_ssize_t k = 0
-        cdef Pass job
-        job.X = self._matrix
-        job.base = 0
-        job.columns = chosen
-        job.weight = factor
-        job.shift = &self._shift[0]
-        job.first = out
+        cdef Py_ssize_t k = 0, count
         while k < m:
-            job.m = 0
-            while k < m and job.m < LIST:
+            count = 0
+            while k < m and count < LIST:
                 if coef[k] != 0.0:
-                    chosen[job.m] = columns[k]
-                    factor[job.m] = coef[k] * self._scale[columns[k]]
-                    job.m += 1
+                    chosen[count] = columns[k]
+                    factor[count] = coef[k] * self._scale[columns[k]]
+                    count += 1
                 k += 1
-            job.rows = max(PART // (job.m + 1), SLICE)
-            job.n_slices = (self.n_samples + job.rows - 1) // job.rows
-            kernels.run(axpys_part, &job, job.n_slices,
-                        self._n_threads if job.m * self.n_samples > WORTH_A_THREAD else 1)
+            passes.add(self._matrix, chosen, count, &self._shift[0], factor, out, self._n_threads)
         return 0
 
     cdef int add_and_correlate(
         self, const int* columns, Py_ssize_t m, const double* coef, const double* weight,
         double* r, double* out) except -1 nogil:
-        cdef Py_ssize_t j, k, p = self.n_features, n = self.n_samples
-        cdef Both job
-        cdef double[:, ::1] partial
-        cdef double[::1] scratch
-        cdef double* factor
-        if p > WIDEST:  # rows do not stay in the cache
+        cdef Py_ssize_t j, k
+        cdef double[::1] factor
+        if self.n_features > WIDEST:  # rows do not stay in the cache
             return Design.add_and_correlate(self, columns, m, coef, weight, r, out)
-        job.X = self._matrix
-        job.rows = max(n // MAX_SLICES + 1, SLICE)
-        job.n_slices = (n + job.rows - 1) // job.rows
         with gil:
-            partial = np.zeros((job.n_slices, p))
-            scratch = np.empty(m + job.n_slices * (p + BLOCK_ROWS))
-        factor = &scratch[0]
+            factor = np.empty(m + 1)
         for k in range(m):
             factor[k] = coef[k] * self._scale[columns[k]]
-        job.columns = columns
-        job.m = m
-        job.coef = factor
-        job.shift = &self._shift[0]
-        job.weight = weight
-        job.r = r
-        job.out = &partial[0, 0]
-        job.scratch = factor + m
-        kernels.run(
-            both_part, &job, job.n_slices, self._n_threads if n * p > WORTH_A_THREAD else 1)
-        check_interrupt()
-        for j in range(p):
-            out[j] = 0.0
-        for k in range(job.n_slices):
-            for j in range(p):
-                out[j] += partial[k, j]
-        for j in range(p):
+        passes.add_and_dot(self._matrix, columns, m, &self._shift[0], &factor[0], weight, r, out,
+                           self._n_threads)
+        for j in range(self.n_features):
             out[j] *= self._scale[j]
         return 0
 
@@ -361,7 +332,7 @@ cdef class DenseDesign(Design):
         cdef Columns main
         if m > first_new:
             main = self._columns(columns, shift, scale)
-            gram_product(&main, NULL, False, &weight[0], first_new, self._n_threads,
+            gram_product(&simd.wide, &main, NULL, False, &weight[0], first_new, self._n_threads,
                          &out[first_new, 0], out.shape[1])
             mirror(first_new, m, out)
         return 0
@@ -395,135 +366,3 @@ cdef bint are_all(const int[::1] columns) noexcept nogil:
 
 cdef double at_least_zero(double a) noexcept nogil:
     return 0.0 if a < 0.0 else a  # and NaN stays what it is
-
-
-# A pass is cut into parts, by a rule that knows the shape alone. Tall matrices stored by rows are
-# cut into slices of rows, whose partial sums are added in order; all others into columns.
-
-cdef struct Pass:
-    Matrix X
-    Py_ssize_t n_slices
-    Py_ssize_t n_ranges      # of columns
-    Py_ssize_t rows          # of a slice
-    Py_ssize_t width         # of a range
-    Py_ssize_t base          # part that task 0 stands for
-    const int* columns
-    Py_ssize_t m
-    const double* weight
-    const double* V
-    Py_ssize_t head
-    double* shift
-    double* first            # results, by slices
-    double* second
-    double* cross
-    Py_ssize_t stride        # between two rows of cross
-    Py_ssize_t slice_stride
-
-
-cdef void lay_out(Pass* job, Matrix X) noexcept nogil:
-    cdef Py_ssize_t least
-    job.X = X
-    job.base = 0
-    job.n_slices = 1
-    job.slice_stride = 0
-    job.rows = X.n_rows
-    if X.row_stride == 1:
-        job.width = max(PART // X.n_rows, 4)
-    else:
-        least = max(PART // X.n_columns, SLICE // 4)
-        job.n_slices = max(1, X.n_rows // least)
-        job.rows = (X.n_rows + job.n_slices - 1) // job.n_slices
-        job.rows = (job.rows + 7) // 8 * 8
-        job.n_slices = (X.n_rows + job.rows - 1) // job.rows
-        job.width = X.n_columns
-        if job.n_slices == 1:
-            job.width = max(PART // X.n_rows // 512, 1) * 512
-    job.n_ranges = (X.n_columns + job.width - 1) // job.width
-
-
-cdef int run_pass(kernels.Task task, Pass* job, int n_threads) except -1 nogil:
-    cdef Py_ssize_t n_parts = job.n_slices * job.n_ranges, count
-    cdef Py_ssize_t size = min(job.rows, job.X.n_rows) * min(job.width, job.X.n_columns)
-    if job.X.n_rows * job.X.n_columns < WORTH_A_THREAD:
-        n_threads = 1
-    count = max(1, <Py_ssize_t>n_threads * CHUNK // size)
-    while job.base < n_parts:
-        kernels.run(task, job, min(count, n_parts - job.base), n_threads)
-        job.base += count
-        if count < n_parts:
-            check_interrupt()
-    return 0
-
-
-cdef Matrix part_of(const Pass* job, Py_ssize_t k, Py_ssize_t* i, Py_ssize_t* j) noexcept nogil:
-    """Part k of a pass, and the place where it begins."""
-    cdef Matrix X = job.X
-    cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)
-    i[0] = k // job.n_ranges * job.rows
-    j[0] = k % job.n_ranges * job.width
-    X.data = <const char*>X.data + (i[0] * X.row_stride + j[0] * X.column_stride) * size
-    X.n_rows = min(job.rows, X.n_rows - i[0])
-    X.n_columns = min(job.width, X.n_columns - j[0])
-    return X
-
-
-cdef void dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
-    cdef const Pass* job = <const Pass*>context
-    cdef Py_ssize_t i, j
-    cdef Matrix X = part_of(job, job.base + k, &i, &j)
-    simd.column_dots(&X, NULL, X.n_columns, job.shift + j, job.weight + i,
-                     job.first + i // job.rows * job.slice_stride + j)
-
-
-cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
-    cdef const Pass* job = <const Pass*>context
-    cdef Py_ssize_t i, j
-    cdef Matrix X = part_of(job, job.base + k, &i, &j)
-    cdef Py_ssize_t offset = i // job.rows * job.slice_stride + j
-    simd.column_sums(&X, job.weight + i, job.V + i, job.m, job.X.n_rows, job.head,
-                     job.shift + j, job.first + offset, job.second + offset,
-                     job.cross + offset, job.stride)
-
-
-cdef struct Both:
-    Matrix X
-    Py_ssize_t rows          # of a slice
-    Py_ssize_t n_slices
-    const int* columns
-    Py_ssize_t m
-    const double* coef
-    const double* shift
-    const double* weight
-    double* r
-    double* out              # n_slices x p
-    double* scratch          # n_slices x (p + BLOCK_ROWS)
-
-
-cdef void both_part(void* context, Py_ssize_t k, int who) noexcept nogil:
-    """Residuals of a slice of rows and its share of the correlations, block by block."""
-    cdef const Both* job = <const Both*>context
-    cdef Matrix X = job.X
-    cdef Py_ssize_t p = X.n_columns, first = k * job.rows, last = min(first + job.rows, X.n_rows)
-    cdef Py_ssize_t i, j
-    cdef double* out = job.out + k * p
-    cdef double* part = job.scratch + k * (p + BLOCK_ROWS)
-    cdef double* weighted = part + p
-    while first < last:
-        X = rows_from(job.X, first)
-        X.n_rows = min(last - first, <Py_ssize_t>BLOCK_ROWS)
-        if job.m:
-            simd.add_columns(&X, job.columns, job.m, job.shift, job.coef, job.r + first)
-        for i in range(X.n_rows):
-            weighted[i] = job.weight[first + i] * job.r[first + i]
-        simd.column_dots(&X, NULL, p, job.shift, weighted, part)
-        for j in range(p):
-            out[j] += part[j]
-        first += X.n_rows
-
-
-cdef void axpys_part(void* context, Py_ssize_t k, int who) noexcept nogil:
-    cdef const Pass* job = <const Pass*>context
-    cdef Py_ssize_t i = k * job.rows
-    cdef Matrix X = rows_from(job.X, i)
-    X.n_rows = min(job.rows, X.n_rows)
-    simd.add_columns(&X, job.columns, job.m, job.shift, job.weight, job.first + i)

@@ -1,7 +1,7 @@
 # The dense Gram product and its pieces. Designs cimport the whole of it, the lane for small fits
 # the pieces.
 
-from fastreg._core.kernels cimport Matrix
+from fastreg._core.kernels cimport Matrix, Product
 
 cdef enum:
     ROW_BLOCK = 128  # of these rows a panel of a packed block stays in the first-level cache
@@ -20,10 +20,11 @@ cdef struct Columns:
 # out[a - first_new, b] = sum_i weight[i] z_ia z_ib for rows a >= first_new and b <= a, where z are
 # the columns of `main` and of `extra` (may be NULL), each at its place, and perhaps ones at the end
 cdef int gram_product(
-    const Columns* main, const Columns* extra, bint ones, const double* weight,
-    Py_ssize_t first_new, int n_threads, double* out, Py_ssize_t stride) except -1
+    const Product* product, const Columns* main, const Columns* extra, bint ones,
+    const double* weight, Py_ssize_t first_new, int n_threads, double* out,
+    Py_ssize_t stride) except -1
 
-# memory for a packed block of rows, aligned to 64 bytes
+# memory for a packed block of rows in double, aligned to 64 bytes
 cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
 
 # the symmetric matrix completed from the lower triangle (row-major) of its new rows

@@ -10,7 +10,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 from fastreg._core cimport kernels
 from fastreg._core.design cimport WORK_A_CHECK, check_interrupt
-from fastreg._core.kernels cimport Matrix, rows_from, simd
+from fastreg._core.kernels cimport Matrix, Product, rows_from, simd
 
 cdef enum:
     SQUARE = 16          # of a matrix that is transposed
@@ -25,6 +25,7 @@ cdef Matrix unit_column = Matrix(&one, 0, 1, 1, 1, 0)
 
 
 cdef struct GramJob:
+    const Product* product
     Columns main
     Columns extra            # none: m is zero
     Py_ssize_t n_ones        # at the end: one or none
@@ -39,8 +40,8 @@ cdef struct GramJob:
     double* out              # one result a slice, from row first_new on
     Py_ssize_t stride
     Py_ssize_t slice_stride
-    double* blocks           # one for each thread
-    Py_ssize_t block_size
+    char* blocks             # one for each thread
+    Py_ssize_t block_size    # in bytes
 
 
 cdef Py_ssize_t border(const GramJob* job, Py_ssize_t k) noexcept nogil:
@@ -52,53 +53,61 @@ cdef Py_ssize_t border(const GramJob* job, Py_ssize_t k) noexcept nogil:
     return max(job.first_new, <Py_ssize_t>sqrt(low + k * (high - low) / job.n_ranges))
 
 
-cdef void pack(const Columns* part, Py_ssize_t i, Py_ssize_t rows, Py_ssize_t end,
-               const double* root_weight, double* block) noexcept nogil:
+cdef void pack(const Product* product, const Columns* part, Py_ssize_t i, Py_ssize_t rows,
+               Py_ssize_t end, const double* root_weight, void* block) noexcept nogil:
     """Rows from i on of those columns whose place lies in front of `end`."""
     cdef Matrix X
     if part.m and end > part.at:
         X = rows_from(part.X, i)
-        simd.pack(&X, 0, rows, part.columns, min(part.m, end - part.at), part.shift, part.scale,
-                  root_weight, block, part.at, end)
+        product.pack(&X, 0, rows, part.columns, min(part.m, end - part.at), part.shift,
+                     part.scale, root_weight, block, part.at, end)
 
 
 cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const GramJob* job = <const GramJob*>context
+    cdef const Product* product = job.product
     cdef Py_ssize_t r = k // job.n_ranges
     cdef Py_ssize_t begin = border(job, k % job.n_ranges), end = border(job, k % job.n_ranges + 1)
-    cdef double* block = job.blocks + who * job.block_size
+    cdef char* block = job.blocks + who * job.block_size
     cdef double* out = (
         job.out + r * job.slice_stride + (begin - job.first_new) * job.stride)
     cdef Py_ssize_t i = r * job.rows + job.first, rows
     cdef Py_ssize_t last = min(i + job.rows_a_call, job.main.X.n_rows, (r + 1) * job.rows), b
     cdef double root_weight[ROW_BLOCK]
     cdef Py_ssize_t at = job.main.at
+    cdef Matrix ahead
     while i < last:
         rows = min(ROW_BLOCK, last - i)
         for b in range(rows):
             root_weight[b] = sqrt(job.weight[i + b])
         # From left to right, because a pack may overwrite what lies behind it in its last panel.
         if at:
-            memset(block + (at - simd.panel) * rows, 0, simd.panel * rows * sizeof(double))
-            pack(&job.extra, i, rows, end, root_weight, block)
-        pack(&job.main, i, rows, end, root_weight, block)
+            memset(block + (at - product.panel) * rows * product.size, 0,
+                   product.panel * rows * product.size)
+            pack(product, &job.extra, i, rows, end, root_weight, block)
+        pack(product, &job.main, i, rows, end, root_weight, block)
         if not at:
-            pack(&job.extra, i, rows, end, root_weight, block)
+            pack(product, &job.extra, i, rows, end, root_weight, block)
         if job.n_ones and end == job.width:
-            simd.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1,
-                      end)
-        simd.tiles(block, rows, end, begin, out, job.stride)
+            product.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1,
+                         end)
         i += rows
+        ahead = rows_from(job.main.X, i)
+        ahead.n_rows = min(ROW_BLOCK, last - i)
+        product.tiles(block, rows, end, begin, out, job.stride, &ahead if i < last else NULL,
+                      job.main.columns, max(0, min(job.main.m, end - at)))
 
 
 cdef int gram_product(
-    const Columns* main, const Columns* extra, bint ones, const double* weight,
-    Py_ssize_t first_new, int n_threads, double* out, Py_ssize_t stride) except -1:
+    const Product* product, const Columns* main, const Columns* extra, bint ones,
+    const double* weight, Py_ssize_t first_new, int n_threads, double* out,
+    Py_ssize_t stride) except -1:
     cdef GramJob job
     cdef Py_ssize_t n = main.X.n_rows, new, r, a, b
     cdef double[::1] memory
     cdef double[:, :, ::1] partial
     cdef double work
+    job.product = product
     job.main = main[0]
     job.extra.m = job.extra.at = 0
     if extra != NULL:
@@ -132,9 +141,9 @@ cdef int gram_product(
         job.stride = job.width
         job.slice_stride = new * job.width
         job.out = &partial[0, 0, 0]
-    job.block_size = packed_size(min(ROW_BLOCK, n), job.width)
+    job.block_size = packed_size(product, min(ROW_BLOCK, n), job.width)
     memory = aligned(job.block_size * n_threads)
-    job.blocks = &memory[0]
+    job.blocks = <char*>&memory[0]
     with nogil:
         for r in range(job.n_slices):
             for a in range(new):
@@ -156,20 +165,23 @@ cdef int gram_product(
     return 0
 
 
-cdef Py_ssize_t packed_size(Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
-    return (width + simd.panel - 1) // simd.panel * simd.panel * rows
+cdef Py_ssize_t packed_size(
+    const Product* product, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
+    """Bytes of a packed block: a multiple of what it is aligned to."""
+    cdef Py_ssize_t size = (width + product.panel - 1) // product.panel * product.panel * rows
+    return (size * product.size + 63) // 64 * 64
 
 
 cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
-    return aligned(packed_size(rows, width))
+    return aligned(packed_size(&simd.wide, rows, width))
 
 
 cdef aligned(Py_ssize_t size):
     """Memory for packed blocks, aligned to 64 bytes."""
-    memory = np.empty(size + 8)
+    memory = np.empty(size // 8 + 8)
     cdef double[::1] view = memory
     cdef Py_ssize_t first = 8 - <Py_ssize_t>(<size_t>&view[0] % 64) // 8
-    return memory[first:first + size]
+    return memory[first:first + size // 8]
 
 
 cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil:

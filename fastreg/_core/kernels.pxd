@@ -20,6 +20,18 @@ cdef extern from "native/kernels.h" nogil:
         Py_ssize_t n_columns
         int narrow
 
+    ctypedef struct Product "fastreg_product":
+        Py_ssize_t panel
+        Py_ssize_t size
+        void (*pack)(
+            const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
+            const double* shift, const double* scale, const double* root_weight, void* block,
+            Py_ssize_t at, Py_ssize_t width) noexcept nogil
+        void (*tiles)(
+            const void* block, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
+            double* out, Py_ssize_t stride, const Matrix* next, const int* columns,
+            Py_ssize_t m) noexcept nogil
+
     ctypedef struct Kernels "fastreg_kernels":
         const char* name
         double (*dot)(const double* a, const double* b, Py_ssize_t n) noexcept nogil
@@ -41,14 +53,8 @@ cdef extern from "native/kernels.h" nogil:
             Py_ssize_t V_stride, Py_ssize_t head, double* shift, double* first, double* second,
             double* cross, Py_ssize_t stride,
         ) noexcept nogil
-        Py_ssize_t panel
-        void (*pack)(
-            const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
-            const double* shift, const double* scale, const double* root_weight, double* block,
-            Py_ssize_t at, Py_ssize_t width) noexcept nogil
-        void (*tiles)(
-            const double* block, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
-            double* out, Py_ssize_t stride) noexcept nogil
+        Product wide
+        Product narrow
         void (*bounds)(
             const double* image, Py_ssize_t stride, const double* share, Py_ssize_t m,
             const double* rest, double length, const double* norm, double margin, Py_ssize_t n,

@@ -130,9 +130,10 @@ cdef void plain_column_sums(
 
 cdef void plain_pack(
     const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
-    const double* shift, const double* scale, const double* root_weight, double* block,
+    const double* shift, const double* scale, const double* root_weight, void* memory,
     Py_ssize_t at, Py_ssize_t width,
 ) noexcept nogil:
+    cdef double* block = <double*>memory
     cdef Py_ssize_t i, j, k
     for k in range(m):
         j = feature(columns, k)
@@ -142,13 +143,43 @@ cdef void plain_pack(
 
 
 cdef void plain_tiles(
-    const double* block, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
-    double* out, Py_ssize_t stride,
+    const void* memory, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
+    double* out, Py_ssize_t stride, const Matrix* next_rows, const int* columns, Py_ssize_t m,
 ) noexcept nogil:
+    cdef const double* block = <const double*>memory
     cdef Py_ssize_t a, b
     for a in range(first_new, width):
         for b in range(a + 1):
             out[(a - first_new) * stride + b] += plain_dot(block + a * rows, block + b * rows, rows)
+
+
+cdef void plain_pack_narrow(
+    const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
+    const double* shift, const double* scale, const double* root_weight, void* memory,
+    Py_ssize_t at, Py_ssize_t width,
+) noexcept nogil:
+    cdef float* block = <float*>memory
+    cdef Py_ssize_t i, j, k
+    for k in range(m):
+        j = feature(columns, k)
+        for i in range(rows):
+            block[(at + k) * rows + i] = <float>(
+                (entry(X, first + i, j) - shift[j]) * root_weight[first + i] * scale[j])
+
+
+cdef void plain_tiles_narrow(
+    const void* memory, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
+    double* out, Py_ssize_t stride, const Matrix* next_rows, const int* columns, Py_ssize_t m,
+) noexcept nogil:
+    cdef const float* block = <const float*>memory
+    cdef Py_ssize_t a, b, i
+    cdef float s
+    for a in range(first_new, width):
+        for b in range(a + 1):
+            s = 0.0
+            for i in range(rows):
+                s += block[a * rows + i] * block[b * rows + i]
+            out[(a - first_new) * stride + b] += s
 
 
 cdef void plain_bounds(
@@ -205,9 +236,8 @@ plain.axpy4 = plain_axpy4
 plain.column_dots = plain_column_dots
 plain.add_columns = plain_add_columns
 plain.column_sums = plain_column_sums
-plain.panel = 1
-plain.pack = plain_pack
-plain.tiles = plain_tiles
+plain.wide = Product(1, sizeof(double), plain_pack, plain_tiles)
+plain.narrow = Product(1, sizeof(float), plain_pack_narrow, plain_tiles_narrow)
 plain.bounds = plain_bounds
 plain.list_undecided = plain_list_undecided
 plain.list_urgent = plain_list_urgent

@@ -64,6 +64,8 @@ cdef class Quadratic:
     cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil
     cdef void store(self, double* u, double* c) noexcept nogil
     cdef double residual_square(self) noexcept nogil
+    # sum of norm_j |u_j - base_u_j|: how far the point with known correlations is, at most
+    cdef double distance(self) noexcept nogil
     # what rounding of G and c can add to a gap that was computed from them alone; infinite where
     # the point with known correlations lies far off
     cdef double rounding(self) noexcept nogil
@@ -82,9 +84,9 @@ cdef class Quadratic:
     cdef bint minimise(
         self, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil
     # the certificate over the working set of the point at hand; `cap` is the largest kappa that
-    # the features outside allow
+    # the features outside allow, `radius` by how much each c may be off, in units of its norm
     cdef Proof prove(
-        self, double square, double noise, double cap) noexcept nogil
+        self, double square, double noise, double cap, double radius=*) noexcept nogil
     # the same with its virtual Newton step: `extra` is what `decrement` has just returned, `drift`
     # what measured directions add to the L1 penalty
     cdef Proof prove_corrected(

@@ -202,6 +202,13 @@ cdef class Quadratic:
             change += (self._base_c[j] + self.c[j]) * (self.u[j] - self._base_u[j])
         return max(0.0, self._base_square - change)
 
+    cdef double distance(self) noexcept nogil:
+        cdef double length = 0.0
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            length += self.norm[j] * fabs(self.u[j] - self._base_u[j])
+        return length
+
     cdef double _size(self) noexcept nogil:
         """Sum of norm_j |u_j|: what may cancel in a prediction."""
         cdef double size = 0.0
@@ -566,11 +573,11 @@ cdef class Quadratic:
         return square
 
     cdef Proof prove(
-        self, double square, double noise, double cap) noexcept nogil:
+        self, double square, double noise, double cap, double radius=0.0) noexcept nogil:
         cdef Certificate plain = certify(
-            self._penalty, self.size, &self.u[0], &self.c[0], &self.norm[0], 0.0,
+            self._penalty, self.size, &self.u[0], &self.c[0], &self.norm[0], radius,
             noise, NULL, square, &self._row[0], cap)
-        return Proof(plain.gap, plain.kappa, 0.0)
+        return Proof(plain.gap, plain.kappa, radius)
 
     cdef Proof prove_corrected(
         self, double square, double extra, double drift, double cap) noexcept nogil:

@@ -88,7 +88,8 @@ cdef class Workspace:
         self.n_features = 0
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
-        cdef Py_ssize_t room = (p + simd.panel) // simd.panel * simd.panel * min(n, ROW_BLOCK)
+        cdef Py_ssize_t panel = simd.wide.panel
+        cdef Py_ssize_t room = (p + panel) // panel * panel * min(n, ROW_BLOCK)
         if self._ones.shape[0] < max(n, p):
             self._ones = np.ones(max(n, p))
         if self._block.shape[0] < room:
@@ -170,11 +171,11 @@ cdef class Workspace:
             self._average(y, &self._mean[p])
         while first < n:
             rows = min(ROW_BLOCK, n - first)
-            simd.pack(X, first, rows, NULL, p, &self._mean[0], &self._ones[0], &self._ones[0],
-                      &self._block[0], 0, p + 1)
-            simd.pack(y, first, rows, NULL, 1, &self._mean[p], &self._ones[0], &self._ones[0],
-                      &self._block[0], p, p + 1)
-            simd.tiles(&self._block[0], rows, p + 1, 0, out, stride)
+            simd.wide.pack(X, first, rows, NULL, p, &self._mean[0], &self._ones[0],
+                           &self._ones[0], &self._block[0], 0, p + 1)
+            simd.wide.pack(y, first, rows, NULL, 1, &self._mean[p], &self._ones[0],
+                           &self._ones[0], &self._block[0], p, p + 1)
+            simd.wide.tiles(&self._block[0], rows, p + 1, 0, out, stride, NULL, NULL, 0)
             first += rows
 
     cdef void _average(self, const Matrix* X, double* mean) noexcept nogil:

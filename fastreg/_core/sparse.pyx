@@ -403,7 +403,7 @@ cdef class CSCDesign(Design):
     cdef _gram_by_blocks(self, const int[::1] columns, Py_ssize_t first_new,
                          const double[::1] weight, double[:, ::1] out):
         """Blocks of rows are made dense, shifted and weighted."""
-        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], panel = simd.panel
+        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], panel = simd.wide.panel
         cdef Py_ssize_t a, b, i, j, k, rows, first = 0, work = 0
         cdef double[::1] root_weight = np.sqrt(weight)
         cdef double[::1] block = packed_block(min(ROW_BLOCK, n), m)
@@ -441,7 +441,8 @@ cdef class CSCDesign(Design):
                             (column_value(&self._matrix, k) - shift) * unit)
                         k += 1
                     cursor[a] = k
-                simd.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1])
+                simd.wide.tiles(&block[0], rows, m, first_new, &out[first_new, 0], out.shape[1],
+                                NULL, NULL, 0)
                 work += m * (m - first_new) * rows
                 if work > WORK_A_CHECK:
                     check_interrupt()

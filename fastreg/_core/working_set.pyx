@@ -33,6 +33,7 @@ cdef double RENT = 0.5          # passes' worth of single products before a pass
 cdef double STEP = 3.0          # a cold start comes down to its strength in such steps,
 cdef double ROUGH = 1e-2        # each solved to this share of the null objective
 cdef double NEAR = 0.9          # share of the threshold from which a feature may enter early
+cdef double LITTLE = 1e-2        # gain of a round that a rough Gram matrix must at least bring
 cdef double INNER = 0.1         # share of the tolerance that the inner solver is asked for
 
 
@@ -45,6 +46,10 @@ cdef class WorkingSet:
     cdef Dependence _dependence
     cdef Span _span
     cdef readonly bint complete
+    cdef bint _rough                # is the Gram matrix that of float products?
+    cdef double _roughness          # its error, in units of the norms
+    cdef double _doubt              # by how much c may be off for that, in units of the norm
+    cdef double _rough_gap          # the last gap with it
     cdef readonly Py_ssize_t n_movable
     cdef readonly double gap
     cdef readonly double kappa
@@ -95,21 +100,30 @@ cdef class WorkingSet:
             self._movable[j] = problem.is_movable(j)
             self.n_movable += self._movable[j]
         self.complete = self.n_movable == 0
+        self._rough = False
+        self._doubt = self._roughness = 0.0
         self._span = None
         if not self.complete:
             room = SPAN_MEMORY * problem.design.n_stored / (n + p)
             self._span = Span(problem.design, problem.weight, problem.norm,
                               int(max(SMALLEST_SPAN, min(LARGEST_SPAN, room))))
 
-    def include_all(self, gram=None):
+    def include_all(self, gram=None, double roughness=0.0):
         """Let every feature in: one Gram pass, after which X is not needed to solve.
 
-        `gram`: the Gram matrix of all features, if it is known and nothing has entered yet.
+        `gram`: the Gram matrix of all features, if it is known and nothing has entered yet. It may
+        be a rough one, with errors up to `roughness` in units of both norms: correlations are then
+        measured, and by the Gram matrix at most for a small step from there.
         """
         if self.n_movable > self._limit:
             return False
         if gram is not None:
             self._adopt(np.flatnonzero(self._movable), gram)
+            self._rough = roughness > 0.0
+            self._roughness = roughness
+            self._rough_gap = 0.5 * self.problem.square
+            if self._rough and not self.problem._has_residual:  # c is rough, too
+                self.problem.is_settled = False
             return True
         self._enter(np.flatnonzero(np.asarray(self._movable) > np.asarray(self._inside)))
         return True
@@ -185,6 +199,19 @@ cdef class WorkingSet:
             return -2
         self._enter(chosen)
         return count
+
+    cdef _sharpen(self):
+        """Replace a rough Gram matrix. The means that were taken from the columns stay what they
+        are, so that points are measured with it, too."""
+        cdef Quadratic quadratic = self.quadratic
+        cdef Py_ssize_t k
+        self._rough = False
+        self._doubt = 0.0
+        self.problem.design.gram(quadratic.column, 0, self.problem.weight, quadratic.gram)
+        self.problem.n_passes += 1
+        quadratic.adopt(quadratic.size)
+        for k in range(quadratic.size):
+            self.problem.norm[quadratic.column[k]] = quadratic.norm[k]
 
     cdef double _urgency(self, Py_ssize_t j, bint strong) noexcept:
         """How far a feature is from optimal, or a little if it is likely to enter the support."""
@@ -325,6 +352,7 @@ cdef class WorkingSet:
         self.n_iter = 0
         self.n_sweeps = 0
         self._best_gap = INFINITY
+        self._doubt = 0.0
         self.gap = INFINITY
         self._remember()
         if not warm:
@@ -357,6 +385,9 @@ cdef class WorkingSet:
             if not self.gap < INFINITY:
                 return Outcome.NUMERICAL_ERROR
             self._keep_best()
+            if self._rough and self.gap > LITTLE * self._rough_gap:
+                self._sharpen()
+            self._rough_gap = self.gap
             if timed_out or check_interrupt(deadline):
                 return Outcome.TIME_LIMIT
             if self.n_iter >= max_iter or quadratic.n_sweeps >= max_sweeps:
@@ -397,14 +428,18 @@ cdef class WorkingSet:
         cdef double rounding = quadratic.rounding(), square = quadratic.residual_square()
         cdef Py_ssize_t k
         problem.is_settled = False
+        if self._rough:
+            return self._measure_rough(tolerance, square)
         if not self._dependence.refresh() and (
-                self.complete and rounding < 0.1 * tolerance
+                self.complete and self._roughness == 0.0 and rounding < 0.1 * tolerance
                 and rounding < CANCELLED * square):
             problem.square = square
             problem.residual_mean = 0.0
             problem.is_true = False
             return rounding
-        if problem.selection.share(quadratic.size + problem.n_active) >= WHOLE:
+        # Where means are rough, correlations must be those of a residual without one.
+        if self._roughness == 0.0 and (
+                problem.selection.share(quadratic.size + problem.n_active) >= WHOLE):
             problem.update_both()
             return 0.0
         with nogil:
@@ -417,6 +452,30 @@ cdef class WorkingSet:
         problem.is_true = True
         return 0.0
 
+    cdef double _measure_rough(self, double tolerance, double square) except -1.0:
+        """The same with a rough Gram matrix: once measured, it may prove a small step from there.
+
+        The mean of the residual is then that of the point that was measured.
+        """
+        cdef LeastSquares problem = self.problem
+        cdef Quadratic quadratic = self.quadratic
+        cdef double length = quadratic.distance()
+        # the norms themselves are rough, too
+        self._doubt = self._roughness * (
+            (1.0 + 3.0 * self._roughness) * length + fabs(problem.residual_mean))
+        if self.n_iter > 0:
+            square += self._doubt * length
+            if quadratic.prove(square, 0.0, 1.0, self._doubt).gap <= tolerance:
+                problem.square = square
+                problem.is_true = False
+                return 0.0
+        problem.update_both()
+        # the product of two means
+        self._doubt = self._roughness * fabs(problem.residual_mean)
+        if quadratic.n_doubtful > 0:
+            self._sharpen()
+        return 0.0
+
     cdef _certify(self, double target):
         """Prove the current point over all features: as it is, or with a virtual Newton step."""
         cdef LeastSquares problem = self.problem
@@ -426,8 +485,8 @@ cdef class WorkingSet:
         cdef Proof proof, corrected
         if problem.is_true:
             quadratic.load(&problem.w[0], &problem.c[0], problem.square)
-        proof = quadratic.prove(problem.square, 0.0, self._cap(0.0))
-        if proof.gap > target:
+        proof = quadratic.prove(problem.square, 0.0, self._cap(0.0), self._doubt)
+        if proof.gap > target and not self._rough:
             extra = quadratic.decrement(doubtful.square)
             if extra < INFINITY:
                 corrected = quadratic.prove_corrected(
@@ -437,6 +496,8 @@ cdef class WorkingSet:
         self.gap = proof.gap
         self.kappa = proof.kappa
         self.radius = proof.radius
+        if self._roughness > 0.0 and proof.kappa > 0.0:  # what the norms lack in the sphere
+            self.radius += self._roughness * sqrt(2.0 * proof.gap) / proof.kappa
 
     cdef double _cap(self, double radius) except -1.0:
         """The largest multiple of the residual that the features outside allow as dual point.

@@ -12,7 +12,7 @@
 
 #if defined(__AVX512F__)
 #define W 8  /* doubles in a vector */
-#define MR 8 /* a register tile is MR x (NV * W) */
+#define MR 8 /* a register tile of the Gram product is MR columns x NV vectors */
 #define NV 2
 #define TABLE fastreg_kernels_avx512
 #define NAME "avx512"
@@ -34,12 +34,13 @@
 #define NAME "baseline"
 #endif
 
-#define PANEL (NV * W)
-#define UNIT (MR > W ? MR : W) /* what `tiles` reads at once: padding goes up to a multiple */
 #define ROW_BLOCK 2048     /* rows of a few columns that stay in the first-level cache */
 #define COLUMN_BLOCK 512   /* columns of GROUP rows that do */
 #define GROUP 8            /* rows that are added up in registers */
-#define HEAD 1024          /* rows whose mean is a first shift */
+#define HEAD 128           /* rows whose mean is a first shift */
+#define PAGE 4096          /* bytes */
+#define GATHER 16          /* columns of a row that are better gathered than summed over lanes */
+#define FILL 4             /* columns to read instead of the one that is wanted */
 #define LIST 256           /* columns whose coefficients are gathered once */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -71,6 +72,18 @@ INLINE double at_x(const void *x, ptrdiff_t i, int narrow)
 INLINE const void *move_x(const void *x, ptrdiff_t i, int narrow)
 {
     return narrow ? (const void *)((const float *)x + i) : (const void *)((const double *)x + i);
+}
+
+/* The lines of two vectors from entry i on. */
+INLINE void fetch_ahead(const void *x, ptrdiff_t i, int narrow)
+{
+    const char *line = move_x(x, i, narrow);
+    ptrdiff_t bytes = 2 * W * (narrow ? 4 : 8);
+    if (bytes < 64 && i % (narrow ? 16 : 8) != 0)
+        return;
+    __builtin_prefetch(line, 0, 2);
+    if (bytes > 64)
+        __builtin_prefetch(line + 64, 0, 2);
 }
 
 INLINE double sum(vec a)
@@ -134,9 +147,20 @@ static void axpy4(const double *a, const double *x0, const double *x1, const dou
         y[i] += (a[0] * x0[i] + a[1] * x1[i]) + (a[2] * x2[i] + a[3] * x3[i]);
 }
 
+/* Where lines are fetched while column j is read, entry by entry: in `next`, the column that is
+ * read after it, or further down in a long one. What the processor fetches by itself ends at a
+ * page. */
+INLINE const void *lead(const fastreg_matrix *X, ptrdiff_t j, ptrdiff_t next)
+{
+    ptrdiff_t size = X->narrow ? 4 : 8;
+    ptrdiff_t ahead = X->n_rows * size < 4 * PAGE ? next * X->column_stride * size
+                                                  : j * X->column_stride * size + PAGE;
+    return (const char *)X->data + ahead;
+}
+
 /* out[c] += sum_i v[i] (x_c[i] - shift[c]) for `count` contiguous columns. */
 INLINE void contiguous_dots(int count, int narrow, const void *const *x, const double *shift,
-                            const double *v, ptrdiff_t n, double *out)
+                            const double *v, ptrdiff_t n, const void *const *ahead, double *out)
 {
     vec s[4][2], center[4];
     double rest[4];
@@ -149,6 +173,8 @@ INLINE void contiguous_dots(int count, int narrow, const void *const *x, const d
     for (; i + 2 * W <= n; i += 2 * W) {
         vec v0 = load(v + i), v1 = load(v + i + W);
         UNROLL for (int c = 0; c < count; c++) {
+            if (ahead != NULL)
+                fetch_ahead(ahead[c], i, narrow);
             s[c][0] += v0 * (load_x(x[c], i, narrow) - center[c]);
             s[c][1] += v1 * (load_x(x[c], i + W, narrow) - center[c]);
         }
@@ -166,7 +192,24 @@ static void dot4(const double *x0, const double *x1, const double *x2, const dou
     const void *x[4] = {x0, x1, x2, x3};
     const double zero[4] = {0.0, 0.0, 0.0, 0.0};
     out[0] = out[1] = out[2] = out[3] = 0.0;
-    contiguous_dots(4, 0, x, zero, v, n, out);
+    contiguous_dots(4, 0, x, zero, v, n, NULL, out);
+}
+
+/* The lines of vector j of some rows; where rows are long the processor does better alone. */
+INLINE void fetch_rows(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t j)
+{
+    ptrdiff_t in_a_line = narrow ? 16 : 8;
+    if (stride <= COLUMN_BLOCK && (W >= in_a_line || j % in_a_line == 0))
+        UNROLL for (int g = 0; g < count; g++)
+            __builtin_prefetch(move_x(x, g * stride + j, narrow), 0, 2);
+}
+
+/* The last lanes, and zero before them. */
+INLINE vec last_lanes(vec a, ptrdiff_t count)
+{
+    mask keep;
+    UNROLL for (int k = 0; k < W; k++) keep[k] = k >= W - count ? -1 : 0;
+    return (vec)((mask)a & keep);
 }
 
 /* Rows that are contiguous: GROUP of them at a time, column by column. */
@@ -176,6 +219,8 @@ INLINE vec row_group(int count, int narrow, const void *x, ptrdiff_t stride, ptr
                      vec center, const vec *v)
 {
     vec s = {0}, t = {0};
+    if (count == GROUP)
+        fetch_rows(count, narrow, move_x(x, GROUP * stride, narrow), stride, j);
     UNROLL for (int g = 0; g + 1 < count; g += 2) {
         s += v[g] * (load_x(x, g * stride + j, narrow) - center);
         t += v[g + 1] * (load_x(x, (g + 1) * stride + j, narrow) - center);
@@ -194,6 +239,11 @@ INLINE void row_group_dots(int count, int narrow, const void *x, ptrdiff_t strid
     for (; j + W <= p; j += W)
         store(out + j, load(out + j) + row_group(count, narrow, x, stride, j, load(shift + j),
                                                  factor));
+    if (j < p && p >= W) {
+        vec s = row_group(count, narrow, x, stride, p - W, load(shift + p - W), factor);
+        store(out + p - W, load(out + p - W) + last_lanes(s, p - j));
+        j = p;
+    }
     for (; j < p; j++) {
         double s = 0.0;
         for (int g = 0; g < count; g++)
@@ -252,7 +302,7 @@ INLINE void row_list_dots(int narrow, const void *x, ptrdiff_t stride, ptrdiff_t
 INLINE void column_dots_of(int narrow, const fastreg_matrix *X, const int *columns, ptrdiff_t m,
                            const double *shift, const double *v, double *out)
 {
-    const void *x[4];
+    const void *x[4], *ahead[4];
     double center[4];
     ptrdiff_t k = 0;
     if (X->row_stride != 1) {
@@ -268,14 +318,16 @@ INLINE void column_dots_of(int narrow, const fastreg_matrix *X, const int *colum
         int count = m - k < 4 ? (int)(m - k) : 4;
         for (int c = 0; c < count; c++) {
             ptrdiff_t j = columns == NULL ? k + c : columns[k + c];
+            ptrdiff_t next = k + c + 4 < m ? k + c + 4 : k + c;
             x[c] = move_x(X->data, j * X->column_stride, narrow);
+            ahead[c] = lead(X, j, columns == NULL ? next : columns[next]);
             center[c] = shift[j];
         }
         if (count == 4)
-            contiguous_dots(4, narrow, x, center, v, X->n_rows, out + k);
+            contiguous_dots(4, narrow, x, center, v, X->n_rows, ahead, out + k);
         else
             for (int c = 0; c < count; c++)
-                contiguous_dots(1, narrow, x + c, center + c, v, X->n_rows, out + k + c);
+                contiguous_dots(1, narrow, x + c, center + c, v, X->n_rows, NULL, out + k + c);
     }
 }
 
@@ -340,6 +392,8 @@ INLINE void row_products(int count, int narrow, const void *x, ptrdiff_t stride,
     UNROLL for (int g = 0; g < count; g++) s[g] = (vec){0};
     for (; k + W <= m; k += W) {
         vec factor = load(a + k), c = load(center + k);
+        if (count == 4)
+            fetch_rows(count, narrow, move_x(x, 2 * count * stride, narrow), stride, k);
         UNROLL for (int g = 0; g < count; g++)
             s[g] += factor * (load_x(x, g * stride + k, narrow) - c);
     }
@@ -357,13 +411,33 @@ static int are_consecutive(const int *columns, ptrdiff_t m)
     return 1;
 }
 
+/* Of increasing columns: the width of what lies between the first and the last, if that is so
+ * little that reading all of it is cheaper; else 0. */
+static ptrdiff_t filled_width(const int *columns, ptrdiff_t m)
+{
+    ptrdiff_t width = (ptrdiff_t)columns[m - 1] - columns[0] + 1;
+    for (ptrdiff_t k = 1; k < m; k++)
+        if (columns[k] <= columns[k - 1])
+            return 0;
+    return m >= GATHER && width <= LIST && width <= FILL * m ? width : 0;
+}
+
 INLINE void add_rows(int narrow, const fastreg_matrix *X, const int *columns, ptrdiff_t m,
                      const double *shift, const double *coef, double *out)
 {
-    double center[LIST];
+    double center[LIST], filled[LIST];
     ptrdiff_t n = X->n_rows, stride = X->row_stride;
     int dense = columns == NULL || are_consecutive(columns, m);
     ptrdiff_t first = columns == NULL || m == 0 ? 0 : columns[0];
+    ptrdiff_t width = dense ? 0 : filled_width(columns, m);
+    if (width > 0) {
+        memset(filled, 0, (size_t)width * sizeof(double));
+        for (ptrdiff_t k = 0; k < m; k++)
+            filled[columns[k] - first] = coef[k];
+        coef = filled;
+        m = width;
+        dense = 1;
+    }
     for (ptrdiff_t k0 = 0; k0 < m; k0 += LIST) {
         ptrdiff_t count = m - k0 < LIST ? m - k0 : LIST, i = 0;
         for (ptrdiff_t k = 0; k < count; k++)
@@ -444,55 +518,81 @@ INLINE double head_mean(int narrow, const void *x, const double *weight, ptrdiff
     return origin + (sum(s) + rest) / (sum(t) + total);
 }
 
-INLINE void contiguous_moments(int narrow, const void *x, double shift, const double *weight,
-                               ptrdiff_t n, double *first, double *second)
+/* The sums of one contiguous column; `v` may be NULL. */
+INLINE void contiguous_sums(int narrow, const void *x, double shift, const double *weight,
+                            const double *v, ptrdiff_t n, const void *ahead, double *first,
+                            double *second, double *cross)
 {
-    vec center = all(shift), a0 = {0}, a1 = {0}, b0 = {0}, b1 = {0};
-    double a = 0.0, b = 0.0;
+    vec center = all(shift), a[2] = {{0}}, b[2] = {{0}}, s[2] = {{0}};
+    double a_rest = 0.0, b_rest = 0.0, s_rest = 0.0;
     ptrdiff_t i = 0;
     for (; i + 2 * W <= n; i += 2 * W) {
-        vec d0 = load_x(x, i, narrow) - center, d1 = load_x(x, i + W, narrow) - center;
-        vec w0 = load(weight + i) * d0, w1 = load(weight + i + W) * d1;
-        a0 += w0;
-        a1 += w1;
-        b0 += w0 * d0;
-        b1 += w1 * d1;
+        fetch_ahead(ahead, i, narrow);
+        UNROLL for (int k = 0; k < 2; k++) {
+            vec d = load_x(x, i + k * W, narrow) - center, e = load(weight + i + k * W) * d;
+            a[k] += e;
+            b[k] += e * d;
+            if (v != NULL)
+                s[k] += load(v + i + k * W) * d;
+        }
     }
     for (; i < n; i++) {
-        double d = at_x(x, i, narrow) - shift, w = weight[i] * d;
-        a += w;
-        b += w * d;
+        double d = at_x(x, i, narrow) - shift, e = weight[i] * d;
+        a_rest += e;
+        b_rest += e * d;
+        if (v != NULL)
+            s_rest += v[i] * d;
     }
-    *first += sum(a0 + a1) + a;
-    *second += sum(b0 + b1) + b;
+    *first += sum(a[0] + a[1]) + a_rest;
+    *second += sum(b[0] + b[1]) + b_rest;
+    if (v != NULL)
+        *cross += sum(s[0] + s[1]) + s_rest;
+}
+
+/* First and second moments of some rows for the columns of one vector. */
+INLINE void row_group_pair(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t j,
+                           vec center, const vec *weight, vec *first, vec *second)
+{
+    vec a = {0}, b = {0};
+    if (count == GROUP)
+        fetch_rows(count, narrow, move_x(x, GROUP * stride, narrow), stride, j);
+    UNROLL for (int g = 0; g < count; g++) {
+        vec d = load_x(x, g * stride + j, narrow) - center, e = weight[g] * d;
+        a += e;
+        b += e * d;
+    }
+    *first = a;
+    *second = b;
 }
 
 INLINE void row_group_moments(int count, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t p,
                               const double *shift, const double *weight, double *first,
                               double *second)
 {
-    vec w[GROUP];
+    vec w[GROUP], a, b;
     ptrdiff_t j = 0;
     UNROLL for (int g = 0; g < count; g++) w[g] = all(weight[g]);
     for (; j + W <= p; j += W) {
-        vec center = load(shift + j), a = {0}, b = {0};
-        UNROLL for (int g = 0; g < count; g++) {
-            vec d = load_x(x, g * stride + j, narrow) - center, e = w[g] * d;
-            a += e;
-            b += e * d;
-        }
+        row_group_pair(count, narrow, x, stride, j, load(shift + j), w, &a, &b);
         store(first + j, load(first + j) + a);
         store(second + j, load(second + j) + b);
     }
+    if (j < p && p >= W) {
+        ptrdiff_t k = p - W;
+        row_group_pair(count, narrow, x, stride, k, load(shift + k), w, &a, &b);
+        store(first + k, load(first + k) + last_lanes(a, p - j));
+        store(second + k, load(second + k) + last_lanes(b, p - j));
+        j = p;
+    }
     for (; j < p; j++) {
-        double a = 0.0, b = 0.0;
+        double s = 0.0, t = 0.0;
         for (int g = 0; g < count; g++) {
             double d = at_x(x, g * stride + j, narrow) - shift[j], e = weight[g] * d;
-            a += e;
-            b += e * d;
+            s += e;
+            t += e * d;
         }
-        first[j] += a;
-        second[j] += b;
+        first[j] += s;
+        second[j] += t;
     }
 }
 
@@ -508,14 +608,20 @@ INLINE void column_sums_of(int narrow, const fastreg_matrix *X, const double *we
     if (stride == 1) {
         for (ptrdiff_t j = 0; j < p; j++) {
             const void *x = move_x(X->data, j * X->column_stride, narrow);
+            const void *next = lead(X, j, j + 1 < p ? j + 1 : j);
             if (head >= 0)
                 shift[j] = head_mean(narrow, x, weight, head, n - head < HEAD ? n : head + HEAD);
             for (ptrdiff_t i = 0; i < n; i += ROW_BLOCK) {
                 ptrdiff_t rows = n - i < ROW_BLOCK ? n - i : ROW_BLOCK;
-                const void *block = move_x(x, i, narrow);
-                contiguous_moments(narrow, block, shift[j], weight + i, rows, first + j, second + j);
-                for (ptrdiff_t k = 0; k < m; k++)
-                    contiguous_dots(1, narrow, &block, shift + j, V + k * V_stride + i, rows,
+                const void *block = move_x(x, i, narrow), *ahead = move_x(next, i, narrow);
+                if (m > 0)
+                    contiguous_sums(narrow, block, shift[j], weight + i, V + i, rows, ahead,
+                                    first + j, second + j, cross + j);
+                else
+                    contiguous_sums(narrow, block, shift[j], weight + i, NULL, rows, ahead,
+                                    first + j, second + j, NULL);
+                for (ptrdiff_t k = 1; k < m; k++)
+                    contiguous_dots(1, narrow, &block, shift + j, V + k * V_stride + i, rows, NULL,
                                     cross + k * cross_stride + j);
             }
         }
@@ -552,12 +658,7 @@ static void column_sums(const fastreg_matrix *X, const double *weight, const dou
         column_sums_of(0, X, weight, V, m, V_stride, head, shift, first, second, cross, stride);
 }
 
-/* The packed Gram product. */
-
-INLINE double *place(double *block, ptrdiff_t rows, ptrdiff_t column)
-{
-    return block + column / PANEL * PANEL * rows + column % PANEL;
-}
+/* The packed Gram product, in double and, for X in float, in float. */
 
 #ifdef __has_builtin
 #if __has_builtin(__builtin_shufflevector)
@@ -565,242 +666,79 @@ INLINE double *place(double *block, ptrdiff_t rows, ptrdiff_t column)
 #endif
 #endif
 
-#ifdef HAS_SHUFFLE
-#define SWAP(a, b, low, high)                                                                      \
-    do {                                                                                           \
-        vec first_ = a, second_ = b;                                                               \
-        a = low(first_, second_);                                                                  \
-        b = high(first_, second_);                                                                 \
-    } while (0)
-#define MIX __builtin_shufflevector
-#if W == 8
-#define LOW1(a, b) MIX(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
-#define HIGH1(a, b) MIX(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
-#define LOW2(a, b) MIX(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
-#define HIGH2(a, b) MIX(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
-#define LOW4(a, b) MIX(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
-#define HIGH4(a, b) MIX(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
-#elif W == 4
-#define LOW1(a, b) MIX(a, b, 0, 4, 2, 6)
-#define HIGH1(a, b) MIX(a, b, 1, 5, 3, 7)
-#define LOW2(a, b) MIX(a, b, 0, 1, 4, 5)
-#define HIGH2(a, b) MIX(a, b, 2, 3, 6, 7)
-#else
-#define LOW1(a, b) MIX(a, b, 0, 2)
-#define HIGH1(a, b) MIX(a, b, 1, 3)
-#endif
+#define LINE 64           /* bytes */
+#define LINES 64          /* of them that are fetched during a tile, at most */
+#define FETCH (1 << 18)   /* bytes that are worth fetching: they must stay in a cache */
 
-INLINE void transpose(vec *t)
-{
-    UNROLL for (int k = 0; k < W; k += 2) SWAP(t[k], t[k + 1], LOW1, HIGH1);
-#if W >= 4
-    UNROLL for (int k = 0; k < W; k++) if (!(k & 2)) SWAP(t[k], t[k + 2], LOW2, HIGH2);
-#endif
-#if W == 8
-    UNROLL for (int k = 0; k < 4; k++) SWAP(t[k], t[k + 4], LOW4, HIGH4);
-#endif
-}
-#endif
+/* Where the next lines of memory lie: a number of runs of as many bytes each. */
+typedef struct {
+    const char *data, *run;
+    ptrdiff_t bytes, stride, at;
+    const int *columns;
+    ptrdiff_t k, n_runs;
+} fetcher;
 
-INLINE void pack_column(int narrow, const void *x, ptrdiff_t rows, double shift, double scale,
-                        const double *root_weight, ptrdiff_t i, double *target)
+/* The rows of `next`, if it is not NULL. */
+INLINE fetcher fetch_from(const fastreg_matrix *next, const int *columns, ptrdiff_t m)
 {
-    for (; i < rows; i++)
-        target[i * PANEL] = (at_x(x, i, narrow) - shift) * root_weight[i] * scale;
-}
-
-/* Columns that are contiguous: W of them at a time are transposed in registers. */
-INLINE void pack_columns(int narrow, const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
-                         const int *columns, ptrdiff_t m, const double *shift,
-                         const double *scale, const double *root_weight, double *block,
-                         ptrdiff_t at)
-{
-    const void *x[W];
-    double center[W], unit[W];
-    ptrdiff_t k = 0;
-    while (k < m) {
-        int count = W - (int)((at + k) % W);
-        double *target = place(block, rows, at + k);
-        ptrdiff_t i = 0;
-        if (count > m - k)
-            count = (int)(m - k);
-        for (int c = 0; c < count; c++) {
-            ptrdiff_t j = columns == NULL ? k + c : columns[k + c];
-            x[c] = move_x(X->data, j * X->column_stride + first, narrow);
-            center[c] = shift[j];
-            unit[c] = scale[j];
+    fetcher f = {NULL, NULL, 0, 0, 0, NULL, 0, 0};
+    ptrdiff_t size = next == NULL ? 0 : next->narrow ? 4 : 8;
+    if (next == NULL || next->n_rows * m * size > FETCH)
+        return f;
+    if (next->row_stride == 1) {
+        f.bytes = next->n_rows * size;
+        f.stride = next->column_stride * size;
+        f.n_runs = m;
+        f.columns = columns;
+    } else if (m == next->n_columns) {
+        f.bytes = m * size;
+        f.stride = next->row_stride * size;
+        f.n_runs = next->n_rows;
+        if (f.bytes == f.stride) {
+            f.bytes *= f.n_runs;
+            f.n_runs = 1;
         }
-#ifdef HAS_SHUFFLE
-        if (count == W)
-            for (; i + W <= rows; i += W) {
-                vec t[W], root = load(root_weight + i);
-                UNROLL for (int c = 0; c < W; c++)
-                    t[c] = (load_x(x[c], i, narrow) - all(center[c])) * root * all(unit[c]);
-                transpose(t);
-                UNROLL for (int c = 0; c < W; c++) store(target + (i + c) * PANEL, t[c]);
-            }
-#endif
-        for (int c = 0; c < count; c++)
-            pack_column(narrow, x[c], rows, center[c], unit[c], root_weight, i, target + c);
-        k += count;
-    }
+    } else
+        return f;
+    f.data = next->data;
+    f.run = f.data + (f.columns == NULL ? 0 : f.columns[0]) * f.stride;
+    return f;
 }
 
-INLINE void pack_narrow_panel(int nv, int narrow, const void *x, ptrdiff_t stride, ptrdiff_t rows,
-                              const vec *center, const vec *unit, const mask *keep,
-                              const double *root_weight, double *target)
+/* The addresses of the next lines; those before, where there is none. */
+INLINE void fetch_lines(fetcher *f, const char **lines)
 {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        vec root = all(root_weight[i]);
-        UNROLL for (int q = 0; q < nv; q++) {
-            vec z = (load_x(x, i * stride + q * W, narrow) - center[q]) * root * unit[q];
-            store(target + i * PANEL + q * W, (vec)((mask)z & keep[q]));
+    for (int k = 0; k < LINES && f->k < f->n_runs;) {
+        const char *line = f->run + f->at;
+        ptrdiff_t count = (f->bytes - f->at + LINE - 1) / LINE;
+        count = count < LINES - k ? count : LINES - k;
+        for (ptrdiff_t i = 0; i < count; i++)
+            lines[k + i] = line + i * LINE;
+        k += (int)count;
+        f->at += count * LINE;
+        if (f->at >= f->bytes) {
+            f->at = 0;
+            if (++f->k < f->n_runs)
+                f->run = f->data + (f->columns == NULL ? f->k : f->columns[f->k]) * f->stride;
         }
     }
 }
 
-/* Rows that are contiguous: a panel's width of them at a time. */
-INLINE void pack_rows(int narrow, const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
-                      const int *columns, ptrdiff_t m, const double *shift, const double *scale,
-                      const double *root_weight, double *block, ptrdiff_t at)
-{
-    ptrdiff_t stride = X->row_stride, k = 0;
-    ptrdiff_t end = (X->n_rows - 1) * stride + X->n_columns;
-    int dense = columns == NULL || are_consecutive(columns, m);
-    while (k < m) {
-        double center[PANEL] = {0}, unit[PANEL] = {0};
-        int64_t used[PANEL] = {0};
-        ptrdiff_t j = columns == NULL ? k : columns[k], width = PANEL - (at + k) % PANEL, i = 0;
-        double *target = place(block, rows, at + k);
-        if (width > m - k)
-            width = m - k;
-        for (ptrdiff_t c = 0; c < width; c++) {
-            ptrdiff_t column = columns == NULL ? k + c : columns[k + c];
-            center[c] = shift[column];
-            unit[c] = scale[column];
-            used[c] = -1;
-        }
-        if (dense && (at + k) % PANEL == 0) {
-            /* Whole vectors, also where the panel has fewer columns: what was read too much is
-             * masked. The last rows, which may end too early for that, follow one by one. */
-            vec c[NV], u[NV];
-            mask keep[NV];
-            ptrdiff_t safe = end - j - PANEL - first * stride;
-            safe = safe < 0 ? 0 : safe / stride + 1;
-            if (safe > rows)
-                safe = rows;
-            UNROLL for (int q = 0; q < NV; q++) {
-                c[q] = load(center + q * W);
-                u[q] = load(unit + q * W);
-                memcpy(&keep[q], used + q * W, sizeof(mask));
-            }
-            if (width == PANEL)
-                for (; i < safe; i++) {
-                    const void *x = move_x(X->data, (first + i) * stride + j, narrow);
-                    vec root = all(root_weight[i]);
-                    UNROLL for (int q = 0; q < NV; q++)
-                        store(target + i * PANEL + q * W,
-                              (load_x(x, q * W, narrow) - c[q]) * root * u[q]);
-                }
-            else if (width <= UNIT)
-                pack_narrow_panel(UNIT / W, narrow, move_x(X->data, first * stride + j, narrow),
-                                  stride, safe, c, u, keep, root_weight, target);
-            else
-                pack_narrow_panel(NV, narrow, move_x(X->data, first * stride + j, narrow), stride,
-                                  safe, c, u, keep, root_weight, target);
-            i = safe;
-        }
-        for (; i < rows; i++) {
-            const void *x = move_x(X->data, (first + i) * stride, narrow);
-            for (ptrdiff_t c = 0; c < width; c++) {
-                ptrdiff_t column = columns == NULL ? k + c : columns[k + c];
-                target[i * PANEL + c] =
-                    (at_x(x, column, narrow) - center[c]) * root_weight[i] * unit[c];
-            }
-        }
-        k += width;
-    }
-}
+#define REAL double
+#define L W
+#define NARROW 0
+#define NAMED(name) name##_wide
+#include "product.h"
+#undef REAL
+#undef L
+#undef NARROW
+#undef NAMED
 
-static void pack(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
-                 ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
-                 double *block, ptrdiff_t at, ptrdiff_t width)
-{
-    const double *root = root_weight + first;
-    ptrdiff_t end = at + m;
-    if (X->row_stride == 1) {
-        if (X->narrow)
-            pack_columns(1, X, first, rows, columns, m, shift, scale, root, block, at);
-        else
-            pack_columns(0, X, first, rows, columns, m, shift, scale, root, block, at);
-    } else {
-        if (X->narrow)
-            pack_rows(1, X, first, rows, columns, m, shift, scale, root, block, at);
-        else
-            pack_rows(0, X, first, rows, columns, m, shift, scale, root, block, at);
-    }
-    for (; end >= width && end % UNIT; end++) {
-        double *target = place(block, rows, end);
-        for (ptrdiff_t i = 0; i < rows; i++)
-            target[i * PANEL] = 0.0;
-    }
-}
-
-/* MR columns of a panel times the first nv * W columns of a panel. */
-INLINE void tile(int nv, const double *a, const double *b, ptrdiff_t rows, double *out)
-{
-    vec s[MR][NV];
-    UNROLL for (int r = 0; r < MR; r++) UNROLL for (int q = 0; q < nv; q++) s[r][q] = (vec){0};
-    for (ptrdiff_t i = 0; i < rows; i++, a += PANEL, b += PANEL) {
-        vec right[NV];
-        UNROLL for (int q = 0; q < nv; q++) right[q] = load(b + q * W);
-        UNROLL for (int r = 0; r < MR; r++) {
-            vec left = all(a[r]);
-            UNROLL for (int q = 0; q < nv; q++) s[r][q] += left * right[q];
-        }
-    }
-    UNROLL for (int r = 0; r < MR; r++) UNROLL for (int q = 0; q < nv; q++)
-        store(out + r * PANEL + q * W, s[r][q]);
-}
-
-static void tiles(const double *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
-                  double *out, ptrdiff_t stride)
-{
-    double result[MR * PANEL];
-    for (ptrdiff_t b = 0; b < width; b += PANEL) {
-        const double *right = block + b * rows;
-        ptrdiff_t count = width - b < PANEL ? width - b : PANEL;
-        ptrdiff_t a = first_new > b ? first_new : b;
-        for (a = a / MR * MR; a < width; a += MR) {
-            const double *left = block + a / PANEL * PANEL * rows + a % PANEL;
-            ptrdiff_t first = a < first_new ? first_new : a;
-            ptrdiff_t last = a + MR < width ? a + MR : width;
-            /* On the diagonal only what lies at or below it. */
-            ptrdiff_t needed = last - b < count ? last - b : count;
-            ptrdiff_t vectors = (needed + W - 1) / W;
-            switch (vectors) {
-#if NV >= 4
-            case 4: tile(4, left, right, rows, result); break;
-#endif
-#if NV >= 3
-            case 3: tile(3, left, right, rows, result); break;
-#endif
-            case 2: tile(2, left, right, rows, result); break;
-            default: tile(1, left, right, rows, result); break;
-            }
-            for (; first < last; first++) {
-                const double *source = result + (first - a) * PANEL;
-                double *target = out + (first - first_new) * stride + b;
-                if (needed == PANEL)
-                    UNROLL for (int q = 0; q < NV; q++)
-                        store(target + q * W, load(target + q * W) + load(source + q * W));
-                else
-                    for (ptrdiff_t c = 0; c < needed; c++)
-                        target[c] += source[c];
-            }
-        }
-    }
-}
+#define REAL float
+#define L (2 * W)
+#define NARROW 1
+#define NAMED(name) name##_narrow
+#include "product.h"
 
 /* Loops over all features. */
 
@@ -901,6 +839,8 @@ static void prove_below(const double *c, const double *slack, const double *norm
 }
 
 const fastreg_kernels TABLE = {
-    NAME, dot, axpy, dot4, axpy4, column_dots, add_columns, column_sums, PANEL, pack, tiles,
+    NAME, dot, axpy, dot4, axpy4, column_dots, add_columns, column_sums,
+    {NV * W, sizeof(double), pack_wide, tiles_wide},
+    {NV * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
     bounds, list_undecided, list_urgent, prove_below,
 };

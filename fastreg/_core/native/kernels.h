@@ -18,6 +18,25 @@ typedef struct {
     int narrow; /* float instead of double */
 } fastreg_matrix;
 
+/* The pieces of a Gram product. A packed block is a row block of a matrix with `width` columns, as
+ * panels of `panel` columns: panel q is a row-major rows x panel array of numbers of `size` bytes,
+ * from number q * panel * rows of the block on; aligned to 64 bytes it is read faster. */
+typedef struct {
+    ptrdiff_t panel, size;
+    /* Columns at..at + m of a block: (x_ij - shift_j) * root_weight[i] * scale_j for rows
+     * first..first + rows. Behind the last column of a block of `width` come as many zeros as
+     * `tiles` reads beyond it. */
+    void (*pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
+                 ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
+                 void *block, ptrdiff_t at, ptrdiff_t width);
+    /* out[(a - first_new) * stride + b] += sum_i block[i, a] block[i, b] for a >= first_new, b <= a;
+     * entries with b > a are left undefined. Columns of `next` are fetched into the cache meanwhile
+     * where that pays (NULL: nothing). */
+    void (*tiles)(const void *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
+                  double *out, ptrdiff_t stride, const fastreg_matrix *next, const int *columns,
+                  ptrdiff_t m);
+} fastreg_product;
+
 typedef struct {
     const char *name;
 
@@ -47,20 +66,8 @@ typedef struct {
                         ptrdiff_t V_stride, ptrdiff_t head, double *shift, double *first, double *second,
                         double *cross, ptrdiff_t stride);
 
-    /* A packed block is a row block of a matrix with `width` columns, as panels of `panel` columns:
-     * panel q is a row-major rows x panel array at block + q * panel * rows; aligned to 64 bytes it
-     * is read faster. */
-    ptrdiff_t panel;
-    /* Columns at..at + m of a block: (x_ij - shift_j) * root_weight[i] * scale_j for rows
-     * first..first + rows. Behind the last
-     * column of a block of `width` come as many zeros as `tiles` reads beyond it. */
-    void (*pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
-                 ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
-                 double *block, ptrdiff_t at, ptrdiff_t width);
-    /* out[(a - first_new) * stride + b] += sum_i block[i, a] block[i, b] for a >= first_new, b <= a;
-     * entries with b > a are left undefined. */
-    void (*tiles)(const double *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
-                  double *out, ptrdiff_t stride);
+    /* Gram products, in double and in float: X of either type, sums over blocks in double. */
+    fastreg_product wide, narrow;
 
     /* Loops over all features. */
 
