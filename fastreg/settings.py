@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 _NUMBER = (float, int, np.floating, np.integer)
-METHODS = ("auto", "working_set", "gram", "cholesky", "svd", "krylov", "gradient")
+METHODS = ("auto", "working_set", "gram", "cholesky", "svd", "krylov", "gradient", "descent")
 
 
 @dataclass(frozen=True, kw_only=True)
