@@ -65,7 +65,7 @@ def may_descend(X: Any) -> bool:
 
 
 def starts_with_descent(n_violating: int) -> bool:
-    """Whether so many features violate optimality at the start that the support will be large."""
+    """Whether so many features will enter at the first strength of many."""
     return n_violating > _BATCH
 
 
@@ -74,7 +74,7 @@ def most_features(X: Any) -> float:
 
     The moves of the working set then cost as much as a few reads of X, and a call.
     """
-    return math.sqrt(read_cost(X) + _CALL)
+    return math.sqrt(2.0 * read_cost(X) + _CALL)
 
 
 @dataclass(frozen=True)

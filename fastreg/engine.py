@@ -219,9 +219,11 @@ class Engine:
         """Decide whether to begin the grid with coordinate descent."""
         if not self._may_descend or self.method == "gram":
             return
-        w, c, _ = self.state.state()
-        l1 = self.problem.factors(response)[0] * self._strengths(0)[0]
-        self._descends = starts_with_descent(np.count_nonzero((np.abs(c) > l1) | (w != 0)))
+        self._descends = True
+        if len(self._grid) > 1:
+            w, c, _ = self.state.state()
+            l1 = self.problem.factors(response)[0] * self._strengths(0)[0]
+            self._descends = starts_with_descent(np.count_nonzero((np.abs(c) > l1) | (w != 0)))
         self._room = most_features(self.problem.X)
         if self._descends and response == 0:
             self.method = "descent"

@@ -6,13 +6,13 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 
 from fastreg._core.certificate cimport Certificate
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.objective cimport Correction, LeastSquares, Outcome
-from fastreg._core.penalty cimport prox, violation
+from fastreg._core.penalty cimport prox
 from fastreg._core.quadratic cimport Quadratic
 
 cdef enum:
@@ -255,9 +255,8 @@ cdef class CoordinateDescent(FirstOrder):
             return False
         self.size = 0
         for j in range(problem.design.n_features):
-            if problem.is_movable(j) and (
-                    problem.w[j] != 0.0
-                    or violation(problem.penalty, j, 0.0, problem.c[j]) > 0.0):
+            if (problem.w[j] != 0.0 or fabs(problem.c[j]) > problem.l1[j]) and (
+                    problem.is_movable(j)):
                 self.feature[self.size] = <int>j
                 self.size += 1
         self.v[:] = problem.weighted
@@ -379,7 +378,10 @@ def coordinate_descent(LeastSquares problem, double l1, double l2, double tolera
     """
     problem.set_strength(l1, l2)
     cdef CoordinateDescent method = CoordinateDescent(problem, gram_memory, tolerance, goes_on)
-    method._start(tolerance)
+    if problem.is_settled:  # no need to know how far from optimal the start is
+        method.proof.gap = INFINITY
+    else:
+        method._start(tolerance)
     status, gap, kappa, radius, n_iter, _ = method.run(tolerance, tolerance, max_iter, deadline)
     return status, gap, kappa, radius, n_iter, method.n_rounds
 
@@ -408,7 +410,7 @@ cdef Quadratic without_l1(LeastSquares problem, double gram_memory):
     cdef Py_ssize_t j
     cdef list flat = [], smooth = []
     for j in range(problem.design.n_features):
-        if problem.is_movable(j) and problem.l1[j] == 0.0:
+        if problem.l1[j] == 0.0 and problem.is_movable(j):
             smooth.append(j)
             if problem.l2[j] == 0.0:
                 flat.append(j)
