@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,18 +21,18 @@ from fastreg.settings import Settings
 _FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
 _PASSES = 10  # of a working set, for one strength
 _ROUNDS = 20  # reads of a sparse X that coordinate descent takes for one strength, at a guess
-_READS = 10  # of it that are worth an exact end
-_FACTOR = 0.03  # entries of X read in the time that a factor takes, per cube of its size
-_MOVES = 3.0  # the same for the moves of a working set along a path, per square
-_COLUMN = 8  # the same for the beginning of a column
-_BATCH = 64  # features, with which a working set begins
-_CALL = 2e4  # the same for what surrounds the work at one strength
+# Costs in entries of a sparse X that are read in the same time:
+_FACTOR = 0.03  # of a factor, per cube of its size
+_MOVES = 3.0  # of the moves of a working set along a path, per square
+_COLUMN = 8  # of the beginning of a column
+_CALL = 6e4  # of what surrounds the work at one strength
+_BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
 _FAR = 10.0  # factors' worth of descent that may come before
 _DEEPEST = 3.0  # decades of a path that ends at zero
 
 
-def gram_bytes(features: int) -> float:
+def gram_bytes(features: float) -> float:
     """Return what the Gram matrix of so many features and its packed factor take."""
     return 12.0 * float(features) ** 2
 
@@ -45,36 +45,55 @@ def decades(grid: Array) -> float:
     return min(math.log10(top / last), _DEEPEST) if last > 0.0 else _DEEPEST
 
 
-def stored(X: Any) -> int | None:
-    """Return how many entries a sparse design stores, None for a dense one."""
-    return int(X.nnz) if is_sparse(X) else None
+class Sparse(NamedTuple):
+    """What the choice looks at in a sparse design. Costs are in entries that are read."""
+
+    n: int
+    p: int
+    entries: int
+
+    @property
+    def read(self) -> float:
+        """Cost of one read: the columns count, too."""
+        return float(self.entries + _COLUMN * self.p)
+
+    @property
+    def gram(self) -> float:
+        """Cost of the Gram matrix of all features and of its factor."""
+        by_rows = 0.6 * self.entries**2 / self.n
+        by_blocks = self.n * self.p * (0.3 + 0.02 * self.p)
+        return min(by_rows, by_blocks) + _FACTOR * float(self.p) ** 3
+
+    @property
+    def most_features(self) -> float:
+        """How large a working set may be before coordinate descent may be cheaper.
+
+        Its moves at one strength then cost as much as a few reads, and a call.
+        """
+        return math.sqrt(3.0 * self.read + _CALL)
+
+    @property
+    def may_descend(self) -> bool:
+        """Whether coordinate descent on the residual may be worth a try.
+
+        Where everything is cheap, a working set is preferred, because its end is exact.
+        """
+        return _factor(float(min(self.n, self.p))) + self.read > _CALL
 
 
-def read_cost(X: Any) -> float:
-    """Return what one read of a sparse design costs, in entries: the columns count, too."""
-    return float(X.nnz + _COLUMN * X.shape[1])
+def _factor(features: float) -> float:
+    """Return the cost of the factor of a support and of the moves at one strength."""
+    return _FACTOR * features**3 + _MOVES * features**2
 
 
-def may_descend(X: Any) -> bool:
-    """Whether coordinate descent on the residual of a sparse design may be worth a try.
-
-    Where even the largest support is cheap, the working set, whose end is exact, is preferred.
-    """
-    rank = float(min(X.shape))
-    return _FACTOR * rank**3 + _MOVES * rank**2 > _READS * read_cost(X) + 2.0 * _CALL
+def sparse(X: Any) -> Sparse | None:
+    """Return what the choice looks at in a sparse design, None for a dense one."""
+    return Sparse(X.shape[0], X.shape[1], int(X.nnz)) if is_sparse(X) else None
 
 
 def starts_with_descent(n_violating: int) -> bool:
     """Whether so many features will enter at the first strength of many."""
     return n_violating > _BATCH
-
-
-def most_features(X: Any) -> float:
-    """Return how large a working set on a sparse design may be before descent may be cheaper.
-
-    The moves of the working set then cost as much as a few reads of X, and a call.
-    """
-    return math.sqrt(2.0 * read_cost(X) + _CALL)
 
 
 @dataclass(frozen=True)
@@ -90,31 +109,29 @@ class Plan:
         """Whether the Gram matrix of so many features may be kept."""
         return gram_bytes(features) <= self.settings.gram_memory
 
-    def method(self, n: int, p: int, entries: int | None) -> str:
-        """Return the method for a design of that shape, with so many entries if it is sparse."""
+    def method(self, n: int, p: int, X: Sparse | None) -> str:
+        """Return the method for a design of that shape, in more detail if it is sparse."""
         if self.settings.method != "auto":
             return self.settings.method
         if self.smooth:
             return "cholesky" if self.fits(min(n, p)) else "krylov"
-        if entries is not None:
-            return self._for_sparse(n, p, entries)
+        if X is not None:
+            return self._for_sparse(X)
         passes = _PASSES * (1.0 + self.depth**2) * np.sqrt(self.n_responses)
         if n > p and p <= _FEATURES_PER_PASS * passes and self.fits(p):
             return "gram"
         return "working_set"
 
-    def _for_sparse(self, n: int, p: int, entries: int) -> str:
-        a_row = entries / n
-        gram = min(0.6 * a_row, p * (0.3 + 0.02 * p) / max(a_row, 1.0))
-        gram += _FACTOR * float(p) ** 3 / max(entries, 1)
+    def _for_sparse(self, X: Sparse) -> str:
         reads = _ROUNDS * (1.0 + self.depth) * math.sqrt(self.n_responses)
-        if n > p and gram <= reads and self.fits(p):
-            return "gram"
+        alone = self.depth == 0.0 and self.n_responses == 1
+        if X.n > X.p and X.gram <= reads * X.entries and self.fits(X.p):
+            return "working_set" if alone and X.may_descend else "gram"
         return "working_set"
 
-    def wants_gram(self, n: int, p: int, entries: int | None) -> bool:
+    def wants_gram(self, n: int, p: int, X: Sparse | None) -> bool:
         """Whether the Gram matrix of all features will be needed, so that one read may give it."""
-        method = self.method(n, p, entries)
+        method = self.method(n, p, X)
         return self.fits(p) and (method == "gram" or (method == "cholesky" and p <= n))
 
 
@@ -127,22 +144,27 @@ class Headway:
     many supports first.
     """
 
-    read: float  # its cost, in entries
+    read: float  # cost of a read
     null: float  # objective
     target: float  # gap
     n_left: int  # strengths of the grid, from this one on
     n_active: int = 0
-    _past: list[tuple[float, float]] = field(default_factory=list)  # (reads of X, log of gap)
+    _past: list[tuple[float, float]] = field(default_factory=list)  # (reads, log of gap to go)
 
     def suffices(self, reads: float, gap: float, n_active: int) -> bool:
         """Take note of what has been reached, and say whether to go on."""
-        level = math.log(max(gap / self.target, 1e-300))
+        if reads == 0.0:
+            return True
+        if not self.target > 0.0:
+            return False
+        level = math.log(gap / self.target)
+        self._past = self._past or [(0.0, math.log(self.null / self.target))]
         self._past.append((reads, level))
         self.n_active = n_active
-        square = float(n_active) ** 2
-        once = (_FACTOR * square * n_active + 10.0 * _CALL) / self.read + _PASSES
-        other = once / self.n_left + (_MOVES * square + _CALL) / self.read
+        once = (_FACTOR * float(n_active) ** 3 + 4.0 * _CALL) / self.read + _PASSES
+        other = once / self.n_left + (_MOVES * float(n_active) ** 2 + _CALL) / self.read
         if reads <= other or (gap > _NEAR * self.null and reads <= _FAR * other):
             return True
-        then, was = next(past for past in self._past if past[0] >= 0.5 * reads)
+        # at the pace of the last half
+        then, was = next(past for past in reversed(self._past) if past[0] <= 0.5 * reads)
         return (was - level) * other >= (reads - then) * level

@@ -18,11 +18,8 @@ from fastreg.choice import (
     Plan,
     decades,
     gram_bytes,
-    may_descend,
-    most_features,
-    read_cost,
+    sparse,
     starts_with_descent,
-    stored,
 )
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
@@ -68,10 +65,12 @@ class Engine:
         self._closed: dict[float, ridge.ClosedForm | None] = {}
         self._spectrum: Spectrum | None = None
         self._grid_coef: Array | None = None  # of the current response, from the spectrum
+        self._sparse = sparse(problem.X)
         self._plan = Plan(settings, False, decades(alphas), problem.n_responses)
         self.method = self._choose(float(alphas[0]))
         self._room = np.inf  # features that a working set may hold until descent takes over
         self._descends = self.method == "descent"
+        self._gave_up = (-1, -1)  # response and point at which descent last did
 
     @property
     def n_passes(self) -> int:
@@ -217,14 +216,16 @@ class Engine:
 
     def _begin_descent(self, response: int) -> None:
         """Decide whether to begin the grid with coordinate descent."""
-        if not self._may_descend or self.method == "gram":
+        if self._sparse is None or not self._may_descend or self.method == "gram":
+            return
+        if self.problem.has_bounds and self._grid[-1] == 0.0:
             return
         self._descends = True
         if len(self._grid) > 1:
             w, c, _ = self.state.state()
             l1 = self.problem.factors(response)[0] * self._strengths(0)[0]
-            self._descends = starts_with_descent(np.count_nonzero((np.abs(c) > l1) | (w != 0)))
-        self._room = most_features(self.problem.X)
+            self._descends = starts_with_descent(int(np.sum((np.abs(c) > l1) | (w != 0))))
+        self._room = self._sparse.most_features
         if self._descends and response == 0:
             self.method = "descent"
         elif self._descends:
@@ -247,8 +248,8 @@ class Engine:
         problem = self.problem
         return (
             self.settings.method == "auto"
-            and is_sparse(problem.X)
-            and may_descend(problem.X)
+            and self._sparse is not None
+            and self._sparse.may_descend
             and self.l1_ratio > 0
             and bool(np.all(problem.l1_unit[problem.movable] > 0))
         )
@@ -302,14 +303,14 @@ class Engine:
                 "bounds; use 'auto', 'working_set', 'gram' or 'gradient'"
             )
         plan = replace(self._plan, smooth=smooth)
-        if method == "descent" and not is_sparse(problem.X):
+        if method == "descent" and self._sparse is None:
             raise ValueError("method='descent' needs a sparse X; use 'auto' or 'working_set'")
         if method == "gram" and not plan.fits(p):
             raise ValueError(
                 f"method='gram' needs {gram_bytes(p):.3g} bytes, more than gram_memory="
                 f"{self.settings.gram_memory:.3g}"
             )
-        return plan.method(n, p, stored(problem.X))
+        return plan.method(n, p, self._sparse)
 
     def _is_smooth(self, alpha: float) -> bool:
         no_l1 = self.l1_ratio == 0 or alpha == 0 or not self.problem.l1_unit.any()
@@ -333,7 +334,7 @@ class Engine:
             return self._solve_gradient(l1, l2, tolerance)
         before = Proof(Outcome.STALLED, np.inf)  # nothing yet
         if self._descends:
-            before = self._descend(index, tolerance)
+            before = self._descend(response, index, tolerance)
             if self._descends:
                 return before
         warm = index > 0 and self._working_set is not None
@@ -348,11 +349,12 @@ class Engine:
             return self._solve_gradient(l1, l2, tolerance)
         return proof
 
-    def _descend(self, index: int, tolerance: float) -> Proof:
+    def _descend(self, response: int, index: int, tolerance: float) -> Proof:
         l1, l2 = self._strengths(index)
         headway = None
         if self.settings.method == "auto":
-            read, null = read_cost(self.problem.X), tolerance / self.settings.tol
+            assert self._sparse is not None
+            read, null = self._sparse.read, tolerance / self.settings.tol
             headway = Headway(read, null, tolerance, len(self._grid) - index)
         proof = Proof(
             *coordinate_descent(
@@ -368,7 +370,9 @@ class Engine:
         )
         if headway and proof.status == Outcome.STALLED:
             self._descends = False
-            self._room = 2.0 * headway.n_active if len(self._grid) > 1 else np.inf
+            once = len(self._grid) > 1 and self._gave_up != (response, index)
+            self._room = 2.0 * headway.n_active if once else np.inf
+            self._gave_up = (response, index)
             self._name("working_set")
         return proof
 

@@ -19,7 +19,7 @@ from fastreg._core.dense import ONE_READ, DenseDesign
 from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
 from fastreg._core.sparse import CSCDesign
-from fastreg.choice import Plan, stored
+from fastreg.choice import Plan, sparse
 from fastreg.inputs import (
     Array,
     as_bounds,
@@ -227,7 +227,7 @@ def prepare(
     centre = bool(fit_intercept)
     responses = _survey_responses(targets, weight, sample_weight is not None, centre)
     wanted = np.arange(
-        p if plan is not None and plan.wants_gram(n, p, stored(matrix)) else 0, dtype=np.int32
+        p if plan is not None and plan.wants_gram(n, p, sparse(matrix)) else 0, dtype=np.int32
     )
     if plan is not None:
         design.set_threads(plan.settings.n_threads)
