@@ -4,7 +4,15 @@ With n rows, p features and one read of X (a pass) as the unit, the Gram matrix 
 costs about p / 20 passes, after which X need not be read again. A working set costs some ten passes
 for one strength (its own Gram matrix included). Along a path that grows with the number of features
 that enter, and so with the depth of the path. A Cholesky factor on the smaller Gram matrix is the
-cheapest way to a smooth objective. `python -m benchmarks.choice` measures how good the choice is.
+cheapest way to a smooth objective.
+
+On sparse X a read is so cheap that the work on the support decides: its Gram matrix and factor may
+have many more entries than X. Coordinate descent on the residual needs neither, and how many rounds
+it takes nobody knows beforehand. So it is tried, where it may pay, and a working set goes on from
+where it arrived if it makes too little headway. A path begins with a working set and goes on with
+descent from where the support has become large.
+
+`python -m benchmarks.choice` measures how good the choice is.
 """
 
 from __future__ import annotations
@@ -23,7 +31,7 @@ _PASSES = 10  # of a working set, for one strength
 _ROUNDS = 20  # reads of a sparse X that coordinate descent takes for one strength, at a guess
 # Costs in entries of a sparse X that are read in the same time:
 _FACTOR = 0.03  # of a factor, per cube of its size
-_MOVES = 3.0  # of the moves of a working set along a path, per square
+_MOVES = 2.0  # of the moves of a working set along a path, per square
 _COLUMN = 8  # of the beginning of a column
 _CALL = 6e4  # of what surrounds the work at one strength
 _BATCH = 64  # features with which a working set begins

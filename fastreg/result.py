@@ -135,7 +135,7 @@ class Result(_Common):
     seconds : float
         Wall-clock time of the call.
     method : str
-        The method that was used.
+        The method that was used; "a, then b" where one went on from what another had reached.
     """
 
     alpha: float = field(kw_only=True)

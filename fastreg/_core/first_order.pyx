@@ -1,5 +1,6 @@
 # Design: methods that only ever read X by columns times a vector: for problems whose Gram matrix
-# fits nowhere, as the textbook's method, and as an independent check of the working set. A method
+# fits nowhere or costs more than X, as the textbook's method, and as an independent check of the
+# working set. A method
 # is its step; the loop around it, which certifies, keeps the best point and stops, is shared. The
 # answer stays in the LeastSquares that they were given.
 
