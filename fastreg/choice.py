@@ -84,14 +84,13 @@ class Sparse(NamedTuple):
     def may_descend(self) -> bool:
         """Whether coordinate descent on the residual may be worth a try.
 
-        Where everything is cheap, a working set is preferred, because its end is exact.
+        Not where the largest support is cheap beside reads, nor where everything is cheap: the end
+        of a working set is exact.
         """
-        return _factor(float(min(self.n, self.p))) + self.read > _CALL
-
-
-def _factor(features: float) -> float:
-    """Return the cost of the factor of a support and of the moves at one strength."""
-    return _FACTOR * features**3 + _MOVES * features**2
+        rank = float(min(self.n, self.p))
+        support = 0.6 * (self.entries * rank / self.p) ** 2 / self.n
+        support += _FACTOR * rank**3 + _MOVES * rank**2
+        return support > 2.0 * self.read and support + self.read > _CALL
 
 
 def sparse(X: Any) -> Sparse | None:

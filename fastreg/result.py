@@ -35,7 +35,7 @@ _MESSAGES = {
     Status.RANK_DEFICIENT: (
         "Converged to one of many optima: columns without a penalty are linearly dependent. It is "
         "the one with the smallest norm, unless there are bounds or other penalties, or method is "
-        "'working_set' or 'gram'."
+        "'working_set', 'gram' or 'descent'."
     ),
     Status.MAX_ITER: "Stopped at the iteration limit; raise max_iter, or tol.",
     Status.TIME_LIMIT: "Stopped at the time limit; raise time_limit, or tol.",

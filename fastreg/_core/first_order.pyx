@@ -1,8 +1,7 @@
 # Design: methods that only ever read X by columns times a vector: for problems whose Gram matrix
 # fits nowhere or costs more than X, as the textbook's method, and as an independent check of the
-# working set. A method
-# is its step; the loop around it, which certifies, keeps the best point and stops, is shared. The
-# answer stays in the LeastSquares that they were given.
+# working set. A method is its step; the loop around it, which certifies, keeps the best point and
+# stops, is shared. The answer stays in the LeastSquares that they were given.
 
 import numpy as np
 
@@ -20,10 +19,11 @@ cdef enum:
     LOOK = 10                  # steps between two certificates
     TRUE_RESIDUAL_EVERY = 50   # conjugate gradients drift from the residual that they update
     PATIENCE = 1000            # certificates without a better gap
-    MOST_ROUNDS = 20           # of coordinate descent between two certificates
     FEW = 100                  # features whose Gram matrix costs nothing
 
 cdef double SMALLER = 1e-8
+cdef double FAIR = 0.5         # reads of X that a step takes, because its certificate takes one,
+cdef double MOST = 10.0        # and at most
 cdef double LESS = 0.1         # share of the decrease of an early round that ends a step
 cdef double NEGLIGIBLE = 1e-9  # share of the tolerance that is not worth a round
 cdef double VANISHING = 1e-12  # penalty, relative to the curvature, that only breaks ties
@@ -250,7 +250,7 @@ cdef class CoordinateDescent(FirstOrder):
 
     cdef bint step(self) except -1:
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t i, j, rounds = 0, moved = self.problem.n_active
+        cdef Py_ssize_t j, rounds = 0, moved = self.problem.n_active
         cdef double decrease, second = 0.0, spent = 0.0
         if self.goes_on is not None and not self.goes_on(self.work, self.proof.gap, moved):
             return False
@@ -269,7 +269,7 @@ cdef class CoordinateDescent(FirstOrder):
             rounds += 1
             second = decrease if rounds == 2 else second
             if decrease <= self.enough or (
-                    rounds > 1 and decrease <= LESS * second and spent > 0.5) or spent > 10.0:
+                    rounds > 1 and decrease <= LESS * second and spent > FAIR) or spent > MOST:
                 break
             check_interrupt()
         self.work += 2.0 * spent + 1.0
