@@ -125,7 +125,9 @@ class Plan:
         if X is not None:
             return self._for_sparse(X)
         passes = _PASSES * (1.0 + self.depth**2) * np.sqrt(self.n_responses)
-        if n > p and p <= _FEATURES_PER_PASS * passes and self.fits(p):
+        # A path with up to twice as many features as rows ends with a working set of most rows.
+        few = p < n if self.depth == 0.0 else p <= 2 * n
+        if few and p <= _FEATURES_PER_PASS * passes and self.fits(p):
             return "gram"
         return "working_set"
 
