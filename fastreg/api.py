@@ -60,7 +60,7 @@ def solve(
         Strength of the penalty, >= 0. At 0 this is least squares. Where columns without a
         penalty are linearly dependent (up to rounding) the optimum is not unique and the status
         is ``RANK_DEFICIENT``; without bounds and other penalties the solution with the smallest
-        norm is returned then, except by the methods "working_set" and "gram".
+        norm is returned then, except by the methods "working_set", "gram" and "descent".
     l1_ratio : float, default 1.0
         1 is the lasso, 0 is ridge regression, between them is the elastic net.
     fit_intercept : bool, default True
@@ -97,7 +97,8 @@ def solve(
     Notes
     -----
     Coordinate descent [1]_ on a growing working set finds the support; Newton steps on its
-    Cholesky factor finish; the duality gap [2]_ proves the answer, over all features.
+    Cholesky factor finish; the duality gap [2]_ proves the answer, over all features. Where X is
+    sparse and the support large, coordinate descent on the residual does all of it.
 
     Memory beyond X and the result: Gram matrix and factor of the working set (at most
     ``gram_memory``), about five vectors of n_samples and twenty-five of n_features, and what

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from time import monotonic
 
 import numpy as np
 
 from fastreg import lapack, ridge
-from fastreg._core.first_order import conjugate_gradient, proximal_gradient
+from fastreg._core.first_order import conjugate_gradient, coordinate_descent, proximal_gradient
 from fastreg._core.moment_path import MomentPath
 from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
-from fastreg.choice import Plan, decades, gram_bytes
+from fastreg.choice import (
+    Headway,
+    Plan,
+    decades,
+    gram_bytes,
+    sparse,
+    starts_with_descent,
+)
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 from fastreg.result import Status
@@ -58,7 +66,12 @@ class Engine:
         self._closed: dict[float, ridge.ClosedForm | None] = {}
         self._spectrum: Spectrum | None = None
         self._grid_coef: Array | None = None  # of the current response, from the spectrum
+        self._sparse = sparse(problem.X)
+        self._plan = Plan(settings, False, decades(alphas), problem.n_responses)
         self.method = self._choose(float(alphas[0]))
+        self._room = np.inf  # features that a working set may hold until descent takes over
+        self._descends = self.method == "descent"
+        self._gave_up = (-1, -1)  # response and point at which descent last did
 
     @property
     def n_passes(self) -> int:
@@ -103,7 +116,7 @@ class Engine:
         movable = problem.movable
         if problem.gram is None or problem.cross is None or self.method != "gram":
             return None
-        if problem.has_bounds or not movable.any():
+        if problem.roughness > 0 or problem.has_bounds or not movable.any():
             return None
         if len(self._without_smooth()) < len(self.alphas):
             return None
@@ -145,6 +158,7 @@ class Engine:
                 state.start(problem.inside(start, response))
                 if not state.state()[2] <= _FAR:
                     problem.begin(state, response)
+            self._begin_descent(response)
             for i in range(self._run_compiled(record, response, null), len(self._grid)):
                 tolerance = self.settings.tol * float(null[i])
                 # The first fit of all decides for itself when to stop.
@@ -195,9 +209,9 @@ class Engine:
     def _run_compiled(self, record: Record, response: int, null: Array) -> int:
         """Let the working set go along the grid; return how many points it has written."""
         grid = self._without_smooth()
-        if len(grid) == 0:
+        if len(grid) == 0 or self._descends:
             return 0
-        return self._shared().run(
+        done = self._shared().run(
             record,
             response,
             grid * self.l1_ratio,
@@ -207,6 +221,49 @@ class Engine:
             max_iter=self.settings.max_iter,
             max_sweeps=self.settings.max_sweeps,
             deadline=self.deadline,
+        )
+        if done < len(grid) and self._may_descend and monotonic() <= self.deadline:
+            self._outgrow()
+        return done
+
+    def _begin_descent(self, response: int) -> None:
+        """Decide whether to begin the grid with coordinate descent."""
+        if self._sparse is None or not self._may_descend or self.method == "gram":
+            return
+        if self.problem.has_bounds and self._grid[-1] == 0.0:
+            return
+        self._descends = True
+        if len(self._grid) > 1:
+            w, c, _ = self.state.state()
+            l1 = self.problem.factors(response)[0] * self._strengths(0)[0]
+            self._descends = starts_with_descent(int(np.sum((np.abs(c) > l1) | (w != 0))))
+        self._room = self._sparse.most_features
+        if self._descends and response == 0:
+            self.method = "descent"
+        elif self._descends:
+            self._outgrow()
+
+    def _outgrow(self) -> None:
+        """Let coordinate descent go on from where the support has become large."""
+        self._descends = True
+        self._working_set = None
+        self._name("descent")
+
+    def _name(self, method: str) -> None:
+        """Say that this method has gone on where another one ended."""
+        if method not in self.method.split(", then "):
+            self.method += f", then {method}"
+
+    @cached_property
+    def _may_descend(self) -> bool:
+        """Whether coordinate descent on the residual is an alternative to a working set."""
+        problem = self.problem
+        return (
+            self.settings.method == "auto"
+            and self._sparse is not None
+            and self._sparse.may_descend
+            and self.l1_ratio > 0
+            and bool(np.all(problem.l1_unit[problem.movable] > 0))
         )
 
     def alpha_max(self, response: int) -> float:
@@ -257,13 +314,15 @@ class Engine:
                 f"method={method!r} needs an L2 penalty or none (l1_ratio=0 or alpha=0) and no "
                 "bounds; use 'auto', 'working_set', 'gram' or 'gradient'"
             )
-        plan = Plan(self.settings, smooth, decades(self.alphas), problem.n_responses)
+        plan = replace(self._plan, smooth=smooth)
+        if method == "descent" and self._sparse is None:
+            raise ValueError("method='descent' needs a sparse X; use 'auto' or 'working_set'")
         if method == "gram" and not plan.fits(p):
             raise ValueError(
                 f"method='gram' needs {gram_bytes(p):.3g} bytes, more than gram_memory="
                 f"{self.settings.gram_memory:.3g}"
             )
-        return plan.method(n, p)
+        return plan.method(n, p, self._sparse)
 
     def _is_smooth(self, alpha: float) -> bool:
         no_l1 = self.l1_ratio == 0 or alpha == 0 or not self.problem.l1_unit.any()
@@ -285,10 +344,48 @@ class Engine:
             return self._solve_smooth(response, index, l2, tolerance)
         if method == "gradient":
             return self._solve_gradient(l1, l2, tolerance)
-        proof = self._run_working_set(self._shared(), l1, l2, tolerance, index > 0)
+        before = Proof(Outcome.STALLED, np.inf)  # nothing yet
+        if self._descends:
+            before = self._descend(response, index, tolerance)
+            if self._descends:
+                return before
+        warm = index > 0 and self._working_set is not None
+        proof = self._run_working_set(self._shared(), l1, l2, tolerance, warm)
+        proof.n_iter += before.n_iter
+        proof.n_sweeps += before.n_sweeps
+        if proof.status == Outcome.GRAM_LIMIT and self._room < np.inf:
+            self._outgrow()
+            return self._solve(response, index, tolerance)
         if proof.status == Outcome.GRAM_LIMIT:
             self.method = "working_set, then gradient"
             return self._solve_gradient(l1, l2, tolerance)
+        return proof
+
+    def _descend(self, response: int, index: int, tolerance: float) -> Proof:
+        l1, l2 = self._strengths(index)
+        headway = None
+        if self.settings.method == "auto":
+            assert self._sparse is not None
+            read, null = self._sparse.read, tolerance / self.settings.tol
+            headway = Headway(read, null, tolerance, len(self._grid) - index)
+        proof = Proof(
+            *coordinate_descent(
+                self.state,
+                l1,
+                l2,
+                tolerance,
+                self.settings.max_iter,
+                self.deadline,
+                self.settings.gram_memory,
+                headway.suffices if headway else None,
+            )
+        )
+        if headway and proof.status == Outcome.STALLED:
+            self._descends = False
+            once = len(self._grid) > 1 and self._gave_up != (response, index)
+            self._room = 2.0 * headway.n_active if once else np.inf
+            self._gave_up = (response, index)
+            self._name("working_set")
         return proof
 
     def _give_up(self, l1: float, l2: float, tolerance: float) -> Proof:
@@ -300,7 +397,10 @@ class Engine:
     def _shared(self) -> WorkingSet:
         """Return the working set that all strengths and responses share."""
         if self._working_set is None:
-            self._working_set = WorkingSet(self.state, self.settings.gram_memory)
+            memory = self.settings.gram_memory
+            if self._may_descend and self.method != "gram":
+                memory = min(memory, gram_bytes(self._room))
+            self._working_set = WorkingSet(self.state, memory)
             if self.method == "gram":
                 self._working_set.include_all(self.problem.gram, self.problem.roughness)
         return self._working_set

@@ -20,7 +20,7 @@ from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
 from fastreg._core.record import accurate_differences
 from fastreg._core.sparse import CSCDesign
-from fastreg.choice import Plan
+from fastreg.choice import Plan, sparse
 from fastreg.inputs import (
     Array,
     as_bounds,
@@ -228,7 +228,9 @@ def prepare(
     design: Design = CSCDesign(matrix) if is_sparse(matrix) else DenseDesign(matrix)
     centre = bool(fit_intercept)
     responses = _survey_responses(targets, weight, sample_weight is not None, centre)
-    wanted = np.arange(p if plan is not None and plan.wants_gram(n, p) else 0, dtype=np.int32)
+    wanted = np.arange(
+        p if plan is not None and plan.wants_gram(n, p, sparse(matrix)) else 0, dtype=np.int32
+    )
     if plan is not None:
         design.set_threads(plan.settings.n_threads)
     # What is not penalised needs every digit of a slope; with standardize deviations are a part of

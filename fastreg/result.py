@@ -35,7 +35,7 @@ _MESSAGES = {
     Status.RANK_DEFICIENT: (
         "Converged to one of many optima: columns without a penalty are linearly dependent. It is "
         "the one with the smallest norm, unless there are bounds or other penalties, or method is "
-        "'working_set' or 'gram'."
+        "'working_set', 'gram' or 'descent'."
     ),
     Status.MAX_ITER: "Stopped at the iteration limit; raise max_iter, or tol.",
     Status.TIME_LIMIT: "Stopped at the time limit; raise time_limit, or tol.",
@@ -135,7 +135,7 @@ class Result(_Common):
     seconds : float
         Wall-clock time of the call.
     method : str
-        The method that was used.
+        The method that was used; "a, then b" where one went on from what another had reached.
     """
 
     alpha: float = field(kw_only=True)

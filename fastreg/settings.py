@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 _NUMBER = (float, int, np.floating, np.integer)
-METHODS = ("auto", "working_set", "gram", "cholesky", "svd", "krylov", "gradient")
+METHODS = ("auto", "working_set", "gram", "cholesky", "svd", "krylov", "gradient", "descent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,10 @@ class Settings:
     tol : float, default 1e-8
         Stop when duality gap <= tol * null objective (scale-free).
     max_iter : int, default 100000
-        Most outer iterations of the working set, or steps of a gradient method, per strength.
+        Most outer iterations of the working set, or steps of another iterative method (of
+        "descent": some sweeps and a certificate), per strength.
     max_sweeps : int, default 100000
-        Most coordinate-descent sweeps within one outer iteration.
+        Most coordinate-descent sweeps within one outer iteration of the working set.
     time_limit : float, default inf
         Seconds for the whole call; what was reached by then is returned.
     gram_memory : float, default 2**30
@@ -39,9 +40,11 @@ class Settings:
         "gram": the same on all features at once, after one pass over X.
         "cholesky", "svd": closed forms, for an L2 penalty or none, without bounds.
         "krylov": preconditioned conjugate gradients, for the same problems.
+        "descent": coordinate descent on the residual, for sparse X.
         "gradient": accelerated proximal gradient, the textbook method, for every problem (least
         squares on columns of very unlike scales ends with conjugate gradients).
-        "auto": chosen by penalty, shape and memory; the result tells which one it was.
+        "auto": chosen by penalty, shape, stored entries and memory; a method that makes too little
+        headway hands over to another one. The result tells which ones were used.
 
     Raises
     ------

@@ -100,6 +100,13 @@ cdef class Design:
         double[:, ::1] out) except -1:
         return 0
 
+    cdef double meet(self, Py_ssize_t j, const double* v, double rest) noexcept nogil:
+        return 0.0
+
+    cdef double move(self, Py_ssize_t j, double length, const double* weight, double equal,
+                     double* v) noexcept nogil:
+        return 0.0
+
     # The verbs for Python: tests, benchmarks, closed forms.
 
     def correlation(self, const double[::1] v):

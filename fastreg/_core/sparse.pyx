@@ -185,6 +185,26 @@ cdef class CSCDesign(Design):
     cdef double _axpy(self, Py_ssize_t j, double factor, double* out) noexcept nogil:
         return column_axpy(&self._matrix, j, self._shift[j], factor, out)
 
+    cdef double meet(self, Py_ssize_t j, const double* v, double rest) noexcept nogil:
+        cdef bint full = self._nnz(j) == self.n_samples
+        # The weighted residuals sum to zero, and the mean of a column is its shift, if there is an
+        # intercept; without one there is neither shift nor rest.
+        return self._scale[j] * (column_dot(&self._matrix, j, self._shift[j] if full else 0.0, v,
+                                            0.0) + (0.0 if full else rest * self._shift[j]))
+
+    cdef double move(self, Py_ssize_t j, double length, const double* weight, double equal,
+                     double* v) noexcept nogil:
+        cdef Py_ssize_t k
+        cdef double shift = self._shift[j]
+        length *= self._scale[j]
+        if equal > 0.0:
+            return -column_axpy(&self._matrix, j, shift, -length * equal, v) / equal
+        cdef bint full = self._nnz(j) == self.n_samples
+        for k in range(self._start[j], self._start[j + 1]):
+            v[self._rows[k]] -= length * weight[self._rows[k]] * (
+                column_value(&self._matrix, k) - (shift if full else 0.0))
+        return 0.0 if full else length * shift
+
     def moments(self, const double[::1] weight):
         mean, variance = np.zeros(self.n_features), np.zeros(self.n_features)
         self._sums(weight, None, mean, variance, None)

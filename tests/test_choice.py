@@ -1,0 +1,165 @@
+"""Which method solves a problem, and that every way through the choice ends with a true proof."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle
+import pytest
+import scipy.sparse
+
+import fastreg
+from fastreg import choice
+
+
+def sparse_problem(n, p, density, seed=0, dtype=np.float64):
+    """A sparse design with a full and an empty column, and a response of ten columns."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < density)
+    X[:, 0] = 5.0 + rng.standard_normal(n)
+    X[:, 1] = 0.0
+    y = X[:, 2:12].sum(axis=1) + rng.standard_normal(n) + 2.0
+    return scipy.sparse.csc_array(X.astype(dtype)), y
+
+
+MODELS = {
+    "plain": {},
+    "no intercept": {"fit_intercept": False},
+    "weights": {"sample_weight": "weights"},
+    "weights, no intercept": {"sample_weight": "weights", "fit_intercept": False},
+    "elastic net": {"l1_ratio": 0.5},
+    "standardize": {"standardize": True},
+    "positive": {"positive": True},
+    "bounds": {"lower": -0.3, "upper": 0.2},
+    "factors": {"penalty_factor": "factors"},
+}
+
+
+def arguments(name, n, p):
+    """The arguments of a model, and alpha."""
+    rng = np.random.default_rng(1)
+    model = dict(MODELS[name])
+    if "sample_weight" in model:
+        model["sample_weight"] = rng.choice([0.0, 0.5, 1.0, 3.0], n)
+    if "penalty_factor" in model:
+        model["penalty_factor"] = rng.choice([0.5, 1.0, 2.0, np.inf], p)
+    return model
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", MODELS)
+def test_descent_is_proven(name, dtype):
+    X, y = sparse_problem(80, 40, 0.2, dtype=dtype)
+    model = arguments(name, *X.shape)
+    for alpha in (0.3, 0.02):
+        result = fastreg.solve(X, y, alpha, method="descent", **model)
+        assert result.method == "descent"
+        oracle.check(result, X, y, alpha=alpha, **model)
+        exact = fastreg.solve(X, y, alpha, method="working_set", tol=1e-12, **model)
+        np.testing.assert_allclose(result.coef, exact.coef, atol=1e-2)
+        np.testing.assert_allclose(result.objective, exact.objective, rtol=1e-6)
+
+
+def test_descent_leaves_unpenalised_features_to_the_certificate():
+    X, y = sparse_problem(80, 30, 0.3)
+    factor = np.ones(30)
+    factor[[2, 5]] = 0.0
+    result = fastreg.solve(X, y, 0.1, method="descent", penalty_factor=factor)
+    oracle.check(result, X, y, alpha=0.1, penalty_factor=factor)
+
+
+def test_descent_needs_a_sparse_design():
+    with pytest.raises(ValueError, match="sparse"):
+        fastreg.solve(np.eye(5), np.arange(5.0), 0.1, method="descent")
+
+
+def test_descent_of_a_constant_response():
+    X, _ = sparse_problem(60, 20, 0.3)
+    result = fastreg.solve(X, np.full(60, 3.0), 0.1, method="descent")
+    assert result.converged
+    assert not result.coef.any()
+    np.testing.assert_allclose(result.intercept, 3.0)
+
+
+def test_a_large_support_is_left_to_descent():
+    X, y = sparse_problem(3000, 1000, 0.004)
+    result = fastreg.solve(X, y, 0.01 * fastreg.alpha_max(X, y), tol=1e-6)
+    assert result.method == "descent"
+    assert result.n_active > 300
+    assert result.duality_gap <= 1e-6 * result.null_objective
+
+
+def test_a_path_goes_on_with_descent():
+    X, y = sparse_problem(3000, 1000, 0.004)
+    path = fastreg.solve_path(X, y, n_alphas=30, eps=0.01, tol=1e-6)
+    assert path.method == "working_set, then descent"
+    other = fastreg.solve_path(X, y, alphas=path.alphas, method="working_set", tol=1e-10)
+    np.testing.assert_allclose(path.objective, other.objective, rtol=2e-6)
+    assert np.all(path.duality_gap <= 1e-6 * path.null_objective)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Descent is considered for the smallest sparse problem, and follows a tiny working set."""
+    monkeypatch.setattr(choice.Sparse, "may_descend", True)
+    monkeypatch.setattr(choice.Sparse, "most_features", 3.0)
+    monkeypatch.setattr(choice.Plan, "_for_sparse", lambda plan, X: "working_set")
+
+
+@pytest.mark.parametrize("steps", [0, 2, 10**9])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_change_of_method_keeps_the_proof(eager, monkeypatch, name, steps):
+    seen = []
+
+    def suffices(headway, reads, gap, n_active):
+        headway.n_active = n_active
+        seen.append(reads)
+        return len(seen) <= steps
+
+    monkeypatch.setattr(choice.Headway, "suffices", suffices)
+    X, y = sparse_problem(60, 200 if name == "plain" else 30, 0.3)
+    model = arguments(name, *X.shape)
+    result = fastreg.solve(X, y, 0.05, **model)
+    assert result.method == ("descent" if steps > 2 else "descent, then working_set")
+    oracle.check(result, X, y, alpha=0.05, **model)
+    seen.clear()
+    path = fastreg.solve_path(X, y, n_alphas=12, eps=1e-2, **model)
+    assert path.method.startswith("working_set, then descent")
+    for i in range(12):
+        oracle.check(path[i], X, y, alpha=path.alphas[i], **model)
+
+
+def test_several_responses_change_the_method_each(eager):
+    X, y = sparse_problem(60, 30, 0.3)
+    both = np.column_stack([y, np.random.default_rng(3).standard_normal(60)])
+    path = fastreg.solve_path(X, both, n_alphas=8, eps=1e-2)
+    single = [fastreg.solve_path(X, both[:, k], alphas=path.alphas) for k in range(2)]
+    for k in range(2):
+        np.testing.assert_allclose(path.objective[:, k], single[k].objective, rtol=1e-7)
+    assert np.all(path.duality_gap <= 1e-8 * path.null_objective)
+
+
+def test_a_grid_that_ends_at_zero_with_bounds(eager):
+    X, y = sparse_problem(60, 10, 0.5)
+    path = fastreg.solve_path(X, y, alphas=[1.0, 0.01, 0.0], positive=True)
+    oracle.check(path[2], X, y, alpha=0.0, positive=True)
+
+
+def test_descent_gives_up_where_it_makes_no_headway():
+    headway = choice.Headway(read=1e4, null=1.0, target=1e-8, n_left=1)
+    assert headway.suffices(0.0, np.inf, 0)
+    assert headway.suffices(5.0, 1e-4, 10)
+    assert not headway.suffices(500.0, 9e-5, 10)
+
+
+def test_descent_goes_on_where_the_end_is_near():
+    headway = choice.Headway(read=1e4, null=1.0, target=1e-8, n_left=1)
+    gap = 1e-3
+    for reads in range(0, 60, 10):
+        assert headway.suffices(float(reads), gap, 10)
+        gap *= 0.05
+
+
+def test_nothing_to_reach_ends_descent():
+    headway = choice.Headway(read=1e4, null=0.0, target=0.0, n_left=1)
+    assert headway.suffices(0.0, np.inf, 0)
+    assert not headway.suffices(1.0, 1e-3, 0)
