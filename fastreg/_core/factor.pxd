@@ -15,9 +15,13 @@ cdef class Factor:
 
     cdef reserve(self, Py_ssize_t capacity)
     cdef void clear(self) noexcept nogil
-    # the factor of the whole matrix of the given members at once (lower triangle of `matrix`, which
-    # is overwritten); False, and nothing done, where they are not clearly independent
-    cdef bint rebuild(self, const int* members, double[:, ::1] matrix) noexcept nogil
+    # the factor of m members at once, from the symmetric matrix of all coordinates (rows of
+    # `stride`) and what is added to its diagonal; False, and nothing done, where they are not
+    # clearly independent
+    cdef bint rebuild(
+        self, const int* members, Py_ssize_t m, const double* matrix, Py_ssize_t stride,
+        const double* ridge) noexcept nogil
+    cdef void _take(self, const int* members, Py_ssize_t m, const double* work) noexcept nogil
     # append a row; `column` is the new column of the matrix against the members in order.
     # False: the coordinate depends on the members; then `column` holds the weights that express it
     cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil

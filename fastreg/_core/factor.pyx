@@ -7,9 +7,12 @@ import numpy as np
 from cython cimport final
 from libc.math cimport hypot, sqrt
 from libc.string cimport memmove
-from scipy.linalg.cython_lapack cimport dpotrf
 
+from fastreg._core.cholesky cimport cholesky, scratch_size
 from fastreg._core.kernels cimport axpy, dot, simd
+
+cdef enum:
+    SQUARE = 16  # of a matrix that is transposed
 
 # A pivot below this share of its diagonal is rounding noise: the column depends on the others.
 cdef double DEPENDENT = 1e-12
@@ -42,26 +45,42 @@ cdef class Factor:
         self.size = 0
         self.n_changes += 1
 
-    cdef bint rebuild(self, const int* members, double[:, ::1] matrix) noexcept nogil:
-        cdef int m = <int>matrix.shape[0], info
-        cdef Py_ssize_t a, b
-        cdef double* row = &self._rows[0]
+    cdef bint rebuild(
+        self, const int* members, Py_ssize_t m, const double* matrix, Py_ssize_t stride,
+        const double* ridge) noexcept nogil:
+        cdef Py_ssize_t a, b, i
+        cdef double* work
+        cdef double[::1] memory
+        with gil:
+            memory = np.empty(m * m + scratch_size(m))
+        work = &memory[0]
         for a in range(m):
-            self._cosine[a] = matrix[a, a]
-        dpotrf("U", &m, &matrix[0, 0], &m, &info)  # row by row it is the lower one
-        if info != 0:
-            return False
-        for a in range(m):
-            if matrix[a, a] * matrix[a, a] <= CLEAR * self._cosine[a]:
-                return False
-        for a in range(m):
+            i = members[m - 1 - a]
             for b in range(a + 1):
-                row[b] = matrix[a, b]
-            row += a + 1
+                work[a * m + b] = -matrix[i * stride + members[m - 1 - b]]
+            work[a * m + a] -= ridge[i]
+        if not cholesky(work, m, CLEAR, work + m * m):
+            return False
+        self._take(members, m, work)
+        return True
+
+    cdef void _take(self, const int* members, Py_ssize_t m, const double* work) noexcept nogil:
+        """Copy the factor from where it stands transposed, and backwards."""
+        cdef Py_ssize_t a, b, a0 = 0, b0
+        cdef double* row
+        while a0 < m:
+            b0 = 0
+            while b0 < min(a0 + SQUARE, m):
+                for a in range(a0, min(a0 + SQUARE, m)):
+                    row = &self._rows[a * (a + 1) // 2]
+                    for b in range(b0, min(b0 + SQUARE, a + 1)):
+                        row[b] = work[(m - 1 - b) * m + m - 1 - a]
+                b0 += SQUARE
+            a0 += SQUARE
+        for a in range(m):
             self.member[a] = members[a]
         self.size = m
         self.n_changes += 1
-        return True
 
     cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil:
         cdef Py_ssize_t a = self.size, i
@@ -193,9 +212,11 @@ cdef class Factor:
         """Make room for so many members."""
         self.reserve(capacity)
 
-    def rebuild_from(self, const int[::1] members, double[:, ::1] matrix):
-        """Factorise the whole matrix of the given members, which is overwritten, or refuse to."""
-        return bool(self.rebuild(&members[0], matrix))
+    def rebuild_from(self, const int[::1] members, const double[:, ::1] matrix,
+                     const double[::1] ridge):
+        """Factorise the matrix of the given members, with a ridge, at once, or refuse to."""
+        return bool(self.rebuild(
+            &members[0], members.shape[0], &matrix[0, 0], matrix.shape[1], &ridge[0]))
 
     def append_row(self, int coordinate, double[::1] column, double diagonal):
         """Append a row, or refuse to: then `column` becomes the weights that express it."""

@@ -308,10 +308,9 @@ cdef class Quadratic:
 
     cdef bint _admit_many(self) noexcept nogil:
         """Make all free coordinates members at once where that is cheaper, and they allow it."""
-        cdef Py_ssize_t j, a, b, count = self.factor.size
+        cdef Py_ssize_t j, a, count = self.factor.size
         cdef int* row = &self._row[0]
         cdef bint done
-        cdef double[:, ::1] matrix
         if self.n_doubtful:
             return False
         for j in range(count):
@@ -322,13 +321,8 @@ cdef class Quadratic:
                 count += 1
         if count - self.factor.size < max(<Py_ssize_t>MANY, self.factor.size // 4):
             return False
-        with gil:
-            matrix = np.empty((count, count))
-        for a in range(count):
-            for b in range(a):
-                matrix[a, b] = self.gram[row[a], row[b]]
-            matrix[a, a] = self.gram[row[a], row[a]] + self._l2[row[a]]
-        done = self.factor.rebuild(row, matrix)
+        done = self.factor.rebuild(
+            row, count, &self.gram[0, 0], self.gram.shape[1], &self._l2[0])
         if done:
             for a in range(count):
                 self.is_member[row[a]] = Membership.MEMBER
