@@ -3,12 +3,15 @@
 # the rows above is the lower triangle of a product, which is what the tiles of the Gram product
 # add. They can only add, so the matrix is held negated.
 
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 
-from fastreg._core.kernels cimport Matrix, axpy, simd
+from fastreg._core.kernels cimport Matrix, axpy, dot, simd
 
 cdef enum:
     BAND = 32  # rows: long enough sums for the tiles, and little to do one row after the other
+
+
+cdef double ROUNDING = 4 * 2.220446049250313e-16
 
 
 cdef Py_ssize_t scratch_size(Py_ssize_t m) noexcept nogil:
@@ -16,7 +19,7 @@ cdef Py_ssize_t scratch_size(Py_ssize_t m) noexcept nogil:
 
 
 cdef bint cholesky(double* matrix, Py_ssize_t m, double clear, double* scratch) noexcept nogil:
-    cdef double* least = scratch
+    cdef double* diagonal = scratch
     cdef double* zeros = scratch + m
     cdef double* ones = zeros + m       # as many as rows, or columns, are packed
     cdef double* block = ones + m + BAND
@@ -24,7 +27,7 @@ cdef bint cholesky(double* matrix, Py_ssize_t m, double clear, double* scratch) 
     cdef Matrix band
     block += (8 - <Py_ssize_t>(<size_t>block % 64) // 8) % 8  # aligned to 64 bytes
     for a in range(m):
-        least[a] = -clear * matrix[a * m + a]
+        diagonal[a] = -matrix[a * m + a]
     if m > BAND:
         for a in range(m):
             zeros[a] = 0.0
@@ -32,18 +35,40 @@ cdef bint cholesky(double* matrix, Py_ssize_t m, double clear, double* scratch) 
             ones[a] = 1.0
     while last > 0:
         first = max(0, last - BAND)
-        if not finish(matrix, m, first, last, least):
+        if not finish(matrix, m, first, last, diagonal, clear):
             return False
         if first > 0:
             band = Matrix(matrix + first * m, m, 1, last - first, m, 0)
             simd.pack(&band, 0, last - first, NULL, first, zeros, ones, ones, block, 0, first)
             simd.tiles(block, last - first, first, 0, matrix, m)
         last = first
+    return stands(matrix, m, diagonal, scratch + m)
+
+
+cdef bint stands(
+    const double* matrix, Py_ssize_t m, const double* diagonal, double* weight) noexcept nogil:
+    """Are all pivots above their rounding?"""
+    cdef Py_ssize_t a, p
+    cdef double largest = 0.0, size
+    cdef const double* row
+    for a in range(m):
+        largest = max(largest, diagonal[a])
+    for p in range(m):
+        row = matrix + p * m
+        if not is_suspect(row[p] * row[p], diagonal[p], largest):
+            continue
+        size = sqrt(diagonal[p])
+        for a in range(p + 1, m):
+            row = matrix + a * m
+            weight[a] = (row[p] - dot(row + p + 1, weight + p + 1, a - p - 1)) / row[a]
+            size += fabs(weight[a]) * sqrt(diagonal[a])
+        if not matrix[p * m + p] * matrix[p * m + p] > ROUNDING * size * size:
+            return False
     return True
 
 
 cdef bint finish(double* matrix, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-                 const double* least) noexcept nogil:
+                 const double* diagonal, double clear) noexcept nogil:
     """The rows of a band one after the other, once all behind the band are done."""
     cdef double share[4]
     cdef double* row
@@ -64,7 +89,7 @@ cdef bint finish(double* matrix, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last
             axpy(done[a], done, row, a + 1)
             b -= 1
         pivot = -row[a]
-        if not pivot > least[a]:
+        if not pivot > clear * diagonal[a]:
             return False
         row[a] = sqrt(pivot)
         pivot = -1.0 / row[a]

@@ -11,6 +11,8 @@ cdef class Factor:
     cdef double[::1] _row        # the row that is being appended, or a rotation's sines
     cdef double[::1] _cosine
     cdef int[::1] member         # which coordinate each row stands for
+    cdef double noise            # below what the pivot that was just tried may be all rounding
+    cdef double _largest         # diagonal of the matrix since the last `clear`
     cdef Py_ssize_t n_changes    # how often members came or went
 
     cdef reserve(self, Py_ssize_t capacity)
@@ -37,4 +39,5 @@ cdef class Factor:
     # x becomes L^-1 x: its squared length is x'(LL')^-1 x
     cdef void solve_half(self, double* x) noexcept nogil
     cdef void _solve_other_half(self, double* x) noexcept nogil
-    cdef void _push(self, int coordinate, double pivot) noexcept nogil
+    cdef double _noise(self, const double* weight, double diagonal) noexcept nogil
+    cdef void _push(self, int coordinate, double pivot, double diagonal) noexcept nogil

@@ -5,10 +5,10 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport hypot, sqrt
+from libc.math cimport fabs, hypot, sqrt
 from libc.string cimport memmove
 
-from fastreg._core.cholesky cimport cholesky, scratch_size
+from fastreg._core.cholesky cimport ROUNDING, cholesky, is_suspect, scratch_size
 from fastreg._core.kernels cimport axpy, dot, simd
 
 cdef enum:
@@ -25,6 +25,7 @@ cdef class Factor:
 
     def __init__(self):
         self.size = 0
+        self.noise = self._largest = 0.0
         self.reserve(1)
 
     cdef reserve(self, Py_ssize_t capacity):
@@ -43,6 +44,7 @@ cdef class Factor:
 
     cdef void clear(self) noexcept nogil:
         self.size = 0
+        self._largest = 0.0
         self.n_changes += 1
 
     cdef bint rebuild(
@@ -62,6 +64,9 @@ cdef class Factor:
         if not cholesky(work, m, CLEAR, work + m * m):
             return False
         self._take(members, m, work)
+        for a in range(m):
+            i = members[a]
+            self._largest = max(self._largest, matrix[i * stride + i] + ridge[i])
         return True
 
     cdef void _take(self, const int* members, Py_ssize_t m, const double* work) noexcept nogil:
@@ -90,23 +95,39 @@ cdef class Factor:
             row[i] = column[i]
         self.solve_half(row)
         pivot = self.pivot(diagonal)
-        if pivot > DEPENDENT * diagonal:
-            self._push(coordinate, pivot)
+        self.noise = 0.0
+        if pivot > DEPENDENT * diagonal and not is_suspect(pivot, diagonal, self._largest):
+            self._push(coordinate, pivot, diagonal)
             return True
         for i in range(a):
             column[i] = row[i]
         self._solve_other_half(column)
+        self.noise = self._noise(column, diagonal)
+        if pivot > max(DEPENDENT * diagonal, self.noise):
+            self._push(coordinate, pivot, diagonal)
+            return True
         return False
+
+    cdef double _noise(self, const double* weight, double diagonal) noexcept nogil:
+        """What rounding of the matrix can do to the pivot of a column with these weights."""
+        cdef Py_ssize_t i
+        cdef double size = sqrt(diagonal)
+        cdef double* row = &self._rows[0]
+        for i in range(self.size):
+            size += fabs(weight[i]) * sqrt(dot(row, row, i + 1))
+            row += i + 1
+        return ROUNDING * size * size
 
     cdef double pivot(self, double diagonal) noexcept nogil:
         return diagonal - dot(&self._row[0], &self._row[0], self.size)
 
     cdef double force(self, int coordinate, double diagonal) noexcept nogil:
-        cdef double pivot = self.pivot(diagonal)
-        self._push(coordinate, DEPENDENT * diagonal)
-        return DEPENDENT * diagonal - pivot
+        cdef double least = max(DEPENDENT * diagonal, self.noise), excess
+        excess = least - self.pivot(diagonal)
+        self._push(coordinate, least, diagonal)
+        return excess
 
-    cdef void _push(self, int coordinate, double pivot) noexcept nogil:
+    cdef void _push(self, int coordinate, double pivot, double diagonal) noexcept nogil:
         cdef Py_ssize_t i, a = self.size
         cdef double* target = &self._rows[a * (a + 1) // 2]
         for i in range(a):
@@ -114,6 +135,7 @@ cdef class Factor:
         target[a] = sqrt(pivot)
         self.member[a] = coordinate
         self.size = a + 1
+        self._largest = max(self._largest, diagonal)
         self.n_changes += 1
 
     cdef void express(self, Py_ssize_t k, double* x) noexcept nogil:

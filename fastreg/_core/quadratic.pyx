@@ -373,7 +373,8 @@ cdef class Quadratic:
             for k in range(self.factor.size):
                 level += fabs(self._step[k]) * self._l1[self.factor.member[k]]
             pivot = self.factor.pivot(diagonal)
-            if level == 0.0 and pivot <= NEGLIGIBLE * diagonal:  # its value is a choice
+            if level == 0.0 and pivot <= max(  # its value is a choice
+                    NEGLIGIBLE * diagonal, self.factor.noise):
                 self.is_member[j] = Membership.DEPENDENT
                 self.n_doubtful += 1
                 return
