@@ -88,12 +88,12 @@ class Driven:
         allowed = 1e-14 * len(right) * (size @ (size.T @ np.abs(whole)))
         assert np.all(np.abs(lower @ (lower.T @ whole) - right) <= allowed)
         k = int(rng.integers(len(wanted)))
-        weights = self.factor.weights(k)
-        corner = lower[:k, :k]
-        assert np.all(
-            np.abs(corner.T @ weights - lower[k, :k])
-            <= 1e-13 * len(right) * (np.abs(corner.T) @ np.abs(weights))
-        )
+        if k:
+            x = self.factor.solved_first(k, right[:k])
+            corner = lower[:k, :k]
+            size = np.abs(corner)
+            allowed = 1e-14 * len(right) * (size @ (size.T @ np.abs(x)))
+            assert np.all(np.abs(corner @ (corner.T @ x) - right[:k]) <= allowed)
         if np.linalg.cond(wanted / np.outer(scale, scale)) < 1e8:
             fresh = np.linalg.cholesky(wanted)
             np.testing.assert_allclose(lower / scale[:, None], fresh / scale[:, None], atol=1e-6)

@@ -32,10 +32,10 @@ cdef class Factor:
     # append the row that `append` has just refused, its pivot raised to the smallest accepted one;
     # returns by how much
     cdef double force(self, int coordinate, double diagonal) noexcept nogil
-    # x becomes the weights that express the coordinate of row k by the earlier ones
-    cdef void express(self, Py_ssize_t k, double* x) noexcept nogil
     cdef void delete(self, Py_ssize_t k) noexcept nogil
     cdef void solve(self, double* x) noexcept nogil
+    # the same for the first k members
+    cdef void solve_first(self, Py_ssize_t k, double* x) noexcept nogil
     # x becomes L^-1 x: its squared length is x'(LL')^-1 x
     cdef void solve_half(self, double* x) noexcept nogil
     cdef void _solve_other_half(self, double* x) noexcept nogil

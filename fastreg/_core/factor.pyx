@@ -138,13 +138,10 @@ cdef class Factor:
         self._largest = max(self._largest, diagonal)
         self.n_changes += 1
 
-    cdef void express(self, Py_ssize_t k, double* x) noexcept nogil:
-        cdef Py_ssize_t i, size = self.size
-        cdef double* row = &self._rows[k * (k + 1) // 2]
-        for i in range(k):
-            x[i] = row[i]
+    cdef void solve_first(self, Py_ssize_t k, double* x) noexcept nogil:
+        cdef Py_ssize_t size = self.size
         self.size = k
-        self._solve_other_half(x)
+        self.solve(x)
         self.size = size
 
     cdef void delete(self, Py_ssize_t k) noexcept nogil:
@@ -252,11 +249,11 @@ cdef class Factor:
         """Delete the row of member k."""
         self.delete(k)
 
-    def weights(self, Py_ssize_t k):
-        """Return the weights that express member k by the earlier ones."""
-        cdef double[::1] x = np.empty(k + 1)
-        self.express(k, &x[0])
-        return np.array(x[:k])
+    def solved_first(self, Py_ssize_t k, const double[::1] right):
+        """Return (L L')^-1 x for the first k members."""
+        cdef double[::1] x = np.array(right)
+        self.solve_first(k, &x[0])
+        return np.asarray(x)
 
     def solved(self, const double[::1] right):
         """Return L^-1 x and (L L')^-1 x."""

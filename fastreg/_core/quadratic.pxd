@@ -76,6 +76,8 @@ cdef class Quadratic:
     cdef list doubtful(self)
     # the combination of coordinates that this is: e_j - sum_k weight_k e_member(k)
     cdef express(self, Py_ssize_t j, double[::1] out)
+    # the same, once more: with the products of what `out` is so far, it is made orthogonal to them
+    cdef refine(self, Py_ssize_t j, const double[::1] products, double[::1] out)
     # solve to the target gap (restricted to the working set); writes n_sweeps of this call;
     # returns whether the deadline stopped it
     cdef bint minimise(

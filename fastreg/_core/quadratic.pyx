@@ -337,21 +337,22 @@ cdef class Quadratic:
                 if self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED)]
 
     cdef express(self, Py_ssize_t j, double[::1] out):
+        out[:] = 0.0
+        out[j] = 1.0
+        self.refine(j, self.gram[j, :self.size], out)
+
+    cdef refine(self, Py_ssize_t j, const double[::1] products, double[::1] out):
         cdef Py_ssize_t k, count = self.factor.size
         cdef double[::1] weight = np.empty(count + 1)
         if self.is_member[j] == Membership.FORCED:
             count = 0
             while self.factor.member[count] != j:
                 count += 1
-            self.factor.express(count, &weight[0])
-        else:
-            for k in range(count):
-                weight[k] = self.gram[j, self.factor.member[k]]
-            self.factor.solve(&weight[0])
-        out[:] = 0.0
         for k in range(count):
-            out[self.factor.member[k]] = -weight[k]
-        out[j] = 1.0
+            weight[k] = products[self.factor.member[k]]
+        self.factor.solve_first(count, &weight[0])
+        for k in range(count):
+            out[self.factor.member[k]] -= weight[k]
 
     cdef void _expel(self, Py_ssize_t k) noexcept nogil:
         self.n_doubtful -= self.is_member[self.factor.member[k]] == Membership.FORCED
