@@ -108,7 +108,7 @@ cdef class Quadratic:
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
-    cdef bint _admit_many(self) noexcept nogil
+    cdef bint _renew(self) noexcept nogil
     cdef bint _is_stationary(self) noexcept nogil
     cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil
     cdef void _expel(self, Py_ssize_t k) noexcept nogil

@@ -22,7 +22,8 @@ from fastreg._core.selection cimport Selection
 
 cdef enum:
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
-    MANY = 24                    # coordinates that are worth a new factor
+    FEW = 16                     # changes of the factor that come one by one in any case, ...
+    MANY = 48                    # ... and that a new one is cheaper than, however large it is
     PATIENCE = 20                # looks without progress before giving up
     WORK_A_CHECK = 1 << 27       # multiplications between two looks at signals and the clock
 
@@ -30,6 +31,7 @@ cdef double TWIN = 1e-12    # 1 - correlation^2 from which the Gram matrix sees 
 cdef double FAR_BASE = 8.0  # size of a base that costs no digits, in units of the response
 cdef double FAR = 1e3  # steps along a null direction, in units of the prediction
 cdef double TOO_FAR = 1e8  # the same for a Newton step
+cdef double TIE = 1e-9  # part of a Newton step that is no reason to stop again: copies of a column
 cdef double ROUNDING = 8 * 2.220446049250313e-16
 
 
@@ -289,16 +291,15 @@ cdef class Quadratic:
 
     cdef void synchronise(self) noexcept nogil:
         cdef Py_ssize_t k, j, work = 0
-        for k in range(self.factor.size - 1, -1, -1):
-            j = self.factor.member[k]
-            if not self._is_free(j):
-                self._expel(k)
         for j in range(self.size):
             if self.n_doubtful and self.is_member[j] == Membership.DEPENDENT:
                 self.is_member[j] = Membership.OUTSIDE
                 self.n_doubtful -= 1
-        if self._admit_many():
+        if self._renew():
             return
+        for k in range(self.factor.size - 1, -1, -1):
+            if not self._is_free(self.factor.member[k]):
+                self._expel(k)
         for j in range(self.size):
             if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
                 self._admit(j)
@@ -306,28 +307,34 @@ cdef class Quadratic:
                 if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
                     return
 
-    cdef bint _admit_many(self) noexcept nogil:
-        """Make all free coordinates members at once where that is cheaper, and they allow it."""
-        cdef Py_ssize_t j, a, count = self.factor.size
+    cdef bint _renew(self) noexcept nogil:
+        """Make a new factor of all free coordinates where that is cheaper, and they allow it."""
+        cdef Py_ssize_t j, k, count = 0, gone, new
         cdef int* row = &self._row[0]
-        cdef bint done
         if self.n_doubtful:
             return False
-        for j in range(count):
-            row[j] = self.factor.member[j]
+        for k in range(self.factor.size):
+            if self._is_free(self.factor.member[k]):
+                row[count] = self.factor.member[k]
+                count += 1
+        gone = self.factor.size - count
+        new = -count
         for j in range(self.size):
             if self.is_member[j] == Membership.OUTSIDE and self._is_free(j):
                 row[count] = <int>j
                 count += 1
-        if count - self.factor.size < max(<Py_ssize_t>MANY, self.factor.size // 4):
+        new += count
+        if count == 0 or new + 2 * gone < max(FEW, min(count // 8, MANY)):
             return False
-        done = self.factor.rebuild(
-            row, count, &self.gram[0, 0], self.gram.shape[1], &self._l2[0])
-        if done:
-            for a in range(count):
-                self.is_member[row[a]] = Membership.MEMBER
-                self._excess[row[a]] = 0.0
-        return done
+        if not self.factor.rebuild(
+                row, count, &self.gram[0, 0], self.gram.shape[1], &self._l2[0]):
+            return False
+        for j in range(self.size):
+            self.is_member[j] = Membership.OUTSIDE
+        for k in range(count):
+            self.is_member[row[k]] = Membership.MEMBER
+            self._excess[row[k]] = 0.0
+        return True
 
     cdef list doubtful(self):
         cdef Py_ssize_t j
@@ -451,8 +458,8 @@ cdef class Quadratic:
 
     cdef bint _newton_round(self, Py_ssize_t* work) noexcept nogil:
         """One Newton step, with as many stops at a boundary as it takes."""
-        cdef Py_ssize_t k, j, blocking, count = self.factor.size
-        cdef double length = 0.0, room, size = self._size() + sqrt(self._base_square)
+        cdef Py_ssize_t k, j, count = self.factor.size
+        cdef double length = 0.0, size = self._size() + sqrt(self._base_square)
         cdef double* d = &self._step[0]
         cdef double* slope = &self._corrected[0]  # by coordinate; so is the point before
         cdef bint enough = False
@@ -468,22 +475,20 @@ cdef class Quadratic:
                 d[k] = slope[self.factor.member[k]]
             self.factor.solve(d)
             length = 1.0
-            blocking = -1
             for k in range(self.factor.size):
-                room = self._room(self.factor.member[k], d[k])
-                if room < length:
-                    length = room
-                    blocking = k
+                length = min(length, self._room(self.factor.member[k], d[k]))
             # Part of a Newton step takes the same part of every slope.
             for k in range(self.factor.size):
                 j = self.factor.member[k]
                 slope[j] *= 1.0 - length
-                if k != blocking:
+                if length < 1.0 and self._room(j, d[k]) <= length * (1.0 + TIE):
+                    self.u[j] = self._boundary(j, d[k])
+                else:
                     self.u[j] += length * d[k]
-            if blocking >= 0:
-                j = self.factor.member[blocking]
-                self.u[j] = self._boundary(j, d[blocking])
-                self._expel(blocking)
+            if length < 1.0:
+                for k in range(self.factor.size - 1, -1, -1):
+                    if not self._is_free(self.factor.member[k]):
+                        self._expel(k)
         if not self._size() <= TOO_FAR * size:  # rounding of an ill-conditioned factor
             for k in range(count):
                 self.u[self._row[k]] = self._before[self._row[k]]
