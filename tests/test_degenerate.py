@@ -179,3 +179,47 @@ def test_products_before_a_pass():
         alpha = 0.05 * fastreg.alpha_max(X, y, **model)
         result = fastreg.solve(X, y, alpha=alpha, method="working_set", **model)
         oracle.check(result, X, y, alpha=alpha, converged=False, **model)
+
+
+def light_levels(rng, n, n_groups, lightest):
+    """All levels of some categoricals, most of whose rows weigh next to nothing."""
+    groups = rng.integers(0, rng.integers(2, 25, n_groups), (n, n_groups))
+    X = np.hstack([np.eye(g.max() + 1)[g] for g in groups.T])
+    kind = int(rng.integers(3))
+    if kind == 0:
+        weight = 10.0 ** rng.uniform(np.log10(lightest), 0, n)
+    elif kind == 1:
+        weight = np.where(groups[:, 0] == 0, 1.0, lightest) * rng.uniform(0.5, 1, n)
+    else:
+        weight = 10.0 ** rng.uniform(np.log10(lightest), 0, groups[:, 0].max() + 1)[groups[:, 0]]
+    return X, weight
+
+
+@pytest.mark.parametrize("method", ["working_set", "gram"])
+@pytest.mark.parametrize("lightest", [1e-3, 1e-6, 1e-9])
+def test_unpenalised_levels_of_next_to_no_weight(method, lightest):
+    """Scaled to one size, columns depend on others with large weights: pivots are all rounding."""
+    for seed in range(40):
+        rng = np.random.default_rng([seed, int(-np.log10(lightest))])
+        n = int(rng.choice([40, 150, 400]))
+        X, weight = light_levels(rng, n, int(rng.integers(1, 4)), lightest)
+        free = X.shape[1]
+        X = np.hstack([X, rng.standard_normal((n, int(rng.choice([1, 4, 20]))))])
+        y = X @ rng.standard_normal(X.shape[1]) + rng.standard_normal(n)
+        order = rng.permutation(X.shape[1])
+        model = {
+            "fit_intercept": bool(seed % 2),
+            "sample_weight": weight,
+            "penalty_factor": np.where(np.arange(X.shape[1]) < free, 0.0, 1.0)[order],
+            "l1_ratio": float(rng.choice([1.0, 0.5])),
+        }
+        X = X[:, order]
+        alpha = rng.choice([0.5, 0.1, 1e-2, 1e-4]) * fastreg.alpha_max(X, y, **model)
+        result = fastreg.solve(X, y, alpha=alpha, method=method, **model)
+        assert result.converged, (seed, result.message)
+        truth = oracle.make_problem(X, y, alpha, **model)
+        rounding = oracle.rounding(truth, result.coef, result.intercept)
+        gap = oracle.duality_gap(truth, result.coef, result.intercept, result.duality_gap)
+        assert gap <= result.duality_gap * (1 + 1e-6) + rounding.gap
+        assert result.duality_gap <= result.tolerance
+        assert np.abs(result.coef).max() < 1e8

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastreg._core import kernels
 from fastreg._core.factor import Factor
 
 STEPS = 300
@@ -54,9 +55,9 @@ class Driven:
         self.raised[self.members.pop(k)] = 0
 
     def rebuild(self, members):
-        matrix = np.ascontiguousarray(self.gram[np.ix_(members, members)])
         before = self.factor.arrays()
-        if self.factor.rebuild_from(np.array(members, dtype=np.int32), matrix):
+        none = np.zeros(len(self.gram))
+        if self.factor.rebuild_from(np.array(members, dtype=np.int32), self.gram, none):
             self.members = list(members)
             self.raised[:] = 0
             return True
@@ -87,12 +88,12 @@ class Driven:
         allowed = 1e-14 * len(right) * (size @ (size.T @ np.abs(whole)))
         assert np.all(np.abs(lower @ (lower.T @ whole) - right) <= allowed)
         k = int(rng.integers(len(wanted)))
-        weights = self.factor.weights(k)
-        corner = lower[:k, :k]
-        assert np.all(
-            np.abs(corner.T @ weights - lower[k, :k])
-            <= 1e-13 * len(right) * (np.abs(corner.T) @ np.abs(weights))
-        )
+        if k:
+            x = self.factor.solved_first(k, right[:k])
+            corner = lower[:k, :k]
+            size = np.abs(corner)
+            allowed = 1e-14 * len(right) * (size @ (size.T @ np.abs(x)))
+            assert np.all(np.abs(corner @ (corner.T @ x) - right[:k]) <= allowed)
         if np.linalg.cond(wanted / np.outer(scale, scale)) < 1e8:
             fresh = np.linalg.cholesky(wanted)
             np.testing.assert_allclose(lower / scale[:, None], fresh / scale[:, None], atol=1e-6)
@@ -165,3 +166,58 @@ def test_growing_keeps_what_is_there():
         driven.factor.make_room(j + 1)
         assert driven.append(j)
         driven.judge(rng)
+
+
+def built(A, members, ridge=0.0):
+    """The factor of the Gram matrix of some columns, built at once; None where it is refused."""
+    gram = A.T @ A
+    factor = Factor()
+    factor.make_room(len(gram))
+    ridge = np.full(len(gram), ridge)
+    if factor.rebuild_from(np.array(members, dtype=np.int32), gram, ridge):
+        np.testing.assert_array_equal(factor.arrays()[0], members)
+        return factor.arrays()[1]
+    assert factor.size == 0
+    return None
+
+
+@pytest.fixture(params=kernels.levels())
+def level(request):
+    before = kernels.level()
+    kernels.use(request.param)
+    yield request.param
+    kernels.use(before)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 5, 8, 31, 32, 33, 47, 64, 65, 100, 129, 200])
+@pytest.mark.parametrize("ridge", [0.0, 0.7])
+def test_a_factor_built_at_once(level, m, ridge):
+    rng = np.random.default_rng(m)
+    A = rng.standard_normal((m + 20, m + 9)) * 10.0 ** rng.uniform(-3, 3, m + 9)
+    members = rng.permutation(m + 9)[:m]
+    lower = built(A, members, ridge)
+    wanted = A[:, members].T @ A[:, members] + ridge * np.eye(m)
+    scale = np.sqrt(np.diag(wanted))
+    error = np.abs(lower @ lower.T - wanted) / np.outer(scale, scale)
+    assert error.max() <= 1e-15 * (m + 4)
+    fresh = np.linalg.cholesky(wanted)
+    np.testing.assert_allclose(lower / scale[:, None], fresh / scale[:, None], atol=1e-11)
+
+
+@pytest.mark.parametrize("m", [1, 6, 40, 90])
+def test_bad_pivots_are_refused(level, m):
+    """Wherever in the matrix they are, and whatever is wrong with them."""
+    rng = np.random.default_rng(m)
+    for k in {0, m // 3, m // 2, m - 1}:
+        A = rng.standard_normal((m + 10, m))
+        assert built(A, np.arange(m)) is not None
+        bad_columns = [np.zeros(m + 10), np.full(m + 10, np.nan)]
+        if m > 1:
+            bad_columns.append(A[:, k - 1] * (1 + 1e-6))
+        for bad in bad_columns:
+            spoilt = A.copy()
+            spoilt[:, k] = bad
+            assert built(spoilt, np.arange(m)) is None
+        near = A.copy()
+        near[:, k] = A[:, k - 1] + 1e-4 * A[:, k]
+        assert built(near, np.arange(m)) is not None

@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 # Each floor imports only from floors below it. A package (estimators, cli) is one room.
 FLOORS = [
     {"_core.kernels"},
-    {"_core.design", "_core.factor", "_core.penalty"},
+    {"_core.cholesky", "_core.design", "_core.penalty"},
+    {"_core.factor"},
     {"_core.gram", "_core.passes"},
     {"_core.dense", "_core.sparse"},
     {"_core.certificate", "_core.span", "_core.selection"},

@@ -28,5 +28,7 @@ cdef class Dependence:
     # make that step where it gains more than the target, or as much of it as the face allows
     cdef improve(self, double target)
     cdef _measure(self, list doubtful)
+    cdef _image(self, const double[::1] v)
+    cdef _products(self, weighted)
     cdef _step(self)
     cdef _root_ridge(self)

@@ -3,7 +3,8 @@
 # directions may be corrected one after the other. Z v is computed from X: its length has an error
 # of EPSILON |v|, where a pivot of the Gram matrix has one of EPSILON^(1/2). The ridge
 # part counts as rows  sqrt(l2_j) v_j  below X, with a response of zero. All this is rare and small,
-# and therefore NumPy.
+# and therefore NumPy. The weights are as good as the factor, which may be ill-conditioned; so what
+# is left of Z v along the members is taken out of v again, before it is called a length.
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from libc.math cimport INFINITY
 
 from fastreg._core.objective cimport Correction, LeastSquares
 from fastreg._core.quadratic cimport Quadratic
+
+cdef enum:
+    REFINEMENTS = 3  # of weights against the rounding of a factor
 
 cdef double ROUNDING = 64 * 2.220446049250313e-16
 
@@ -48,21 +52,20 @@ cdef class Dependence:
         cdef LeastSquares problem = self._problem
         cdef Py_ssize_t m = quadratic.size
         cdef double[::1] v = np.empty(m)
-        cdef double[::1] image
         norm = np.asarray(quadratic.norm)[:m]
         penalty = (np.asarray(problem.l1) + np.asarray(problem.l2))[quadratic.column]
         directions, images = [], []
         for j in doubtful:
             quadratic.express(j, v)
-            image = np.zeros(problem.design.n_samples)
-            problem.design.add_columns(&quadratic.column[0], m, &v[0], &image[0])
-            weighted = np.asarray(image)
-            if problem.centred:
-                weighted -= np.asarray(problem.weight) @ weighted
-            weighted *= np.sqrt(problem.weight)
+            weighted = self._image(v)
+            size = np.abs(v) @ norm
+            for _ in range(REFINEMENTS):
+                if np.linalg.norm(weighted) <= ROUNDING * size:
+                    break
+                quadratic.refine(j, self._products(weighted), v)
+                weighted = self._image(v)
             direction = np.array(v)
-            weighted = np.append(weighted, self._root_ridge() * direction)
-            if np.linalg.norm(weighted) > ROUNDING * (np.abs(direction) @ norm):
+            if np.linalg.norm(weighted) > ROUNDING * size:
                 directions.append(direction)
                 images.append(weighted)
             elif not penalty[np.abs(direction) * norm > 1e-7 * norm[j]].any():
@@ -74,6 +77,29 @@ cdef class Dependence:
             left, spread, self._right = np.linalg.svd(unit, full_matrices=False)
             kept = spread > ROUNDING * spread[0]
             self._left, self._spread, self._right = left[:, kept], spread[kept], self._right[kept]
+
+    cdef _image(self, const double[::1] v):
+        """Z v, its rows weighted, with those of the ridge part below."""
+        cdef Quadratic quadratic = self._quadratic
+        cdef LeastSquares problem = self._problem
+        cdef double[::1] image = np.zeros(problem.design.n_samples)
+        problem.design.add_columns(&quadratic.column[0], quadratic.size, &v[0], &image[0])
+        weighted = np.asarray(image)
+        if problem.centred:
+            weighted -= np.asarray(problem.weight) @ weighted
+        weighted *= np.sqrt(problem.weight)
+        return np.append(weighted, self._root_ridge() * v)
+
+    cdef _products(self, weighted):
+        """The products of all coordinates with such an image."""
+        cdef Quadratic quadratic = self._quadratic
+        cdef LeastSquares problem = self._problem
+        cdef Py_ssize_t n = problem.design.n_samples
+        cdef double[::1] rows = weighted[:n] * np.sqrt(problem.weight)
+        cdef double[::1] c = np.empty(quadratic.size)
+        problem.design.correlate_columns(
+            &quadratic.column[0], quadratic.size, &rows[0], &c[0])
+        return np.asarray(c) + self._root_ridge() * weighted[n:]
 
     cdef _root_ridge(self):
         return np.sqrt(np.asarray(self._problem.l2)[self._quadratic.column])

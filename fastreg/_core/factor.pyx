@@ -5,11 +5,14 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport hypot, sqrt
+from libc.math cimport fabs, hypot, sqrt
 from libc.string cimport memmove
-from scipy.linalg.cython_lapack cimport dpotrf
 
+from fastreg._core.cholesky cimport ROUNDING, cholesky, is_suspect, scratch_size
 from fastreg._core.kernels cimport axpy, dot, simd
+
+cdef enum:
+    SQUARE = 16  # of a matrix that is transposed
 
 # A pivot below this share of its diagonal is rounding noise: the column depends on the others.
 cdef double DEPENDENT = 1e-12
@@ -22,6 +25,7 @@ cdef class Factor:
 
     def __init__(self):
         self.size = 0
+        self.noise = self._largest = 0.0
         self.reserve(1)
 
     cdef reserve(self, Py_ssize_t capacity):
@@ -40,28 +44,48 @@ cdef class Factor:
 
     cdef void clear(self) noexcept nogil:
         self.size = 0
+        self._largest = 0.0
         self.n_changes += 1
 
-    cdef bint rebuild(self, const int* members, double[:, ::1] matrix) noexcept nogil:
-        cdef int m = <int>matrix.shape[0], info
-        cdef Py_ssize_t a, b
-        cdef double* row = &self._rows[0]
+    cdef bint rebuild(
+        self, const int* members, Py_ssize_t m, const double* matrix, Py_ssize_t stride,
+        const double* ridge) noexcept nogil:
+        cdef Py_ssize_t a, b, i
+        cdef double* work
+        cdef double[::1] memory
+        with gil:
+            memory = np.empty(m * m + scratch_size(m))
+        work = &memory[0]
         for a in range(m):
-            self._cosine[a] = matrix[a, a]
-        dpotrf("U", &m, &matrix[0, 0], &m, &info)  # row by row it is the lower one
-        if info != 0:
-            return False
-        for a in range(m):
-            if matrix[a, a] * matrix[a, a] <= CLEAR * self._cosine[a]:
-                return False
-        for a in range(m):
+            i = members[m - 1 - a]
             for b in range(a + 1):
-                row[b] = matrix[a, b]
-            row += a + 1
+                work[a * m + b] = -matrix[i * stride + members[m - 1 - b]]
+            work[a * m + a] -= ridge[i]
+        if not cholesky(work, m, CLEAR, work + m * m):
+            return False
+        self._take(members, m, work)
+        for a in range(m):
+            i = members[a]
+            self._largest = max(self._largest, matrix[i * stride + i] + ridge[i])
+        return True
+
+    cdef void _take(self, const int* members, Py_ssize_t m, const double* work) noexcept nogil:
+        """Copy the factor from where it stands transposed, and backwards."""
+        cdef Py_ssize_t a, b, a0 = 0, b0
+        cdef double* row
+        while a0 < m:
+            b0 = 0
+            while b0 < min(a0 + SQUARE, m):
+                for a in range(a0, min(a0 + SQUARE, m)):
+                    row = &self._rows[a * (a + 1) // 2]
+                    for b in range(b0, min(b0 + SQUARE, a + 1)):
+                        row[b] = work[(m - 1 - b) * m + m - 1 - a]
+                b0 += SQUARE
+            a0 += SQUARE
+        for a in range(m):
             self.member[a] = members[a]
         self.size = m
         self.n_changes += 1
-        return True
 
     cdef bint append(self, int coordinate, double* column, double diagonal) noexcept nogil:
         cdef Py_ssize_t a = self.size, i
@@ -71,23 +95,39 @@ cdef class Factor:
             row[i] = column[i]
         self.solve_half(row)
         pivot = self.pivot(diagonal)
-        if pivot > DEPENDENT * diagonal:
-            self._push(coordinate, pivot)
+        self.noise = 0.0
+        if pivot > DEPENDENT * diagonal and not is_suspect(pivot, diagonal, self._largest):
+            self._push(coordinate, pivot, diagonal)
             return True
         for i in range(a):
             column[i] = row[i]
         self._solve_other_half(column)
+        self.noise = self._noise(column, diagonal)
+        if pivot > max(DEPENDENT * diagonal, self.noise):
+            self._push(coordinate, pivot, diagonal)
+            return True
         return False
+
+    cdef double _noise(self, const double* weight, double diagonal) noexcept nogil:
+        """What rounding of the matrix can do to the pivot of a column with these weights."""
+        cdef Py_ssize_t i
+        cdef double size = sqrt(diagonal)
+        cdef double* row = &self._rows[0]
+        for i in range(self.size):
+            size += fabs(weight[i]) * sqrt(dot(row, row, i + 1))
+            row += i + 1
+        return ROUNDING * size * size
 
     cdef double pivot(self, double diagonal) noexcept nogil:
         return diagonal - dot(&self._row[0], &self._row[0], self.size)
 
     cdef double force(self, int coordinate, double diagonal) noexcept nogil:
-        cdef double pivot = self.pivot(diagonal)
-        self._push(coordinate, DEPENDENT * diagonal)
-        return DEPENDENT * diagonal - pivot
+        cdef double least = max(DEPENDENT * diagonal, self.noise), excess
+        excess = least - self.pivot(diagonal)
+        self._push(coordinate, least, diagonal)
+        return excess
 
-    cdef void _push(self, int coordinate, double pivot) noexcept nogil:
+    cdef void _push(self, int coordinate, double pivot, double diagonal) noexcept nogil:
         cdef Py_ssize_t i, a = self.size
         cdef double* target = &self._rows[a * (a + 1) // 2]
         for i in range(a):
@@ -95,15 +135,13 @@ cdef class Factor:
         target[a] = sqrt(pivot)
         self.member[a] = coordinate
         self.size = a + 1
+        self._largest = max(self._largest, diagonal)
         self.n_changes += 1
 
-    cdef void express(self, Py_ssize_t k, double* x) noexcept nogil:
-        cdef Py_ssize_t i, size = self.size
-        cdef double* row = &self._rows[k * (k + 1) // 2]
-        for i in range(k):
-            x[i] = row[i]
+    cdef void solve_first(self, Py_ssize_t k, double* x) noexcept nogil:
+        cdef Py_ssize_t size = self.size
         self.size = k
-        self._solve_other_half(x)
+        self.solve(x)
         self.size = size
 
     cdef void delete(self, Py_ssize_t k) noexcept nogil:
@@ -193,9 +231,11 @@ cdef class Factor:
         """Make room for so many members."""
         self.reserve(capacity)
 
-    def rebuild_from(self, const int[::1] members, double[:, ::1] matrix):
-        """Factorise the whole matrix of the given members, which is overwritten, or refuse to."""
-        return bool(self.rebuild(&members[0], matrix))
+    def rebuild_from(self, const int[::1] members, const double[:, ::1] matrix,
+                     const double[::1] ridge):
+        """Factorise the matrix of the given members, with a ridge, at once, or refuse to."""
+        return bool(self.rebuild(
+            &members[0], members.shape[0], &matrix[0, 0], matrix.shape[1], &ridge[0]))
 
     def append_row(self, int coordinate, double[::1] column, double diagonal):
         """Append a row, or refuse to: then `column` becomes the weights that express it."""
@@ -209,11 +249,11 @@ cdef class Factor:
         """Delete the row of member k."""
         self.delete(k)
 
-    def weights(self, Py_ssize_t k):
-        """Return the weights that express member k by the earlier ones."""
-        cdef double[::1] x = np.empty(k + 1)
-        self.express(k, &x[0])
-        return np.array(x[:k])
+    def solved_first(self, Py_ssize_t k, const double[::1] right):
+        """Return (L L')^-1 x for the first k members."""
+        cdef double[::1] x = np.array(right)
+        self.solve_first(k, &x[0])
+        return np.asarray(x)
 
     def solved(self, const double[::1] right):
         """Return L^-1 x and (L L')^-1 x."""

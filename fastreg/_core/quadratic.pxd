@@ -79,6 +79,8 @@ cdef class Quadratic:
     cdef list doubtful(self)
     # the combination of coordinates that this is: e_j - sum_k weight_k e_member(k)
     cdef express(self, Py_ssize_t j, double[::1] out)
+    # the same, once more: with the products of what `out` is so far, it is made orthogonal to them
+    cdef refine(self, Py_ssize_t j, const double[::1] products, double[::1] out)
     # solve to the target gap (restricted to the working set); writes n_sweeps of this call;
     # returns whether the deadline stopped it
     cdef bint minimise(
@@ -109,8 +111,8 @@ cdef class Quadratic:
     cdef double _boundary(self, Py_ssize_t j, double velocity) noexcept nogil
     cdef Py_ssize_t _sweep(self, bint outside, double noise) noexcept nogil
     cdef void _admit(self, Py_ssize_t j) noexcept nogil
-    cdef Py_ssize_t _list_new(self) noexcept nogil
-    cdef bint _admit_many(self, Py_ssize_t count) noexcept nogil
+    cdef Py_ssize_t _list_new(self, Py_ssize_t room) noexcept nogil
+    cdef bint _renew(self, Py_ssize_t kept, Py_ssize_t new) noexcept nogil
     cdef Py_ssize_t _first_to_move(self, bint outside) noexcept nogil
     cdef bint _is_stationary(self) noexcept nogil
     cdef bint _slide(self, Py_ssize_t j, const double* weight, double level) noexcept nogil

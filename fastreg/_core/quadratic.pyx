@@ -23,7 +23,8 @@ from fastreg._core.selection cimport Selection
 
 cdef enum:
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
-    MANY = 24                    # coordinates that are worth a new factor
+    FEW = 16                     # changes of the factor that come one by one in any case, ...
+    MANY = 48                    # ... and that a new one is cheaper than, however large it is
     PATIENCE = 20                # looks without progress before giving up
     WORK_A_CHECK = 1 << 27       # multiplications between two looks at signals and the clock
 
@@ -31,6 +32,7 @@ cdef double TWIN = 1e-12    # 1 - correlation^2 from which the Gram matrix sees 
 cdef double FAR_BASE = 8.0  # size of a base that costs no digits, in units of the response
 cdef double FAR = 1e3  # steps along a null direction, in units of the prediction
 cdef double TOO_FAR = 1e8  # the same for a Newton step
+cdef double TIE = 1e-9  # part of a Newton step that is no reason to stop again: copies of a column
 cdef double ROUNDING = 8 * 2.220446049250313e-16
 
 
@@ -307,27 +309,27 @@ cdef class Quadratic:
         return self.size
 
     cdef void synchronise(self) noexcept nogil:
-        cdef Py_ssize_t k, j, work = 0, first, count
-        for k in range(self.factor.size - 1, -1, -1):
-            j = self.factor.member[k]
-            if not self._is_free(j):
-                self._expel(k)
+        cdef Py_ssize_t k, j, work = 0, kept = 0, new
         for j in range(self.size if self.n_doubtful else 0):
             if self.is_member[j] == Membership.DEPENDENT:
                 self.is_member[j] = Membership.OUTSIDE
                 self.n_doubtful -= 1
-        first = self.factor.size
-        count = first + self._list_new()
-        if count == first or self._admit_many(count):
+        for k in range(self.factor.size):
+            kept += self._is_free(self.factor.member[k])
+        new = self._list_new(kept)
+        if self._renew(kept, new):
             return
-        for k in range(first, count):
+        for k in range(self.factor.size - 1, -1, -1):
+            if not self._is_free(self.factor.member[k]):
+                self._expel(k)
+        for k in range(kept, kept + new):
             self._admit(self._row[k])
             work += self.factor.size * self.factor.size
             if work > WORK_A_CHECK:  # the others next time: a part of the face is one, too
                 return
 
-    cdef Py_ssize_t _list_new(self) noexcept nogil:
-        """List the free coordinates outside of the factor, in `_row` behind room for its members.
+    cdef Py_ssize_t _list_new(self, Py_ssize_t room) noexcept nogil:
+        """List the free coordinates outside of the factor, in `_row` behind some room.
 
         Return how many there are.
         """
@@ -338,35 +340,34 @@ cdef class Quadratic:
             j = row[k]
             row[count] = <int>j
             count += self.is_member[j] == Membership.OUTSIDE and self._is_free(j)
-        memmove(row + self.factor.size, row, count * sizeof(int))
+        memmove(row + room, row, count * sizeof(int))
         return count
 
-    cdef bint _admit_many(self, Py_ssize_t count) noexcept nogil:
-        """Make all free coordinates members at once where that is cheaper, and they allow it.
+    cdef bint _renew(self, Py_ssize_t kept, Py_ssize_t new) noexcept nogil:
+        """Make a new factor of all free coordinates where that is cheaper, and they allow it.
 
-        `count` of them; those that are no members yet are listed at the end of `_row`.
+        `kept` of them are members; the `new` ones are listed in `_row` behind room for those.
         """
-        cdef Py_ssize_t j, a, b
+        cdef Py_ssize_t j, k, count = 0, gone = self.factor.size - kept
         cdef int* row = &self._row[0]
-        cdef bint done
-        cdef double[:, ::1] matrix
-        if self.n_doubtful or count - self.factor.size < max(
-                <Py_ssize_t>MANY, self.factor.size // 4):
+        if self.n_doubtful or new + 2 * gone < max(FEW, min((kept + new) // 8, MANY)):
             return False
-        for j in range(self.factor.size):
-            row[j] = self.factor.member[j]
-        with gil:
-            matrix = np.empty((count, count))
-        for a in range(count):
-            for b in range(a):
-                matrix[a, b] = self.gram[row[a], row[b]]
-            matrix[a, a] = self.gram[row[a], row[a]] + self._l2[row[a]]
-        done = self.factor.rebuild(row, matrix)
-        if done:
-            for a in range(count):
-                self.is_member[row[a]] = Membership.MEMBER
-                self._excess[row[a]] = 0.0
-        return done
+        if kept + new == 0:
+            return False
+        for k in range(self.factor.size):
+            if self._is_free(self.factor.member[k]):
+                row[count] = self.factor.member[k]
+                count += 1
+        count += new
+        if not self.factor.rebuild(
+                row, count, &self.gram[0, 0], self.gram.shape[1], &self._l2[0]):
+            return False
+        for j in range(self.size):
+            self.is_member[j] = Membership.OUTSIDE
+        for k in range(count):
+            self.is_member[row[k]] = Membership.MEMBER
+            self._excess[row[k]] = 0.0
+        return True
 
     cdef list doubtful(self):
         cdef Py_ssize_t j
@@ -376,21 +377,22 @@ cdef class Quadratic:
                 if self.is_member[j] in (Membership.DEPENDENT, Membership.FORCED)]
 
     cdef express(self, Py_ssize_t j, double[::1] out):
+        out[:] = 0.0
+        out[j] = 1.0
+        self.refine(j, self.gram[j, :self.size], out)
+
+    cdef refine(self, Py_ssize_t j, const double[::1] products, double[::1] out):
         cdef Py_ssize_t k, count = self.factor.size
         cdef double[::1] weight = np.empty(count + 1)
         if self.is_member[j] == Membership.FORCED:
             count = 0
             while self.factor.member[count] != j:
                 count += 1
-            self.factor.express(count, &weight[0])
-        else:
-            for k in range(count):
-                weight[k] = self.gram[j, self.factor.member[k]]
-            self.factor.solve(&weight[0])
-        out[:] = 0.0
         for k in range(count):
-            out[self.factor.member[k]] = -weight[k]
-        out[j] = 1.0
+            weight[k] = products[self.factor.member[k]]
+        self.factor.solve_first(count, &weight[0])
+        for k in range(count):
+            out[self.factor.member[k]] -= weight[k]
 
     cdef void _expel(self, Py_ssize_t k) noexcept nogil:
         self.n_doubtful -= self.is_member[self.factor.member[k]] == Membership.FORCED
@@ -412,7 +414,8 @@ cdef class Quadratic:
             for k in range(self.factor.size):
                 level += fabs(self._step[k]) * self._l1[self.factor.member[k]]
             pivot = self.factor.pivot(diagonal)
-            if level == 0.0 and pivot <= NEGLIGIBLE * diagonal:  # its value is a choice
+            if level == 0.0 and pivot <= max(  # its value is a choice
+                    NEGLIGIBLE * diagonal, self.factor.noise):
                 self.is_member[j] = Membership.DEPENDENT
                 self.n_doubtful += 1
                 return
@@ -488,8 +491,8 @@ cdef class Quadratic:
 
     cdef bint _newton_round(self, Py_ssize_t* work) noexcept nogil:
         """One Newton step, with as many stops at a boundary as it takes."""
-        cdef Py_ssize_t k, j, blocking, count = self.factor.size
-        cdef double length = 0.0, room, size = self._size() + sqrt(self._base_square)
+        cdef Py_ssize_t k, j, count = self.factor.size
+        cdef double length = 0.0, size = self._size() + sqrt(self._base_square)
         cdef double* d = &self._step[0]
         cdef double* slope = &self._corrected[0]  # by coordinate; so is the point before
         cdef bint enough = False
@@ -505,22 +508,20 @@ cdef class Quadratic:
                 d[k] = slope[self.factor.member[k]]
             self.factor.solve(d)
             length = 1.0
-            blocking = -1
             for k in range(self.factor.size):
-                room = self._room(self.factor.member[k], d[k])
-                if room < length:
-                    length = room
-                    blocking = k
+                length = min(length, self._room(self.factor.member[k], d[k]))
             # Part of a Newton step takes the same part of every slope.
             for k in range(self.factor.size):
                 j = self.factor.member[k]
                 slope[j] *= 1.0 - length
-                if k != blocking:
+                if length < 1.0 and self._room(j, d[k]) <= length * (1.0 + TIE):
+                    self.u[j] = self._boundary(j, d[k])
+                else:
                     self.u[j] += length * d[k]
-            if blocking >= 0:
-                j = self.factor.member[blocking]
-                self.u[j] = self._boundary(j, d[blocking])
-                self._expel(blocking)
+            if length < 1.0:
+                for k in range(self.factor.size - 1, -1, -1):
+                    if not self._is_free(self.factor.member[k]):
+                        self._expel(k)
         if not self._size() <= TOO_FAR * size:  # rounding of an ill-conditioned factor
             for k in range(count):
                 self.u[self._row[k]] = self._before[self._row[k]]
