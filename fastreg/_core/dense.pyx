@@ -41,6 +41,7 @@ cdef class DenseDesign(Design):
         cdef const double[:, :] wide
         cdef const float[:, :] narrow
         self.n_stored = float(X.size)
+        self.takes_two = True
         self._X = X
         self._matrix.narrow = X.dtype == np.float32
         if self._matrix.narrow:
@@ -253,28 +254,39 @@ cdef class DenseDesign(Design):
             mirror(0, p, gram)
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
-        cdef Py_ssize_t r, j, p = self.n_features
+        return self.correlate_two(v, NULL, out, NULL)
+
+    cdef int correlate_two(
+        self, const double* v, const double* u, double* out, double* other) except -1 nogil:
+        cdef Py_ssize_t p = self.n_features
         cdef double[:, ::1] partial
         cdef Pass job
         lay_out(&job, self._matrix)
         job.shift = &self._shift[0]
         job.weight = v
+        job.V = u
         job.first = out
+        job.second = other
         if job.n_slices > 1:
             with gil:
-                partial = np.empty((job.n_slices, p))
+                partial = np.empty((job.n_slices, p if u == NULL else 2 * p))
             job.first = &partial[0, 0]
-            job.slice_stride = p
+            job.second = job.first + p
+            job.slice_stride = partial.shape[1]
         run_pass(dots_part, &job, self._n_threads)
-        if job.n_slices > 1:
-            for j in range(p):
-                out[j] = partial[0, j]
-            for r in range(1, job.n_slices):
-                for j in range(p):
-                    out[j] += partial[r, j]
-        for j in range(p):
-            out[j] *= self._scale[j]
+        self._collect(&job, job.first, out)
+        if u != NULL:
+            self._collect(&job, job.second, other)
         return 0
+
+    cdef void _collect(self, const Pass* job, double* part, double* out) noexcept nogil:
+        """Add up what the slices of rows have given, and scale it."""
+        cdef Py_ssize_t r, j, p = self.n_features
+        for r in range(1, job.n_slices):
+            for j in range(p):
+                part[j] += part[r * job.slice_stride + j]
+        for j in range(p):
+            out[j] = part[j] * self._scale[j]
 
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
@@ -471,8 +483,12 @@ cdef void dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
     cdef Py_ssize_t i, j
     cdef Matrix X = part_of(job, job.base + k, &i, &j)
-    simd.column_dots(&X, NULL, X.n_columns, job.shift + j, job.weight + i,
-                     job.first + i // job.rows * job.slice_stride + j)
+    cdef Py_ssize_t offset = i // job.rows * job.slice_stride + j
+    if job.V == NULL:
+        simd.column_dots(&X, NULL, X.n_columns, job.shift + j, job.weight + i, job.first + offset)
+    else:
+        simd.column_dots_two(&X, job.shift + j, job.weight + i, job.V + i, job.first + offset,
+                             job.second + offset)
 
 
 cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
