@@ -157,9 +157,13 @@ def test_verbs(level, shape, dtype, storage):
     design.set_units(shift, scale)
     Z = (wide - shift) * scale
     v, coef = rng.standard_normal(n), rng.standard_normal(p) * (rng.random(p) > 0.3)
+    u = rng.standard_normal(n)
     v -= v.mean()
     size = np.linalg.norm(v) * max(1.0, np.max(np.linalg.norm(Z, axis=0)))
     assert np.max(np.abs(design.correlation(v) - Z.T @ v)) <= 1e-14 * size
+    both = design.correlations(v, u)
+    np.testing.assert_array_equal(both[0], design.correlation(v))
+    np.testing.assert_array_equal(both[1], design.correlation(u))
     assert error(design.product(coef), Z @ coef) < 2e-14 or np.ptp(Z) < 1e-12
     some = rng.permutation(p)[: max(1, p // 2)].astype(np.int32)
     everything = np.arange(p, dtype=np.int32)
@@ -409,6 +413,7 @@ def test_threads_change_no_bit(shape, storage):
     def results():
         return (
             design.correlation(v),
+            *design.correlations(v, Y[0]),
             design.product(coef),
             design.gram_matrix(columns, weight),
             design.gram_matrix(columns, weight, known),
@@ -418,7 +423,8 @@ def test_threads_change_no_bit(shape, storage):
     alone = results()
     scale = np.abs(alone[0]).max()
     np.testing.assert_allclose(alone[0], X.T @ v, atol=1e-12 * scale)
-    np.testing.assert_allclose(alone[2], (X[:, columns].T / n) @ X[:, columns], atol=1e-13)
+    np.testing.assert_array_equal(alone[1], alone[0])
+    np.testing.assert_allclose(alone[4], (X[:, columns].T / n) @ X[:, columns], atol=1e-13)
     for n_threads in (2, 3, 8):
         design.set_threads(n_threads)
         for ours, theirs in zip(results(), alone, strict=True):

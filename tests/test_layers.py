@@ -20,7 +20,7 @@ FLOORS = [
     {"_core.certificate", "_core.span", "_core.selection"},
     {"_core.quadratic"},
     {"_core.objective"},
-    {"_core.dependence", "_core.record"},
+    {"_core.dependence", "_core.record", "_core.outside"},
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
     {"_core.small"},
     {"inputs", "settings"},

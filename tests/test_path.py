@@ -213,6 +213,19 @@ def test_the_work_is_shared_along_a_path():
     assert 1 <= path.n_passes < sum(result.n_passes for result in alone) / 2
 
 
+@pytest.mark.parametrize(("model", "passes"), [("lasso", 6), ("weights", 6), ("positive", 9)])
+def test_a_wide_path_reads_the_data_rarely(model, passes):
+    """Between the last residual and a guess of a later one, the others hold few surprises."""
+    X, y = regression(100, 2000, seed=12, noise=0.5)
+    settings = dict(MODELS[model])
+    if "sample_weight" in settings:
+        settings["sample_weight"] = row_weights(100)
+    path = fastreg.solve_path(np.asfortranarray(X), y, n_alphas=60, eps=0.02, **settings)
+    assert path.n_passes <= passes
+    for alpha, result in list(zip(path.alphas, path, strict=True))[::6]:
+        oracle.check(result, X, y, alpha=alpha, **settings)
+
+
 def test_the_same_bits_twice():
     X, y = regression(40, 60, seed=12)
     for given in (X, scipy.sparse.csc_array(X)):

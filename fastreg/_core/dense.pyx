@@ -46,6 +46,7 @@ cdef class DenseDesign(Design):
         cdef const double[:, :] wide
         cdef const float[:, :] narrow
         self.n_stored = float(X.size)
+        self.takes_two = True
         self._X = X
         self._matrix.narrow = X.dtype == np.float32
         if self._matrix.narrow:
@@ -273,10 +274,16 @@ cdef class DenseDesign(Design):
         return near
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
+        return self.correlate_two(v, NULL, out, NULL)
+
+    cdef int correlate_two(
+        self, const double* v, const double* u, double* out, double* other) except -1 nogil:
         cdef Py_ssize_t j
-        passes.dots(self._matrix, &self._shift[0], v, out, self._n_threads)
+        passes.dots(self._matrix, &self._shift[0], v, u, out, other, self._n_threads)
         for j in range(self.n_features):
             out[j] *= self._scale[j]
+            if u != NULL:
+                other[j] *= self._scale[j]
         return 0
 
     cdef int correlate_columns(

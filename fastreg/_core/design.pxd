@@ -22,6 +22,10 @@ cdef class Design:
     cdef int _n_threads
     # out[j] = sum_i v[i] z_ij for all features: one pass over X
     cdef int correlate(self, const double* v, double* out) except -1 nogil
+    # the same with two vectors; in one read of X if it `takes_two`
+    cdef readonly bint takes_two
+    cdef int correlate_two(
+        self, const double* v, const double* u, double* out, double* other) except -1 nogil
     # out[k] = sum_i v[i] z_{i, columns[k]}, read from X
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil

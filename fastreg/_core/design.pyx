@@ -75,6 +75,11 @@ cdef class Design:
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
         return 0
 
+    cdef int correlate_two(
+        self, const double* v, const double* u, double* out, double* other) except -1 nogil:
+        self.correlate(v, out)
+        return self.correlate(u, other)
+
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
         return 0
@@ -116,6 +121,15 @@ cdef class Design:
         with nogil:
             self.correlate(&v[0], &view[0])
         return out
+
+    def correlations(self, const double[::1] v, const double[::1] u):
+        """Return the `correlation` of both, from one read if the design `takes_two`."""
+        out, other = np.empty(self.n_features), np.empty(self.n_features)
+        cdef double[::1] view = out
+        cdef double[::1] other_view = other
+        with nogil:
+            self.correlate_two(&v[0], &u[0], &view[0], &other_view[0])
+        return out, other
 
     def correlation_of(self, const int[::1] columns, const double[::1] v):
         """Return sum_i v_i z_ij for the given columns j."""

@@ -45,6 +45,9 @@ cdef extern from "native/kernels.h" nogil:
         void (*column_dots)(
             const Matrix* X, const int* columns, Py_ssize_t m, const double* shift,
             const double* v, double* out) noexcept nogil
+        void (*column_dots_two)(
+            const Matrix* X, const double* shift, const double* v, const double* u, double* out,
+            double* other) noexcept nogil
         void (*add_columns)(
             const Matrix* X, const int* columns, Py_ssize_t m, const double* shift,
             const double* coef, double* out) noexcept nogil

@@ -86,6 +86,14 @@ cdef void plain_column_dots(
                 out[k] += v[i] * (entry(X, i, j) - shift[j])
 
 
+cdef void plain_column_dots_two(
+    const Matrix* X, const double* shift, const double* v, const double* u, double* out,
+    double* other,
+) noexcept nogil:
+    plain_column_dots(X, NULL, X.n_columns, shift, v, out)
+    plain_column_dots(X, NULL, X.n_columns, shift, u, other)
+
+
 cdef void plain_add_columns(
     const Matrix* X, const int* columns, Py_ssize_t m, const double* shift, const double* coef,
     double* out,
@@ -234,6 +242,7 @@ plain.axpy = plain_axpy
 plain.dot4 = plain_dot4
 plain.axpy4 = plain_axpy4
 plain.column_dots = plain_column_dots
+plain.column_dots_two = plain_column_dots_two
 plain.add_columns = plain_add_columns
 plain.column_sums = plain_column_sums
 plain.wide = Product(1, sizeof(double), plain_pack, plain_tiles)

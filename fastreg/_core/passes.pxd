@@ -3,9 +3,9 @@
 
 from fastreg._core.kernels cimport Matrix
 
-# out[j] = sum_i v[i] (x_ij - shift_j)
-cdef int dots(Matrix X, const double* shift, const double* v, double* out,
-              int n_threads) except -1 nogil
+# out[j] = sum_i v[i] (x_ij - shift_j); the same of u, if it is given, into other
+cdef int dots(Matrix X, const double* shift, const double* v, const double* u, double* out,
+              double* other, int n_threads) except -1 nogil
 
 # With d = x_ij - shift_j: first[j] = sum_i weight[i] d, second[j] = sum_i weight[i] d^2 and
 # cross[k, j] = sum_i V[k, i] d. Where head >= 0 and columns are contiguous, shift is written first:

@@ -86,8 +86,12 @@ cdef void dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
     cdef Py_ssize_t i, j
     cdef Matrix X = part_of(job, job.base + k, &i, &j)
-    simd.column_dots(&X, NULL, X.n_columns, job.shift + j, job.weight + i,
-                     job.first + i // job.rows * job.slice_stride + j)
+    cdef Py_ssize_t offset = i // job.rows * job.slice_stride + j
+    if job.V == NULL:
+        simd.column_dots(&X, NULL, X.n_columns, job.shift + j, job.weight + i, job.first + offset)
+    else:
+        simd.column_dots_two(&X, job.shift + j, job.weight + i, job.V + i, job.first + offset,
+                             job.second + offset)
 
 
 cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
@@ -108,10 +112,10 @@ cdef void axpys_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     simd.add_columns(&X, job.columns, job.m, job.shift, job.weight, job.first + i)
 
 
-cdef void add_slices(const Pass* job, double* out, Py_ssize_t m) noexcept nogil:
-    """Add up m numbers of each slice."""
+cdef void add_slices(
+    const Pass* job, const double* part, double* out, Py_ssize_t m) noexcept nogil:
+    """Add up m numbers of each slice, the first of which are given."""
     cdef Py_ssize_t _, j
-    cdef const double* part = job.first
     for j in range(m):
         out[j] = part[j]
     for _ in range(1, job.n_slices):
@@ -120,23 +124,28 @@ cdef void add_slices(const Pass* job, double* out, Py_ssize_t m) noexcept nogil:
             out[j] += part[j]
 
 
-cdef int dots(Matrix X, const double* shift, const double* v, double* out,
-              int n_threads) except -1 nogil:
+cdef int dots(Matrix X, const double* shift, const double* v, const double* u, double* out,
+              double* other, int n_threads) except -1 nogil:
     cdef Py_ssize_t p = X.n_columns
     cdef double[:, ::1] partial
     cdef Pass job
     lay_out(&job, X)
     job.shift = <double*>shift
     job.weight = v
+    job.V = u
     job.first = out
+    job.second = other
     if job.n_slices > 1:
         with gil:
-            partial = np.empty((job.n_slices, p))
+            partial = np.empty((job.n_slices, p if u == NULL else 2 * p))
         job.first = &partial[0, 0]
-        job.slice_stride = p
+        job.second = job.first + p
+        job.slice_stride = partial.shape[1]
     run_pass(dots_part, &job, n_threads)
     if job.n_slices > 1:
-        add_slices(&job, out, p)
+        add_slices(&job, job.first, out, p)
+        if u != NULL:
+            add_slices(&job, job.second, other, p)
     return 0
 
 
@@ -167,7 +176,7 @@ cdef int sums(Matrix X, const double[::1] weight, const double[:, ::1] V, Py_ssi
     with nogil:
         run_pass(sums_part, &job, n_threads)
         if job.n_slices > 1:
-            add_slices(&job, &total[0], job.slice_stride)
+            add_slices(&job, job.first, &total[0], job.slice_stride)
             for j in range(p):
                 first[j] = total[j]
                 second[j] = total[p + j]

@@ -23,17 +23,21 @@ cdef class Span:
     cdef double[::1] _square        # norm_j^2 - sum_k C_jk^2
     cdef double[::1] _share         # a
     cdef double[::1] _remainder     # e
-    cdef double[::1] _weighted
+    cdef double[::1] _weighted      # weight * e
+    cdef double[::1] _direction     # the same of a remainder before
     cdef double length              # |e| in the metric of the weights
 
     cdef void _project(self, const double* r) noexcept nogil
     # estimates c of the correlations of r, each wrong by at most slack_j
     cdef void estimate(
         self, const double* r, double square, double* c, double* slack) noexcept nogil
-    # the pass over X that makes the estimates of r, the last ones, exact; e joins the basis
-    cdef int complete(
-        self, const double* r, double square, double* c, double* slack) except -1 nogil
+    # the pass over X that makes the estimates of r, the last ones, exact; e joins the basis, and so
+    # does another vector that `ahead` points to (or NULL)
+    cdef int complete(self, const double* r, double square, const double* ahead, double* c,
+                      double* slack) except -1 nogil
     # a residual whose correlations c are known joins the basis
     cdef void learn(self, const double* r, double square, const double* c) noexcept nogil
     cdef double _margin(self, double square) noexcept nogil
-    cdef void _join(self, const double* correlation) noexcept nogil
+    cdef void _clear(self) noexcept nogil
+    cdef void _append(self) noexcept nogil
+    cdef void _know(self, const double* correlation, double length) noexcept nogil

@@ -5,7 +5,7 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 
 from fastreg._core.design cimport Design
 from fastreg._core.kernels cimport add_rows, axpy, dot, simd
@@ -31,6 +31,7 @@ cdef class Span:
         self._share = np.zeros(capacity)
         self._remainder = np.empty(n)
         self._weighted = np.empty(n)
+        self._direction = np.empty(n)
         self.length = 0.0
 
     cdef double _margin(self, double square) noexcept nogil:
@@ -79,20 +80,34 @@ cdef class Span:
                     &self._rest[0], self.length, &self._norm[0], self._margin(square),
                     self._design.n_features, c, slack)
 
-    cdef int complete(
-        self, const double* r, double square, double* c, double* slack) except -1 nogil:
-        cdef Py_ssize_t j, p = self._design.n_features
-        cdef double margin = self._margin(square)
+    cdef int complete(self, const double* r, double square, const double* ahead, double* c,
+                      double* slack) except -1 nogil:
+        cdef Py_ssize_t i, j, p = self._design.n_features
+        cdef double margin = self._margin(square), length, other = 0.0
+        cdef bint full = self.size + 2 > self.capacity
         if self.length <= margin:  # nothing left to learn
             return 0
-        self._design.correlate(&self._weighted[0], slack)
+        for i in range(self._design.n_samples):
+            self._direction[i] = self._weighted[i]
+        if full:
+            self._clear()
+            self._project(r)
+        length = self.length
+        self._append()
+        if ahead != NULL:
+            self._project(ahead)
+            other = self.length if margin < self.length < INFINITY else 0.0
+        if other > 0.0:
+            self._design.correlate_two(
+                &self._direction[0], &self._weighted[0], slack, &self._image[self.size, 0])
+        else:
+            self._design.correlate(&self._direction[0], slack)
         for j in range(p):
             c[j] += slack[j]
-        if self.size == self.capacity:
-            self.size = 0
-            self.learn(r, square, c)
-        else:
-            self._join(slack)
+        self._know(c if full else slack, length)
+        if other > 0.0:
+            self._append()
+            self._know(&self._image[self.size - 1, 0], other)
         for j in range(p):
             slack[j] = margin * self._norm[j]
         self.length = 0.0
@@ -102,10 +117,7 @@ cdef class Span:
         cdef Py_ssize_t j, k, p = self._design.n_features
         cdef double* image
         if self.size == self.capacity:
-            self.size = 0
-        if self.size == 0:
-            for j in range(p):
-                self._square[j] = self._norm[j] * self._norm[j]
+            self._clear()
         self._project(r)
         if self.length <= self._margin(square):
             return
@@ -114,21 +126,30 @@ cdef class Span:
             image[j] = c[j]
         for k in range(self.size):
             axpy(-self._share[k], &self._image[k, 0], image, p)
-        self._join(image)
+        self._append()
+        self._know(image, self.length)
 
-    cdef void _join(self, const double* correlation) noexcept nogil:
-        """Let the remainder, whose correlations are given, into the basis."""
-        cdef Py_ssize_t i, j
-        cdef double share, allowance
-        cdef double* image = &self._image[self.size, 0]
-        cdef double* square = &self._square[0]
-        cdef double* rest = &self._rest[0]
-        cdef const double* norm = &self._norm[0]
+    cdef void _clear(self) noexcept nogil:
+        cdef Py_ssize_t j
+        self.size = 0
+        for j in range(self._design.n_features):
+            self._square[j] = self._norm[j] * self._norm[j]
+
+    cdef void _append(self) noexcept nogil:
+        """Let the remainder into the basis; `_know` follows."""
+        cdef Py_ssize_t i
         for i in range(self._design.n_samples):
             self._basis[self.size, i] = self._remainder[i] / self.length
         self.size += 1
-        share = 1.0 / self.length
-        allowance = 8.0 * self.size * EPSILON
+
+    cdef void _know(self, const double* correlation, double length) noexcept nogil:
+        """Take the correlations of the last vector of the basis, times its length before."""
+        cdef Py_ssize_t j
+        cdef double share = 1.0 / length, allowance = 8.0 * self.size * EPSILON
+        cdef double* image = &self._image[self.size - 1, 0]
+        cdef double* square = &self._square[0]
+        cdef double* rest = &self._rest[0]
+        cdef const double* norm = &self._norm[0]
         for j in range(self._design.n_features):
             image[j] = correlation[j] * share
             square[j] -= image[j] * image[j]

@@ -186,11 +186,12 @@ cdef class CSCDesign(Design):
         return column_axpy(&self._matrix, j, self._shift[j], factor, out)
 
     cdef double meet(self, Py_ssize_t j, const double* v, double rest) noexcept nogil:
-        cdef bint full = self._nnz(j) == self.n_samples
         # The weighted residuals sum to zero, and the mean of a column is its shift, if there is an
         # intercept; without one there is neither shift nor rest.
-        return self._scale[j] * (column_dot(&self._matrix, j, self._shift[j] if full else 0.0, v,
-                                            0.0) + (0.0 if full else rest * self._shift[j]))
+        cdef double product
+        sparse_simd.dots(
+            &self._matrix, NULL, j, 1, &self._shift[0], &self._scale[0], v, -rest, &product)
+        return product
 
     cdef double move(self, Py_ssize_t j, double length, const double* weight, double equal,
                      double* v) noexcept nogil:

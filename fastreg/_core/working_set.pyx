@@ -1,8 +1,6 @@
 # Design: solve the quadratic of the working set, certify it over all features, let the worst of
-# the others in, repeat. Features outside of the working set are asked for only where the span of
-# earlier residuals cannot tell: by true products of their columns, or by a pass over X once the
-# products since the last pass would have paid for half of one. Once the working set holds every
-# feature that can move, its Gram matrix knows all correlations and X need not be read again.
+# the others in, repeat. Once the working set holds every feature that can move, its Gram matrix
+# knows all correlations and X need not be read again.
 
 import numpy as np
 
@@ -11,29 +9,21 @@ from libc.math cimport INFINITY, fabs, log, sqrt
 
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport Correction, LeastSquares, Outcome
+from fastreg._core.outside cimport Outside
 from fastreg._core.penalty cimport violation
 from fastreg._core.quadratic cimport Proof, Quadratic
 from fastreg._core.record cimport Record
-from fastreg._core.span cimport Span
 
 cdef enum:
-    FIRST_BATCH = 64    # features that enter a cold working set
     PATIENCE = 4        # iterations without a better gap or a new feature
-    SMALLEST_SPAN = 2
-    LARGEST_SPAN = 40
-
 
 # A residual square computed from moments must keep this many digits, or X is read again.
 cdef double CANCELLED = 1e-9
-cdef double SPAN_MEMORY = 0.1   # of that of X
 cdef double WHOLE = 0.5          # share of X from which one read of all of it is cheaper
-cdef double RENT = 0.5          # passes' worth of single products before a pass is taken
 cdef double STEP = 3.0          # a cold start comes down to its strength in such steps,
 cdef double ROUGH = 1e-2        # each solved to this share of the null objective
-cdef double NEAR = 0.9          # share of the threshold from which a feature may enter early
-cdef double LITTLE = 1e-2        # gain of a round that a rough Gram matrix must at least bring
+cdef double LITTLE = 1e-2       # gain of a round that a rough Gram matrix must at least bring
 cdef double INNER = 0.1         # share of the tolerance that the inner solver is asked for
 
 
@@ -44,13 +34,12 @@ cdef class WorkingSet:
     cdef readonly LeastSquares problem
     cdef readonly Quadratic quadratic
     cdef Dependence _dependence
-    cdef Span _span
+    cdef Outside _outside
     cdef readonly bint complete
     cdef bint _rough                # is the Gram matrix that of float products?
     cdef double _roughness          # its error, in units of the norms
     cdef double _doubt              # by how much c may be off for that, in units of the norm
     cdef double _rough_gap          # the last gap with it
-    cdef readonly Py_ssize_t n_movable
     cdef readonly double gap
     cdef readonly double kappa
     cdef readonly double radius
@@ -59,54 +48,36 @@ cdef class WorkingSet:
     cdef Py_ssize_t _n_iter_before  # the work of `_approach`
     cdef Py_ssize_t _n_sweeps_before
     cdef Py_ssize_t _limit
-    cdef double _rented             # passes' worth of products since the last pass
-    cdef Py_ssize_t _n_undecided
-    cdef int[::1] _undecided        # features outside that no bound could rule out
     cdef double[::1] _product
     cdef double _l1                 # of the last strength, and how it ended
     cdef double _l2
     cdef int _outcome
     cdef int[::1] _fixed
     cdef Py_ssize_t _n_fixed
-    cdef char[::1] _inside
-    cdef char[::1] _movable
-    cdef double[::1] _score
     cdef double _old_l1             # the strength before, or -infinity
+    cdef double _last_l1            # the smallest one to come
     cdef int[::1] _best_support     # the point with the smallest gap
     cdef double[::1] _best_w
     cdef Py_ssize_t _n_best
     cdef double _best_gap
 
     def __init__(self, LeastSquares problem, double gram_memory):
-        cdef Py_ssize_t p = problem.design.n_features, n = problem.design.n_samples
+        cdef Py_ssize_t p = problem.design.n_features
         self.problem = problem
         self.quadratic = Quadratic()
+        self._outside = Outside(problem, self.quadratic)
         self._dependence = Dependence(problem, self.quadratic)
         # G and the packed factor: 12 bytes for each pair of features
         self._limit = <Py_ssize_t>min(sqrt(gram_memory / 12.0), <double>p)
-        self._inside = np.zeros(p, dtype=np.int8)
-        self._movable = np.zeros(p, dtype=np.int8)
-        self._undecided = np.empty(p, dtype=np.int32)
-        self._n_undecided = self._n_best = 0
+        self._n_best = 0
         self._l1 = self._l2 = INFINITY
         self._product = np.empty(p)
         self._fixed = np.empty(p, dtype=np.int32)
-        self._score = np.empty(p)
         self._best_support = np.empty(p, dtype=np.int32)
         self._best_w = np.empty(p)
-        self._rented = 0.0
-        self.n_movable = 0
-        for j in range(p):
-            self._movable[j] = problem.is_movable(j)
-            self.n_movable += self._movable[j]
-        self.complete = self.n_movable == 0
         self._rough = False
         self._doubt = self._roughness = 0.0
-        self._span = None
-        if not self.complete:
-            room = SPAN_MEMORY * problem.design.n_stored / (n + p)
-            self._span = Span(problem.design, problem.weight, problem.norm,
-                              int(max(SMALLEST_SPAN, min(LARGEST_SPAN, room))))
+        self.complete = self._outside.n_movable == 0
 
     def include_all(self, gram=None, double roughness=0.0):
         """Let every feature in: one Gram pass, after which X is not needed to solve.
@@ -115,17 +86,18 @@ cdef class WorkingSet:
         be a rough one, with errors up to `roughness` in units of both norms: correlations are then
         measured, and by the Gram matrix at most for a small step from there.
         """
-        if self.n_movable > self._limit:
+        movable = np.asarray(self._outside.is_movable)
+        if self._outside.n_movable > self._limit:
             return False
         if gram is not None:
-            self._adopt(np.flatnonzero(self._movable), gram)
+            self._adopt(np.flatnonzero(movable), gram)
             self._rough = roughness > 0.0
             self._roughness = roughness
             self._rough_gap = 0.5 * self.problem.square
             if self._rough and not self.problem._has_residual:  # c is rough, too
                 self.problem.is_settled = False
             return True
-        self._enter(np.flatnonzero(np.asarray(self._movable) > np.asarray(self._inside)))
+        self._enter(np.flatnonzero(movable > np.asarray(self._outside.is_inside)))
         return True
 
     cdef _enter(self, features):
@@ -136,66 +108,41 @@ cdef class WorkingSet:
             return
         self.quadratic.extend(problem.selection, columns, problem.weight)
         self.quadratic.set_penalty(problem.penalty)
-        for k in range(columns.shape[0]):
-            self._inside[columns[k]] = 1
+        self._outside.remove(columns)
         if not problem.is_settled:
             problem.selection.correlate_columns(
                 &columns[0], columns.shape[0], &problem.weighted[0], &self._product[0])
             for k in range(columns.shape[0]):
                 problem.c[columns[k]] = self._product[k]
                 problem.slack[columns[k]] = 0.0
-        self.complete = self.quadratic.size == self.n_movable
+        self.complete = self.quadratic.size == self._outside.n_movable
         if self.complete:
             problem.n_passes += 1
 
     cdef _adopt(self, features, gram):
         cdef int[::1] columns = features.astype(np.int32)
-        cdef Py_ssize_t k
         whole = len(features) == len(gram)
         self.quadratic.extend_known(columns, gram if whole else gram[np.ix_(features, features)])
-        for k in range(columns.shape[0]):
-            self._inside[columns[k]] = 1
+        self._outside.remove(columns)
         self.complete = True
 
-    cdef Py_ssize_t _grow(self, const int* features, Py_ssize_t m, bint strong) except -1:
-        """Let in, of the given features (or all), what violates optimality or (strong) may do so.
+    cdef Py_ssize_t _grow(self, bint all) except -1:
+        """Let in what violates optimality or (all) may do so soon.
 
         The number of features that came, or -2 if their Gram matrix would be too large.
         """
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t j, k, count = 0
-        cdef double score
+        cdef Py_ssize_t size = self.quadratic.size, count, n_movable = self._outside.n_movable
         if self.complete:
             return 0
-        if features == NULL:
-            # all but those of which `_urgency` would say nothing
-            features = &self._undecided[0]
-            m = simd.list_urgent(
-                &problem.c[0], &problem.w[0], &problem.l1[0],
-                min(1.0, 2.0 - self._old_l1 / self._l1), m, &self._undecided[0])
-        for k in range(m):
-            j = features[k]
-            if self._inside[j] or not self._movable[j]:
-                continue
-            score = self._urgency(j, strong)
-            if score > 0.0:
-                self._undecided[count] = <int>j
-                self._score[count] = score / problem.norm[j]
-                count += 1
-        if count == 0:
+        chosen = self._outside.choose(all, self._l1, self._old_l1)
+        if chosen is None:
             return 0
-        chosen = np.array(self._undecided[:count])
-        batch = max(FIRST_BATCH, problem.n_active // 2)
-        if count > batch:
-            score_of = np.asarray(self._score)[:count]
-            best = np.argpartition(-score_of, batch)[:batch]
-            best = np.union1d(best, np.flatnonzero(np.asarray(problem.w)[chosen]))
-            chosen = np.sort(chosen[best])
         count = len(chosen)
-        if problem.design.n_samples > self.n_movable and (
-                self.quadratic.size + count > self.n_movable // 3) and self.include_all():
+        if problem.design.n_samples > n_movable and (
+                size + count > n_movable // 3) and self.include_all():
             return count
-        if self.quadratic.size + count > self._limit:
+        if size + count > self._limit:
             return -2
         self._enter(chosen)
         return count
@@ -213,26 +160,10 @@ cdef class WorkingSet:
         for k in range(quadratic.size):
             self.problem.norm[quadratic.column[k]] = quadratic.norm[k]
 
-    cdef double _urgency(self, Py_ssize_t j, bint strong) noexcept:
-        """How far a feature is from optimal, or a little if it is likely to enter the support."""
-        cdef LeastSquares problem = self.problem
-        cdef double score = 0.0, level
-        cdef double c = problem.c[j], old = self._old_l1 * problem._l1_factor[j]
-        if fabs(c) > problem.l1[j]:
-            score = violation(problem.penalty, j, problem.w[j], c)
-        if strong and score == 0.0 and self._old_l1 > -INFINITY:
-            # sequential strong rule; one-sided where a bound lies at zero
-            level = problem.l1[j] - max(0.0, old - problem.l1[j])
-            level = max(level, NEAR * problem.l1[j])
-            if (c > level and problem.upper[j] > 0.0) or (-c > level and problem.lower[j] < 0.0):
-                score = 1e-100 * (fabs(c) - level)
-        if problem.l1[j] == 0.0 or problem.w[j] != 0.0:
-            score = max(score, violation(problem.penalty, j, problem.w[j], c), 1e-300)
-        return score
-
     def solve(self, double l1, double l2, double tolerance, *, bint warm,
               Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
         """Solve at one strength from the current w; return an Outcome."""
+        self._last_l1 = INFINITY
         return self._solve(l1, l2, tolerance, warm, max_iter, max_sweeps, deadline)
 
     def run(self, Record record, Py_ssize_t response, const double[::1] l1,
@@ -247,6 +178,8 @@ cdef class WorkingSet:
         for i in range(l1.shape[0]):
             if (i > 0 or response > 0) and check_interrupt(deadline):
                 return i
+            # On the steep way to the first strength, guesses of what comes next are poor.
+            self._last_l1 = l1[l1.shape[0] - 1] if i > 0 else INFINITY
             outcome = self._solve(l1[i], l2[i], tol * null[i], i > 0,
                                   max_iter, max_sweeps, deadline)
             if outcome == Outcome.GRAM_LIMIT:
@@ -266,7 +199,7 @@ cdef class WorkingSet:
         cdef double largest = 0.0, factor, rough
         cdef int outcome = Outcome.STALLED
         for j in range(problem.design.n_features):
-            if self._movable[j] and problem._l1_factor[j] > 0.0:
+            if self._outside.is_movable[j] and problem._l1_factor[j] > 0.0:
                 largest = max(largest, fabs(problem.c[j]) / problem._l1_factor[j])
         if not largest > STEP * l1:
             return False
@@ -358,9 +291,8 @@ cdef class WorkingSet:
         if not warm:
             self._find_fixed()
         if not (warm or self.complete):
-            problem.need_residual()
-            self._span.learn(&problem.residual[0], problem.square, &problem.c[0])
-        grown = self._grow(NULL, problem.design.n_features, True)
+            self._outside.learn()
+        grown = self._grow(True)
         if not warm and grown >= 0 and self._is_optimal(tolerance):
             return Outcome.CONVERGED
         while True:
@@ -392,7 +324,7 @@ cdef class WorkingSet:
                 return Outcome.TIME_LIMIT
             if self.n_iter >= max_iter or quadratic.n_sweeps >= max_sweeps:
                 return Outcome.MAX_ITER
-            grown = self._grow(&self._undecided[0], self._n_undecided, False)
+            grown = self._grow(False)
             stale = 0 if self.gap < 0.5 * best or grown > 0 else stale + 1
             best = min(best, self.gap)
             if stale >= PATIENCE:
@@ -403,7 +335,7 @@ cdef class WorkingSet:
         cdef Py_ssize_t j
         self._n_fixed = 0
         for j in range(self.problem.design.n_features):
-            if self.problem.w[j] != 0.0 and not self._movable[j]:
+            if self.problem.w[j] != 0.0 and not self._outside.is_movable[j]:
                 self._fixed[self._n_fixed] = <int>j
                 self._n_fixed += 1
 
@@ -500,85 +432,10 @@ cdef class WorkingSet:
             self.radius += self._roughness * sqrt(2.0 * proof.gap) / proof.kappa
 
     cdef double _cap(self, double radius) except -1.0:
-        """The largest multiple of the residual that the features outside allow as dual point.
-
-        `radius` is how far the prediction may still move.
-        """
-        cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t k, j
-        cdef double size, slack, cap = 1.0
+        """The largest multiple of the residual that the features outside allow as dual point."""
         if self.complete:
-            return cap
-        self._decide(radius)
-        for k in range(self._n_undecided):
-            j = self._undecided[k]
-            slack = problem.slack[j] + radius * problem.norm[j]
-            size = 0.0
-            if problem.upper[j] > 0.0:
-                size = problem.c[j] + slack
-            if problem.lower[j] < 0.0:
-                size = max(size, slack - problem.c[j])
-            if size > problem.l1[j]:
-                cap = min(cap, problem.l1[j] / size)
-        return cap
-
-    cdef int _decide(self, double radius) except -1:
-        """List the features outside that might violate optimality, and know their correlations."""
-        cdef LeastSquares problem = self.problem
-        cdef Span span = self._span
-        cdef Py_ssize_t k, count
-        cdef double share
-        if problem.is_settled:  # nothing is unknown
-            self._n_undecided = self._list_undecided(radius)
-            return 0
-        if radius == 0.0:  # a new residual
-            span.estimate(&problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
-            self._restore_inside()
-        count = self._list_undecided(radius)
-        share = problem.design.share_of(&self._undecided[0], count) * (
-            problem.selection.scatter)
-        if count and self._rented + share > RENT:
-            if radius > 0.0:  # products have replaced some of the estimates
-                span.estimate(
-                    &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
-                self._restore_inside()
-            if span.complete(
-                    &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0]):
-                problem.n_passes += 1
-                self._rented = 0.0
-                self._restore_inside()
-            self._n_undecided = self._list_undecided(radius)
-            return 0
-        problem.design.correlate_columns(
-            &self._undecided[0], count, &problem.weighted[0], &self._product[0])
-        self._rented += share
-        for k in range(count):
-            problem.c[self._undecided[k]] = self._product[k]
-            problem.slack[self._undecided[k]] = 0.0
-        self._n_undecided = count
-        return 0
-
-    cdef void _restore_inside(self) noexcept:
-        """Write the correlations of the working set, which are true, over their estimates."""
-        cdef Quadratic quadratic = self.quadratic
-        cdef Py_ssize_t k
-        for k in range(quadratic.size):
-            self.problem.c[quadratic.column[k]] = quadratic.c[k]
-            self.problem.slack[quadratic.column[k]] = 0.0
-
-    cdef Py_ssize_t _list_undecided(self, double radius) noexcept:
-        cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t j, k, count = 0, m
-        m = simd.list_undecided(
-            &problem.c[0], &problem.slack[0], &problem.norm[0], radius, &problem.l1[0], 0,
-            problem.design.n_features, &self._undecided[0])
-        for k in range(m):
-            j = self._undecided[k]
-            if self._inside[j] or not self._movable[j]:
-                continue
-            self._undecided[count] = <int>j
-            count += 1
-        return count
+            return 1.0
+        return self._outside.cap(radius, self._last_l1 / self._l1 if self._l1 > 0.0 else 1.0)
 
     cdef double _violation(self) noexcept:
         """The largest distance of a correlation to the subdifferential, over norm_j."""
@@ -591,9 +448,4 @@ cdef class WorkingSet:
             excess = violation(problem.penalty, j, problem.w[j], problem.c[j])
             if excess > largest * problem.norm[j]:
                 largest = excess / problem.norm[j]
-        for k in range(self._n_undecided if not self.complete else 0):
-            j = self._undecided[k]
-            if not self._inside[j]:
-                largest = max(largest, violation(
-                    problem.penalty, j, problem.w[j], problem.c[j]) / problem.norm[j])
-        return largest
+        return largest if self.complete else max(largest, self._outside.violation())

@@ -340,6 +340,94 @@ static void column_dots(const fastreg_matrix *X, const int *columns, ptrdiff_t m
         column_dots_of(0, X, columns, m, shift, v, out);
 }
 
+/* The same with two vectors: each sum in the same order, each entry read from memory once. */
+
+INLINE void contiguous_dots_two(int count, int narrow, const void *const *x, const double *shift,
+                                const double *v, const double *u, ptrdiff_t n, double *out,
+                                double *other)
+{
+    vec s[4][2], t[4][2], center[4];
+    double rest[4], rest_other[4];
+    ptrdiff_t i = 0;
+    UNROLL for (int c = 0; c < count; c++) {
+        s[c][0] = s[c][1] = t[c][0] = t[c][1] = (vec){0};
+        center[c] = all(shift[c]);
+        rest[c] = rest_other[c] = 0.0;
+    }
+    for (; i + 2 * W <= n; i += 2 * W) {
+        vec v0 = load(v + i), v1 = load(v + i + W), u0 = load(u + i), u1 = load(u + i + W);
+        UNROLL for (int c = 0; c < count; c++) {
+            vec x0 = load_x(x[c], i, narrow) - center[c];
+            vec x1 = load_x(x[c], i + W, narrow) - center[c];
+            s[c][0] += v0 * x0;
+            s[c][1] += v1 * x1;
+            t[c][0] += u0 * x0;
+            t[c][1] += u1 * x1;
+        }
+    }
+    for (; i < n; i++)
+        UNROLL for (int c = 0; c < count; c++) {
+            double d = at_x(x[c], i, narrow) - shift[c];
+            rest[c] += v[i] * d;
+            rest_other[c] += u[i] * d;
+        }
+    UNROLL for (int c = 0; c < count; c++) {
+        out[c] = sum(s[c][0] + s[c][1]) + rest[c];
+        other[c] = sum(t[c][0] + t[c][1]) + rest_other[c];
+    }
+}
+
+INLINE void row_dots_two(int narrow, const void *x, ptrdiff_t stride, ptrdiff_t n, ptrdiff_t p,
+                         const double *shift, const double *v, const double *u, double *out,
+                         double *other)
+{
+    for (ptrdiff_t j = 0; j < p; j += COLUMN_BLOCK) {
+        ptrdiff_t width = p - j < COLUMN_BLOCK ? p - j : COLUMN_BLOCK, i = 0;
+        memset(out + j, 0, (size_t)width * sizeof(double));
+        memset(other + j, 0, (size_t)width * sizeof(double));
+        for (; i + GROUP <= n; i += GROUP) {
+            const void *rows = move_x(x, i * stride + j, narrow);
+            row_group_dots(GROUP, narrow, rows, stride, width, shift + j, v + i, out + j);
+            row_group_dots(GROUP, narrow, rows, stride, width, shift + j, u + i, other + j);
+        }
+        for (; i < n; i++) {
+            const void *row = move_x(x, i * stride + j, narrow);
+            row_group_dots(1, narrow, row, stride, width, shift + j, v + i, out + j);
+            row_group_dots(1, narrow, row, stride, width, shift + j, u + i, other + j);
+        }
+    }
+}
+
+INLINE void column_dots_two_of(int narrow, const fastreg_matrix *X, const double *shift,
+                               const double *v, const double *u, double *out, double *other)
+{
+    const int count = W == 8 ? 4 : 2; /* columns whose sums fit into the registers */
+    ptrdiff_t n = X->n_rows, p = X->n_columns, j = 0;
+    if (X->row_stride != 1) {
+        row_dots_two(narrow, X->data, X->row_stride, n, p, shift, v, u, out, other);
+        return;
+    }
+    for (; j + count <= p; j += count) {
+        const void *x[4];
+        for (int c = 0; c < count; c++)
+            x[c] = move_x(X->data, (j + c) * X->column_stride, narrow);
+        contiguous_dots_two(count, narrow, x, shift + j, v, u, n, out + j, other + j);
+    }
+    for (; j < p; j++) {
+        const void *x = move_x(X->data, j * X->column_stride, narrow);
+        contiguous_dots_two(1, narrow, &x, shift + j, v, u, n, out + j, other + j);
+    }
+}
+
+static void column_dots_two(const fastreg_matrix *X, const double *shift, const double *v,
+                            const double *u, double *out, double *other)
+{
+    if (X->narrow)
+        column_dots_two_of(1, X, shift, v, u, out, other);
+    else
+        column_dots_two_of(0, X, shift, v, u, out, other);
+}
+
 /* Products with a vector over the columns. */
 
 INLINE void contiguous_axpys(int count, int narrow, const void *const *x, const double *shift,
@@ -839,7 +927,7 @@ static void prove_below(const double *c, const double *slack, const double *norm
 }
 
 const fastreg_kernels TABLE = {
-    NAME, dot, axpy, dot4, axpy4, column_dots, add_columns, column_sums,
+    NAME, dot, axpy, dot4, axpy4, column_dots, column_dots_two, add_columns, column_sums,
     {NV * W, sizeof(double), pack_wide, tiles_wide},
     {NV * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
     bounds, list_undecided, list_urgent, prove_below,

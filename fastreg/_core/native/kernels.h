@@ -55,6 +55,9 @@ typedef struct {
     /* out[k] = sum_i v[i] (x_ij - shift_j) */
     void (*column_dots)(const fastreg_matrix *X, const int *columns, ptrdiff_t m,
                         const double *shift, const double *v, double *out);
+    /* the same with v and u, for all columns */
+    void (*column_dots_two)(const fastreg_matrix *X, const double *shift, const double *v,
+                            const double *u, double *out, double *other);
     /* out[i] += sum_k coef[k] (x_ij - shift_j) */
     void (*add_columns)(const fastreg_matrix *X, const int *columns, ptrdiff_t m,
                         const double *shift, const double *coef, double *out);
