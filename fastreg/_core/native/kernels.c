@@ -343,8 +343,8 @@ static void column_dots(const fastreg_matrix *X, const int *columns, ptrdiff_t m
 /* The same with two vectors: each sum in the same order, each entry read from memory once. */
 
 INLINE void contiguous_dots_two(int count, int narrow, const void *const *x, const double *shift,
-                                const double *v, const double *u, ptrdiff_t n, double *out,
-                                double *other)
+                                const double *v, const double *u, ptrdiff_t n,
+                                const void *const *ahead, double *out, double *other)
 {
     vec s[4][2], t[4][2], center[4];
     double rest[4], rest_other[4];
@@ -357,6 +357,8 @@ INLINE void contiguous_dots_two(int count, int narrow, const void *const *x, con
     for (; i + 2 * W <= n; i += 2 * W) {
         vec v0 = load(v + i), v1 = load(v + i + W), u0 = load(u + i), u1 = load(u + i + W);
         UNROLL for (int c = 0; c < count; c++) {
+            if (ahead != NULL)
+                fetch_ahead(ahead[c], i, narrow);
             vec x0 = load_x(x[c], i, narrow) - center[c];
             vec x1 = load_x(x[c], i + W, narrow) - center[c];
             s[c][0] += v0 * x0;
@@ -408,14 +410,17 @@ INLINE void column_dots_two_of(int narrow, const fastreg_matrix *X, const double
         return;
     }
     for (; j + count <= p; j += count) {
-        const void *x[4];
-        for (int c = 0; c < count; c++)
+        const void *x[4], *ahead[4];
+        for (int c = 0; c < count; c++) {
+            ptrdiff_t next = j + c + count < p ? j + c + count : j + c;
             x[c] = move_x(X->data, (j + c) * X->column_stride, narrow);
-        contiguous_dots_two(count, narrow, x, shift + j, v, u, n, out + j, other + j);
+            ahead[c] = lead(X, j + c, next);
+        }
+        contiguous_dots_two(count, narrow, x, shift + j, v, u, n, ahead, out + j, other + j);
     }
     for (; j < p; j++) {
         const void *x = move_x(X->data, j * X->column_stride, narrow);
-        contiguous_dots_two(1, narrow, &x, shift + j, v, u, n, out + j, other + j);
+        contiguous_dots_two(1, narrow, &x, shift + j, v, u, n, NULL, out + j, other + j);
     }
 }
 
