@@ -139,7 +139,9 @@ cdef class WorkingSet:
         if chosen is None:
             return 0
         count = len(chosen)
-        if problem.design.n_samples > n_movable and (
+        # A large share of features that are few beside the rows: knowing the rest, too, is cheaper
+        # than reading them at every strength.
+        if n_movable <= 2 * problem.design.n_samples and (
                 size + count > n_movable // 3) and self.include_all():
             return count
         if size + count > self._limit:
