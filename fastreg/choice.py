@@ -155,6 +155,7 @@ class Plan:
         accurate = self.settings.tol >= _FLOAT_TOL
         return single and worth and accurate and self.method(n, p, None) == "gram"
 
+
 @dataclass
 class Headway:
     """Whether coordinate descent on a sparse design still promises to arrive first.

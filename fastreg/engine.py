@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from time import monotonic
 
 import numpy as np
 
-from fastreg import lapack, ridge
-from fastreg._core.first_order import conjugate_gradient, coordinate_descent, proximal_gradient
+from fastreg import lapack
+from fastreg._core.descent import coordinate_descent
+from fastreg._core.first_order import proximal_gradient
 from fastreg._core.moment_path import MomentPath
 from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
@@ -22,30 +23,17 @@ from fastreg.choice import (
     sparse,
     starts_with_descent,
 )
-from fastreg.inputs import Array, is_sparse
+from fastreg.inputs import Array
 from fastreg.problem import Problem
 from fastreg.result import Status
 from fastreg.settings import Settings
-from fastreg.spectrum import Spectrum, coefficients, decompose
+from fastreg.smooth import Proof, SmoothSolver
 
-_LONG_GRID = 8  # strengths from which one eigendecomposition beats a factor for each
 _NOISE = 1e-14  # correlation, relative to both norms, that is rounding
 _ROUGH = 1e-10  # gap, relative to the square of the response, that alpha_max notices
 _FAR = 1e6  # residual square of a useless start; that of a response is about one
 
 _QUADRATIC = ("cholesky", "svd", "krylov")  # methods for a smooth objective without bounds
-
-
-@dataclass
-class Proof:
-    """What a method reports of the state that it leaves behind."""
-
-    status: int
-    gap: float
-    kappa: float = 1.0
-    radius: float = 0.0
-    n_iter: int = 0
-    n_sweeps: int = 0
 
 
 class Engine:
@@ -63,9 +51,9 @@ class Engine:
         self.state = problem.least_squares()
         self.extra_passes = problem.n_reads
         self._working_set: WorkingSet | None = None
-        self._closed: dict[float, ridge.ClosedForm | None] = {}
-        self._spectrum: Spectrum | None = None
-        self._grid_coef: Array | None = None  # of the current response, from the spectrum
+        self._smooth = SmoothSolver(
+            problem, self.state, settings, 1.0 - l1_ratio, alphas, self.deadline
+        )
         self._sparse = sparse(problem.X)
         self._plan = Plan(settings, False, decades(alphas), problem.n_responses)
         self.method = self._choose(float(alphas[0]))
@@ -76,7 +64,7 @@ class Engine:
     @property
     def n_passes(self) -> int:
         """Reads of the whole of X so far."""
-        return int(self.state.n_passes) + self.extra_passes
+        return int(self.state.n_passes) + self.extra_passes + self._smooth.n_reads
 
     def new_record(self, n_points: int, *, sparse: bool = False) -> Record:
         """Return where the points of all responses are written."""
@@ -148,7 +136,7 @@ class Engine:
         """Write the points of one response, over the whole grid or at one strength of it."""
         problem, state = self.problem, self.state
         self._grid = self.alphas if only is None else self.alphas[only : only + 1]
-        self._grid_coef = None
+        self._smooth.begin(response, self._grid)
         problem.begin(state, response)
         null = self._null_objectives()
         record.begin(problem.y_scale[response], problem.y_mean[response], problem.y_size[response])
@@ -301,7 +289,7 @@ class Engine:
             if self.problem.has_bounds:
                 proof = self._solve_gradient(0.0, 0.0, _NOISE * square)
             else:
-                proof = self._iterate(_NOISE * square, input_scale=False)
+                proof = self._smooth.iterate(_NOISE * square, input_scale=False)
         return float(np.sqrt(2.0 * proof.gap)) if proof.gap > _ROUGH * square else 0.0
 
     def _choose(self, alpha: float) -> str:
@@ -341,7 +329,10 @@ class Engine:
         smooth = self._is_smooth(float(self._grid[index]))
         if smooth and (method in _QUADRATIC or method == "auto"):
             self.state.strengthen(l1, l2)
-            return self._solve_smooth(response, index, l2, tolerance)
+            by = self._choose(float(self._grid[index])) if method == "auto" else method
+            proof = self._smooth.solve(index, tolerance, iterate=by == "krylov")
+            self.method = self._smooth.method
+            return proof
         if method == "gradient":
             return self._solve_gradient(l1, l2, tolerance)
         before = Proof(Outcome.STALLED, np.inf)  # nothing yet
@@ -434,75 +425,5 @@ class Engine:
         smooth = not self.problem.has_bounds and (l1 == 0 or not self.problem.l1_unit.any())
         if smooth and proof.status == Status.STALLED:
             self.method = "gradient, then krylov"
-            return self._iterate_on_any_scale(tolerance)
+            return self._smooth.iterate_on_any_scale(tolerance)
         return proof
-
-    def _solve_smooth(self, response: int, index: int, l2: float, tolerance: float) -> Proof:
-        problem, alpha, method = self.problem, float(self._grid[index]), self.settings.method
-        if method == "auto":
-            method = self._choose(alpha)
-        if method != "krylov":
-            proof = self._from_spectrum(response, index, tolerance)
-            if proof is not None:
-                return proof
-            if alpha not in self._closed:
-                if problem.n_responses == 1:
-                    self._closed.clear()  # nobody will ask for the others again
-                self._closed[alpha] = ridge.closed_form(
-                    problem, self.settings.method, l2, self.settings.gram_memory
-                )
-                self.extra_passes += 1
-            closed = self._closed[alpha]
-            if closed is not None:
-                self.method = closed.name
-                proof = Proof(*closed.solve(self.state, tolerance))
-                if proof.gap <= tolerance or l2 == 0:
-                    return proof
-        self.method = "krylov"
-        proof = self._iterate(tolerance, input_scale=True)
-        if proof.status == Status.STALLED and proof.gap > tolerance:
-            proof = self._iterate_on_any_scale(tolerance)
-        return proof
-
-    def _iterate_on_any_scale(self, tolerance: float) -> Proof:
-        """Find any solution where the scales are too far apart for that of the smallest norm."""
-        self.state.place(np.zeros(self.problem.design.n_features))
-        return self._iterate(tolerance, input_scale=False)
-
-    def _iterate(self, tolerance: float, *, input_scale: bool) -> Proof:
-        return Proof(
-            *conjugate_gradient(
-                self.state,
-                tolerance,
-                self.settings.max_iter,
-                self.deadline,
-                self.settings.gram_memory,
-                input_scale,
-            )
-        )
-
-    def _from_spectrum(self, response: int, index: int, tolerance: float) -> Proof | None:
-        """Use one decomposition for the whole grid; None where it does not apply or suffice."""
-        problem = self.problem
-        penalised = problem.factors(response)[1][problem.movable] > 0
-        smooth = 1.0 - self.l1_ratio
-        svd = self.settings.method == "svd"
-        if len(self.alphas) < _LONG_GRID or self._grid[index] == 0 or not penalised.all():
-            return None
-        if svd and is_sparse(problem.X):
-            return None
-        if self._spectrum is None:
-            # All columns are penalised, so there is one.
-            smallest = float(self.alphas[self.alphas > 0][-1])
-            self._spectrum = decompose(problem, smooth * smallest, svd=svd)
-            self.extra_passes += 1
-        assert self._spectrum is not None
-        if self._grid_coef is None:
-            grid, y = smooth * self._grid, problem.y[response]
-            self._grid_coef = coefficients(problem, self._spectrum, grid, y)
-        self.state.place(self._grid_coef[:, index])
-        gap, kappa = self.state.certify_plain()
-        self.method = self._spectrum.method
-        if gap > tolerance:
-            return None
-        return Proof(Status.CONVERGED, gap, kappa, n_iter=1)

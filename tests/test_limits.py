@@ -282,7 +282,8 @@ def test_grids_that_no_memory_holds(function):
 @pytest.mark.parametrize("lower", [None, -0.5])
 def test_alpha_max_where_the_working_set_fails(lower, monkeypatch):
     """Another method takes over; where none does, the answer is an upper bound."""
-    from fastreg.engine import Engine, Proof
+    from fastreg.engine import Engine
+    from fastreg.smooth import Proof, SmoothSolver
 
     X, y = regression(200, 60)
     factor = np.r_[np.zeros(50), np.ones(10)]
@@ -291,7 +292,7 @@ def test_alpha_max_where_the_working_set_fails(lower, monkeypatch):
     failed = Proof(fastreg.Status.STALLED, 1.0)
     monkeypatch.setattr(Engine, "_run_working_set", lambda *_: failed)
     assert fastreg.alpha_max(X, y, **model) == pytest.approx(expected, rel=1e-5)
-    monkeypatch.setattr(Engine, "_iterate", lambda *_, **__: failed)
+    monkeypatch.setattr(SmoothSolver, "iterate", lambda *_, **__: failed)
     monkeypatch.setattr(Engine, "_solve_gradient", lambda *_: failed)
     assert fastreg.alpha_max(X, y, **model) >= expected
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import final
 
 from typing_extensions import disjoint_base
@@ -17,16 +16,6 @@ class ProximalGradient(FirstOrder):
 class ConjugateGradient(FirstOrder):
     def __init__(self, problem: LeastSquares, gram_memory: float, input_scale: bool) -> None: ...
 
-@final
-class CoordinateDescent(FirstOrder):
-    def __init__(
-        self,
-        problem: LeastSquares,
-        gram_memory: float,
-        tolerance: float,
-        goes_on: Callable[[float, float, int], bool] | None,
-    ) -> None: ...
-
 # All return (status, gap, kappa, radius, iterations, sweeps).
 def conjugate_gradient(
     problem: LeastSquares,
@@ -35,16 +24,6 @@ def conjugate_gradient(
     deadline: float,
     gram_memory: float,
     input_scale: bool,
-) -> tuple[int, float, float, float, int, int]: ...
-def coordinate_descent(
-    problem: LeastSquares,
-    l1: float,
-    l2: float,
-    tolerance: float,
-    max_iter: int,
-    deadline: float,
-    gram_memory: float,
-    goes_on: Callable[[float, float, int], bool] | None = None,
 ) -> tuple[int, float, float, float, int, int]: ...
 def proximal_gradient(
     problem: LeastSquares,

@@ -1,0 +1,116 @@
+# Design: on sparse X a column is read in no time, so that moving one coordinate after the other on
+# the residual needs neither a Gram matrix nor a factor, however large the support is. How many
+# rounds it takes nobody knows beforehand: whoever calls is asked after every certificate.
+
+import numpy as np
+
+from cython cimport final
+from libc.math cimport INFINITY, fabs
+
+from fastreg._core.design cimport check_interrupt
+from fastreg._core.first_order cimport FirstOrder
+from fastreg._core.objective cimport LeastSquares
+from fastreg._core.penalty cimport prox
+
+cdef double FAIR = 0.5         # reads of X that a step takes, because its certificate takes one,
+cdef double MOST = 10.0        # and at most
+cdef double LESS = 0.1         # share of the decrease of an early round that ends a step
+cdef double NEGLIGIBLE = 1e-9  # share of the tolerance that is not worth a round
+
+
+@final
+cdef class CoordinateDescent(FirstOrder):
+    """Coordinate descent on the residual, over those features that matter; for sparse X.
+
+    A step begins with all features that the last certificate finds in the support or in violation
+    of optimality, and goes on with those that are nonzero after the first round.
+    """
+
+    cdef double[::1] v             # weight * residual, but for `rest` * weight
+    cdef double rest
+    cdef double equal              # the weight of every row, or zero
+    cdef int[::1] feature          # those that move
+    cdef Py_ssize_t size
+    cdef Py_ssize_t n_rounds
+    cdef double work               # entries that the rounds have read
+    cdef double enough             # decrease of the objective that is not worth a round
+    cdef object goes_on            # asked after every certificate, or None
+
+    def __init__(self, LeastSquares problem, double gram_memory, double tolerance, goes_on):
+        cdef const double[::1] weight = problem.weight
+        super().__init__(problem, gram_memory)
+        self.certify_every = self.renew_every = 1
+        self.metric = np.asarray(problem.norm) ** 2
+        self.smallest_norm = False
+        self.v = np.empty(problem.design.n_samples)
+        self.feature = np.empty(problem.design.n_features, dtype=np.int32)
+        self.equal = weight[0] if np.ptp(weight) == 0.0 else 0.0
+        self.n_rounds = 0
+        self.work = 0.0
+        self.enough = NEGLIGIBLE * tolerance
+        self.goes_on = goes_on
+
+    cdef bint step(self) except -1:
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t j, rounds = 0, moved = self.problem.n_active
+        cdef double decrease, second = 0.0, spent = 0.0
+        if self.goes_on is not None and not self.goes_on(self.work, self.proof.gap, moved):
+            return False
+        self.size = 0
+        for j in range(problem.design.n_features):
+            if (problem.w[j] != 0.0 or fabs(problem.c[j]) > problem.l1[j]) and (
+                    problem.is_movable(j)):
+                self.feature[self.size] = <int>j
+                self.size += 1
+        self.v[:] = problem.weighted
+        self.rest = 0.0
+        while True:
+            spent += problem.design.share_of(&self.feature[0], self.size)
+            with nogil:
+                decrease = self._round(problem)
+            rounds += 1
+            second = decrease if rounds == 2 else second
+            if decrease <= self.enough or (
+                    rounds > 1 and decrease <= LESS * second and spent > FAIR) or spent > MOST:
+                break
+            check_interrupt()
+        self.work += 2.0 * spent + 1.0
+        self.n_rounds += rounds
+        return True
+
+    cdef double _round(self, LeastSquares problem) noexcept nogil:
+        """Move every listed feature to its minimum; unlist those at zero; return the decrease."""
+        cdef Py_ssize_t k, j, left = 0
+        cdef double c, new, change, decrease = 0.0
+        for k in range(self.size):
+            j = self.feature[k]
+            c = problem.design.meet(j, &self.v[0], self.rest)
+            new = prox(problem.penalty, j, c + self.metric[j] * problem.w[j], self.metric[j])
+            change = new - problem.w[j]
+            if change != 0.0:
+                self.rest += problem.design.move(
+                    j, change, &problem.weight[0], self.equal, &self.v[0])
+                decrease += 0.5 * (self.metric[j] + problem.l2[j]) * change * change
+                problem.w[j] = new
+            if new != 0.0 or problem.l1[j] == 0.0:
+                self.feature[left] = <int>j
+                left += 1
+        self.size = left
+        return decrease
+
+
+def coordinate_descent(LeastSquares problem, double l1, double l2, double tolerance,
+                       Py_ssize_t max_iter, double deadline, double gram_memory, goes_on=None):
+    """Coordinate descent on the residual, for sparse X.
+
+    `goes_on(work, gap, n_active)` says before every step whether to take it; work is in reads of X.
+    Returns (status, gap, kappa, radius, iterations, sweeps).
+    """
+    problem.set_strength(l1, l2)
+    cdef CoordinateDescent method = CoordinateDescent(problem, gram_memory, tolerance, goes_on)
+    if problem.is_settled:  # no need to know how far from optimal the start is
+        method.proof.gap = INFINITY
+    else:
+        method._start(tolerance)
+    status, gap, kappa, radius, n_iter, _ = method.run(tolerance, tolerance, max_iter, deadline)
+    return status, gap, kappa, radius, n_iter, method.n_rounds
