@@ -27,7 +27,7 @@ and reference stop at the same gap. All run on one thread.
 
 Two further commands are not part of the suite: ``python -m benchmarks.peers`` compares with other
 packages (through ``ci/peers``, which installs them), ``python -m benchmarks.choice`` checks that
-``method="auto"`` takes the better method.
+``method="auto"`` takes about the best method.
 
 Where things are: ``reference`` has the plain NumPy implementations, ``data`` the regimes,
 ``common`` what a comparison is, the other modules the comparisons.

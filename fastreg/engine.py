@@ -300,7 +300,7 @@ class Engine:
         if method in _QUADRATIC and not (smooth and self._is_smooth(float(self.alphas[-1]))):
             raise ValueError(
                 f"method={method!r} needs an L2 penalty or none (l1_ratio=0 or alpha=0) and no "
-                "bounds; use 'auto', 'working_set', 'gram' or 'gradient'"
+                "bounds; use 'auto', 'working_set', 'gram', 'gradient' or, for sparse X, 'descent'"
             )
         plan = replace(self._plan, smooth=smooth)
         if method == "descent" and self._sparse is None:
@@ -331,7 +331,10 @@ class Engine:
             self.state.strengthen(l1, l2)
             by = self._choose(float(self._grid[index])) if method == "auto" else method
             proof = self._smooth.solve(index, tolerance, iterate=by == "krylov")
-            self.method = self._smooth.method
+            if index == response == 0:
+                self.method = self._smooth.method
+            else:
+                self._name(self._smooth.method)
             return proof
         if method == "gradient":
             return self._solve_gradient(l1, l2, tolerance)
@@ -348,7 +351,7 @@ class Engine:
             self._outgrow()
             return self._solve(response, index, tolerance)
         if proof.status == Outcome.GRAM_LIMIT:
-            self.method = "working_set, then gradient"
+            self._name("gradient")
             return self._solve_gradient(l1, l2, tolerance)
         return proof
 
@@ -424,6 +427,6 @@ class Engine:
         )
         smooth = not self.problem.has_bounds and (l1 == 0 or not self.problem.l1_unit.any())
         if smooth and proof.status == Status.STALLED:
-            self.method = "gradient, then krylov"
+            self._name("krylov")
             return self._smooth.iterate_on_any_scale(tolerance)
         return proof

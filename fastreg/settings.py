@@ -29,18 +29,19 @@ class Settings:
     time_limit : float, default inf
         Seconds for the whole call; what was reached by then is returned.
     gram_memory : float, default 2**30
-        Bytes that the Gram matrix of a working set (and its factor) may take.
+        Bytes that the Gram matrix of a working set (and its factor) may take. While it is made,
+        and while a factor is made anew, up to three times as much is in use.
     n_threads : int, default 1
-        Threads for passes over X and Gram products. They change no bit of a result, and none is
-        started for less work than a millisecond's.
-        Decompositions of a few hundred columns or more follow the thread settings of SciPy's BLAS
-        instead (``OPENBLAS_NUM_THREADS``), on whose number of threads last bits may depend.
+        Threads for passes over X and Gram products of dense X. They change no bit of a result, and
+        none is started for less work than a millisecond's. The decompositions of "cholesky", "svd"
+        and `ridge_path` follow the thread settings of SciPy's BLAS instead
+        (``OPENBLAS_NUM_THREADS``), on whose number of threads last bits may depend.
     method : str, default "auto"
         "working_set": coordinate descent and Newton steps on a growing set of features.
-        "gram": the same on all features at once, after one pass over X.
+        "gram": the same on all features at once, after one or two passes over X.
         "cholesky", "svd": closed forms, for an L2 penalty or none, without bounds.
         "krylov": preconditioned conjugate gradients, for the same problems.
-        "descent": coordinate descent on the residual, for sparse X.
+        "descent": coordinate descent on the residual, for sparse X; every penalty and bound.
         "gradient": accelerated proximal gradient, the textbook method, for every problem (least
         squares on columns of very unlike scales ends with conjugate gradients).
         "auto": chosen by penalty, shape, stored entries and memory; a method that makes too little

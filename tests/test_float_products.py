@@ -6,8 +6,8 @@ import pytest
 from problems import row_weights
 
 import fastreg
-from fastreg import choice
-from fastreg._core import kernels
+from fastreg import choice, problem
+from fastreg._core import kernels, small
 from fastreg._core.dense import ROUGH, DenseDesign
 from fastreg._core.working_set import WorkingSet
 from fastreg.problem import prepare
@@ -23,9 +23,20 @@ def level(request):
 
 @pytest.fixture
 def always(monkeypatch):
-    """Products in float wherever they are possible."""
+    """Products in float wherever they are possible; the roughness of each survey."""
+    seen = []
+    survey = problem._survey
+
+    def watched(*args):
+        found = survey(*args)
+        seen.append(found[-1])
+        return found
+
     monkeypatch.setattr(choice, "_FLOAT_PAYS", 1)
     monkeypatch.setattr(choice, "_FLOAT_ENTRIES", 0)
+    monkeypatch.setattr(small, "fit", lambda *_: None)  # the lane of tiny fits knows no float
+    monkeypatch.setattr(problem, "_survey", watched)
+    return seen
 
 
 def draw(kind, n, p, rng):
@@ -122,6 +133,7 @@ def test_solved_with_a_float_gram_matrix(always, kind, l1_ratio, alpha):
         strength = alpha * (1.0 if kind != "units" else 1e-3)
         result = fastreg.solve(X, y, strength, l1_ratio=l1_ratio, **model)
         oracle.check(result, X, y, alpha=strength, l1_ratio=l1_ratio, **model)
+        assert (always[-1] > 0) == (kind != "rare" and "standardize" not in model)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,6 +143,7 @@ def test_accuracy_is_what_was_asked_for(always, kind, tol):
     largest = fastreg.alpha_max(X, y)
     for share in (0.3, 0.01, 1e-4):
         ours = fastreg.solve(X, y, share * largest, tol=tol)
+        assert (always[-1] > 0) == (kind != "rare")
         best = fastreg.solve(X.astype(np.float64), y, share * largest, tol=1e-14)
         assert ours.converged
         assert ours.duality_gap <= ours.tolerance
@@ -142,10 +155,10 @@ def test_accuracy_is_what_was_asked_for(always, kind, tol):
 def test_a_float_gram_matrix_is_replaced_where_it_does_not_help():
     rng = np.random.default_rng(3)
     X, y = draw("plain", 500, 6, rng)
-    problem = prepare(X, y)
-    state = problem.least_squares()
-    problem.begin(state, 0)
-    gram = problem.design.gram_matrix(np.arange(6, dtype=np.int32), problem.weight)
+    given = prepare(X, y)
+    state = given.least_squares()
+    given.begin(state, 0)
+    gram = given.design.gram_matrix(np.arange(6, dtype=np.int32), given.weight)
     noise = rng.standard_normal((6, 6))  # far more than it admits
     work = WorkingSet(state, 1e9)
     work.include_all(gram + 0.1 * np.eye(6) + 0.03 * (noise + noise.T), ROUGH)

@@ -122,10 +122,18 @@ def test_twin_columns(alone):
         oracle.check(result, X, Y, alpha=alpha)
 
 
-@pytest.mark.parametrize("options", [{"max_sweeps": 1}, {"time_limit": 1e-9}, {"tol": 1e-300}])
-def test_limits_are_reported(options):
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"max_sweeps": 1}, "MAX_ITER"),
+        ({"time_limit": 1e-9}, "TIME_LIMIT"),
+        ({"tol": 1e-300}, "STALLED"),
+    ],
+)
+def test_limits_are_reported(options, status):
     X, Y = data()
     path = fastreg.solve_path(X, Y, alphas=ALPHAS, **options)
+    assert fastreg.Status[status] in path.status
     for alpha, result in zip(ALPHAS, path, strict=True):
         oracle.check(result, X, Y, alpha=alpha, converged=False)
 

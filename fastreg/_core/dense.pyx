@@ -164,7 +164,7 @@ cdef class DenseDesign(Design):
         for j in range(p):
             d = first[j]
             # Where the shift lies far from the mean, its square would swallow the variance.
-            if not d * d < 0.99 * variance[j] and variance[j] > 0.0:
+            if not d * d < FAR * variance[j] and variance[j] > 0.0:
                 poor.append(j)
             mean[j] += d
             variance[j] = at_least_zero(variance[j] - d * d)

@@ -54,7 +54,10 @@ cdef class Factor:
         cdef double* work
         cdef double[::1] memory
         with gil:
-            memory = np.empty(m * m + scratch_size(m))
+            try:
+                memory = np.empty(m * m + scratch_size(m))
+            except MemoryError:
+                return False  # row by row needs no room
         work = &memory[0]
         for a in range(m):
             i = members[m - 1 - a]

@@ -72,7 +72,6 @@ cdef class Quadratic:
     # rounding of a correlation, in units of its norm
     cdef double noise(self, double square) noexcept nogil
     # the largest distance of a correlation to the subdifferential, in units of its norm
-    cdef double violation(self) noexcept nogil
     # move the free coordinates into the factor without a step (those that depend on it may slide)
     cdef void synchronise(self) noexcept nogil
     # coordinates whose direction the Gram matrix cannot tell from a null one

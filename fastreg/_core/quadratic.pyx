@@ -228,14 +228,6 @@ cdef class Quadratic:
     cdef double noise(self, double square) noexcept nogil:
         return 2.0 * ROUNDING * (sqrt(square) + self._size())
 
-    cdef double violation(self) noexcept nogil:
-        cdef double largest = 0.0
-        cdef Py_ssize_t j
-        for j in range(self.size):
-            largest = max(
-                largest, violation_of(self._penalty, j, self.u[j], self.c[j]) / self.norm[j])
-        return largest
-
     cdef void _refresh(self) noexcept nogil:
         """Recompute the correlations from the base point."""
         cdef Py_ssize_t j, count = 0

@@ -56,7 +56,7 @@ cdef class Record:
     cdef unsigned char[::1] _proven
     cdef double[:, :, ::1] _coef
     cdef unsigned char[:, :, ::1] _zero
-    cdef double[:, :, ::1] _number   # a Number, point, response
+    cdef double[:, :, ::1] _number   # number (as above), point, response
     cdef long long[:, :, ::1] _count
 
     # the units of the next response: its scale, its mean, and its length inside

@@ -84,7 +84,8 @@ cdef class WorkingSet:
 
         `gram`: the Gram matrix of all features, if it is known and nothing has entered yet. It may
         be a rough one, with errors up to `roughness` in units of both norms: correlations are then
-        measured, and by the Gram matrix at most for a small step from there.
+        measured, and by the Gram matrix at most for a small step from there. Returns whether there
+        was room.
         """
         movable = np.asarray(self._outside.is_movable)
         if self._outside.n_movable > self._limit:
