@@ -6,7 +6,7 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY, fabs, sqrt
+from libc.math cimport INFINITY, sqrt
 
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.objective cimport Correction, Outcome

@@ -69,7 +69,7 @@ cdef class MomentPath:
             const double[::1] size, const double[::1] unit, const double[::1] mean,
             const double[::1] l1, const double[::1] l2, *, double tol, Py_ssize_t max_sweeps,
             double deadline):
-        """Solve the paths of all responses from the first one on; return the first that is not solved.
+        """Solve the paths of the responses from the first one on; return the first not solved.
 
         `size`, `unit` and `mean` are the length, scale and mean of each response; the strengths
         are those of response 0.
