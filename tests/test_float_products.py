@@ -191,3 +191,29 @@ def test_one_strength_and_a_large_matrix_decide():
     assert not choice.Plan(fastreg.Settings(), False, 1.0).takes_float(50_000, 100)
     assert not choice.Plan(fastreg.Settings(), True, 0.0).takes_float(50_000, 100)
     assert not choice.Plan(fastreg.Settings(), False, 0.0, 2).takes_float(50_000, 100)
+
+
+def hinges(rng, n, p):
+    """A basis of hinges: columns of a smooth kind, dependent to many digits."""
+    t = rng.uniform(0, 1, n)
+    return np.maximum(t[:, None] - np.arange(p) / p, 0), np.sin(9 * t) + 0.3 * rng.normal(size=n)
+
+
+def low_rank(rng, n, p):
+    """Ten directions and a little noise."""
+    X = rng.normal(size=(n, 10)) @ rng.normal(size=(10, p)) + 1e-3 * rng.normal(size=(n, p))
+    return X, X[:, 0] + rng.normal(size=n)
+
+
+@pytest.mark.parametrize("draw", [hinges, low_rank])
+@pytest.mark.parametrize("fraction", [1e-3, 1e-5, 1e-6])
+def test_an_indefinite_gram_matrix_is_given_up(draw, fraction):
+    """Float products of nearly dependent columns lead astray; double ones go on from the start."""
+    X, y = draw(np.random.default_rng(0), 10_001, 100)
+    X = X.astype(np.float32)
+    alpha = fraction * fastreg.alpha_max(X, y)
+    result = fastreg.solve(X, y, alpha)
+    exact = fastreg.solve(X.astype(float), y, alpha)
+    assert result.status == fastreg.Status.CONVERGED
+    allowed = result.duality_gap + exact.duality_gap + 1e-13 * exact.null_objective
+    assert abs(result.objective - exact.objective) <= allowed

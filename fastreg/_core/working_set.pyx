@@ -276,7 +276,7 @@ cdef class WorkingSet:
         cdef Quadratic quadratic = self.quadratic
         cdef Py_ssize_t grown, stale = 0
         cdef double best = INFINITY, rounding
-        cdef bint timed_out
+        cdef bint timed_out, rough
         if warm and l1 == self._l1 and l2 == self._l2 and self.gap <= tolerance:
             self.n_iter = self.n_sweeps = 0
             return self._outcome
@@ -308,6 +308,7 @@ cdef class WorkingSet:
                 quadratic.store(&problem.w[0], &problem.c[0])
                 problem.find_support(&self._fixed[0], self._n_fixed)
                 problem.find_support(&quadratic.column[0], quadratic.size, problem.n_active)
+            rough = self._rough
             rounding = self._measure(tolerance)
             self.n_iter += 1
             self.n_sweeps += quadratic.n_sweeps
@@ -317,12 +318,11 @@ cdef class WorkingSet:
             self.gap += rounding
             if self.gap <= tolerance:
                 return self._converged()
+            if rough:
+                self._judge_rough()
             if not self.gap < INFINITY:
                 return Outcome.NUMERICAL_ERROR
             self._keep_best()
-            if self._rough and self.gap > LITTLE * self._rough_gap:
-                self._sharpen()
-            self._rough_gap = self.gap
             if timed_out or check_interrupt(deadline):
                 return Outcome.TIME_LIMIT
             if self.n_iter >= max_iter or quadratic.n_sweeps >= max_sweeps:
@@ -439,6 +439,16 @@ cdef class WorkingSet:
         if self.complete:
             return 1.0
         return self._outside.cap(radius, self._last_l1 / self._l1 if self._l1 > 0.0 else 1.0)
+
+    cdef _judge_rough(self):
+        """Give a rough Gram matrix up where it gains little; it may be indefinite and lead astray."""
+        if self._rough and not self.gap <= LITTLE * self._rough_gap:
+            self._sharpen()
+        if not self.gap < self._rough_gap:
+            self._return_to_best()
+            self.problem.find_support(NULL, self.problem.design.n_features)
+            self.gap = self._rough_gap
+        self._rough_gap = self.gap
 
     cdef double _violation(self) noexcept:
         """The largest distance of a correlation to the subdifferential, over norm_j."""
