@@ -277,7 +277,10 @@ def test_a_penalty_that_holds_a_coefficient_at_zero(method, unit, factor):
     model = {"penalty_factor": [0.0, factor, 0.0, 1.0], "l1_ratio": 0.0, "method": method}
     rest = {**model, "penalty_factor": [0.0, 0.0, 1.0]}
     path = fastreg.solve_path(X, y, alphas=[10.0, 1.0, 0.1], **model)
-    for alpha, result in [(1.0, fastreg.solve(X, y, 1.0, **model)), *zip(path.alphas, path, strict=True)]:
+    for alpha, result in [
+        (1.0, fastreg.solve(X, y, 1.0, **model)),
+        *zip(path.alphas, path, strict=True),
+    ]:
         without = fastreg.solve(X[:, [0, 2, 3]], y, alpha, **rest)
         assert result.status == fastreg.Status.CONVERGED
         np.testing.assert_allclose(result.coef[[0, 2, 3]], without.coef, rtol=1e-9)

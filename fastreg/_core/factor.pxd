@@ -12,7 +12,8 @@ cdef class Factor:
     cdef double[::1] _cosine
     cdef int[::1] member         # which coordinate each row stands for
     cdef double noise            # below what the pivot that was just tried may be all rounding
-    cdef double doubt            # share of the pivot that was just appended that may be rounding
+    # share of the pivot just appended, or of any that was just rebuilt, that may be rounding
+    cdef double doubt
     cdef double _largest         # diagonal of the matrix since the last `clear`
     cdef double _weakest         # smallest pivot since then, as a share of its diagonal
     cdef Py_ssize_t n_changes    # how often members came or went

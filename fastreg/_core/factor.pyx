@@ -5,7 +5,7 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport fabs, hypot, sqrt
+from libc.math cimport INFINITY, fabs, hypot, sqrt
 from libc.string cimport memmove
 
 from fastreg._core.cholesky cimport EXACT, ROUNDING, cholesky, is_suspect, scratch_size
@@ -53,7 +53,7 @@ cdef class Factor:
         self, const int* members, Py_ssize_t m, const double* matrix, Py_ssize_t stride,
         const double* ridge) noexcept nogil:
         cdef Py_ssize_t a, b, i
-        cdef double pivot, diagonal
+        cdef double pivot, diagonal, least = INFINITY
         cdef double* work
         cdef double[::1] memory
         with gil:
@@ -75,11 +75,12 @@ cdef class Factor:
         for a in range(m):
             i = members[a]
             diagonal = matrix[i * stride + i] + ridge[i]
-            pivot = self._rows[a * (a + 3) // 2]
+            pivot = self._rows[a * (a + 3) // 2] ** 2
+            least = min(least, pivot)
             self._largest = max(self._largest, diagonal)
-            self._weakest = min(self._weakest, pivot * pivot / diagonal)
-        if self._weakest < 1e-6:
-            self.doubt = EXACT
+            self._weakest = min(self._weakest, pivot / diagonal)
+        if is_suspect(least, least / self._weakest, self._largest, self._weakest):
+            self.doubt = EXACT  # at most
         return True
 
     cdef void _take(self, const int* members, Py_ssize_t m, const double* work) noexcept nogil:
