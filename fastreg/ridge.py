@@ -176,7 +176,10 @@ class _Dual(ClosedForm):
 
 
 class _Singular(ClosedForm):
-    """Singular value decomposition of Z, or of Z over diag(sqrt(l2)) if only some are penalised."""
+    """Singular value decomposition of Z, or of Z over diag(sqrt(l2)) if only some are penalised.
+
+    Columns are divided by a unit: with it a penalty of any size hides no other column's rank.
+    """
 
     name = "svd"
 
@@ -184,14 +187,16 @@ class _Singular(ClosedForm):
         self.problem, self.columns = problem, columns
         penalised = l2[columns] > 0
         self.uniform = bool(penalised.all())
-        self.unit = np.sqrt(l2[columns]) if self.uniform else np.ones(len(columns))
+        self.unit = np.sqrt(l2[columns])
         matrix = standardised(problem, columns)
         if self.uniform:
             self.matrix = matrix / self.unit
         else:
             rows = np.zeros((np.count_nonzero(penalised), len(columns)))
             rows[np.arange(len(rows)), np.flatnonzero(penalised)] = np.sqrt(l2[columns][penalised])
-            self.matrix = np.vstack([matrix, rows])
+            # powers of two: this rounds nothing
+            self.unit = np.exp2(np.rint(np.log2(np.maximum(self.unit, 1.0))))
+            self.matrix = np.vstack([matrix, rows]) / self.unit
         self.U, self.s, self.Vt = lapack.svd(self.matrix)
         limit = max(self.matrix.shape) * np.finfo(np.float64).eps * self.s[0]
         self.rank = len(self.s) if self.uniform else int(np.sum(self.s > limit))
@@ -208,9 +213,10 @@ class _Singular(ClosedForm):
             return (Outcome.CONVERGED if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, 1, 0)
         target = np.concatenate([target, np.zeros(len(self.matrix) - len(target))])
         deficient = self.rank < len(self.columns)
-        w[self.columns] = self._smallest(target) if deficient else self._refined(target)
+        v = self._smallest(target) if deficient else self._refined(target)
+        w[self.columns] = v / self.unit
         state.place(w)
-        error = target - self.matrix @ w[self.columns]
+        error = target - self.matrix @ (w[self.columns] * self.unit)
         gap = 0.5 * float(np.sum((self.U[:, : self.rank].T @ error) ** 2)) * (1.0 + 1e-3)
         status = Outcome.RANK_DEFICIENT if deficient else Outcome.CONVERGED
         return (status if gap <= tolerance else Outcome.STALLED, gap, 1.0, 0.0, 1, 0)
@@ -224,7 +230,7 @@ class _Singular(ClosedForm):
         return 0.5 * (float(np.sum(inside**2 / (self.s**2 + 1.0))) + outside) * (1.0 + 1e-3)
 
     def _smallest(self, target: Array) -> Array:
-        """Smallest norm on the input scale, where w = scale * (standardised w).
+        """Smallest norm on the input scale, where w = scale / unit * (scaled standardised w).
 
         Where the scales of the columns differ so much that this loses the fit, the smallest norm
         of the standardised coefficients.
@@ -232,7 +238,7 @@ class _Singular(ClosedForm):
         k = self.rank
         right = self.U[:, :k].T @ target
         plain = self.Vt[:k].T @ (right / self.s[:k])
-        scale = self.problem.design.scale[self.columns]
+        scale = self.problem.design.scale[self.columns] / self.unit
         scale = scale / scale.max()
         rows = (self.s[:k, None] * self.Vt[:k]) / scale
         if not np.isfinite(rows).all():
@@ -253,7 +259,7 @@ class _Singular(ClosedForm):
         w = Vt.T @ ((U.T @ target) / s)
         if self.matrix.size > _SMALL:
             return np.asarray(w)
-        matrix = exact_matrix(self.problem, self.columns, self.matrix)
+        matrix = exact_matrix(self.problem, self.columns, self.matrix * self.unit) / self.unit
         wide, exact_target = w.astype(np.longdouble), target.astype(np.longdouble)
         residual = exact_target - matrix @ wide
         for _ in range(_REFINEMENTS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import oracle
 import pytest
@@ -223,3 +225,41 @@ def test_unpenalised_levels_of_next_to_no_weight(method, lightest):
         assert gap <= result.duality_gap * (1 + 1e-6) + rounding.gap
         assert result.duality_gap <= result.tolerance
         assert np.abs(result.coef).max() < 1e8
+
+
+def nearly_a_sum(d, eps):
+    """Two columns that differ by d times nearly a third, and the least value of the loss."""
+    n = 200
+    x, other, z, free = np.random.default_rng(0).standard_normal((4, n))
+    y = x + other + z + 0.5 * np.random.default_rng(1).standard_normal(n)
+    X = np.stack([x, x + d * (other + eps * z), other, free], 1)
+    apart = np.stack([x, (X[:, 1] - x) / d, other, free, np.ones(n)], 1)  # nothing is rounded
+    residual = y - apart @ np.linalg.lstsq(apart, y)[0]
+    return X, y, 0.5 * np.mean(residual**2)
+
+
+@pytest.mark.parametrize("method", ["working_set", "gram", "gradient", "descent"])
+@pytest.mark.parametrize("d", [1e-6, 3e-7, 1e-8])
+def test_members_behind_one_that_depends_on_them(method, d):
+    """Pivots of a Gram matrix are partly rounding, or raised, and others follow: no gap is lost."""
+    storage = scipy.sparse.csc_array if method == "descent" else np.asarray
+    models = [(0.0, None)] if method == "descent" else [(0.0, None), (1e-2, [0, 0, 0, 1e-12])]
+    orders = list(itertools.permutations(range(4)))
+    for eps, (alpha, factor) in itertools.product([1.0, 0.3, 0.1, 0.03], models):
+        X, y, least = nearly_a_sum(d, eps)
+        for k, order in enumerate(orders[:4] if method == "gradient" else orders):
+            columns = list(order)
+            result = fastreg.solve(
+                storage(X[:, columns]),
+                y,
+                alpha,
+                method=method,
+                tol=[1e-3, 1e-4, 1e-8][k % 3],
+                penalty_factor=None if factor is None else np.array(factor)[columns],
+            )
+            residual = y - X[:, columns].astype(np.longdouble) @ result.coef
+            error = 0.5 * np.mean((residual - residual.mean()) ** 2) - least
+            rounding = 1e-12 * np.var(y) + 64 * (2.2e-16 * np.abs(result.coef).max()) ** 2
+            assert error <= result.duality_gap * (1 + 1e-6) + rounding, (eps, alpha, order)
+            if method in ("working_set", "gram"):
+                assert result.converged

@@ -264,6 +264,36 @@ def test_gaps_at_tiny_strengths(shape, factor):
     assert path.duality_gap[0] <= 1e-18 * np.var(y)
 
 
+STRENGTHS = [(1.0, 1e20), (1.0, 1e25), (1.0, 1e30), (1e-15, 1.0), (1e-18, 1.0), (1e-20, 1.0)]
+
+
+@pytest.mark.parametrize(("unit", "factor"), STRENGTHS)
+@pytest.mark.parametrize("method", ["cholesky", "svd", "auto"])
+def test_a_penalty_that_holds_a_coefficient_at_zero(method, unit, factor):
+    """However strong it is, it hides no column without one; nor do dependent ones hide."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4)) * [1.0, unit, 1.0, 1.0]
+    y = X @ [1.0, 1.0, -1.0, 0.5] + rng.standard_normal(60)
+    model = {"penalty_factor": [0.0, factor, 0.0, 1.0], "l1_ratio": 0.0, "method": method}
+    rest = {**model, "penalty_factor": [0.0, 0.0, 1.0]}
+    path = fastreg.solve_path(X, y, alphas=[10.0, 1.0, 0.1], **model)
+    for alpha, result in [
+        (1.0, fastreg.solve(X, y, 1.0, **model)),
+        *zip(path.alphas, path, strict=True),
+    ]:
+        without = fastreg.solve(X[:, [0, 2, 3]], y, alpha, **rest)
+        assert result.status == fastreg.Status.CONVERGED
+        np.testing.assert_allclose(result.coef[[0, 2, 3]], without.coef, rtol=1e-9)
+        assert abs(result.coef[1] * unit) < 1e-14
+        assert result.objective <= without.objective + result.duality_gap + 1e-14
+    X[:, 2] = X[:, 0]
+    result = fastreg.solve(X, y, 1.0, **model)
+    without = fastreg.solve(X[:, [0, 3]], y, 1.0, **{**model, "penalty_factor": [0.0, 1.0]})
+    assert result.status == fastreg.Status.RANK_DEFICIENT
+    np.testing.assert_allclose(result.coef[[0, 2]], without.coef[0] / 2, rtol=1e-9)
+    np.testing.assert_allclose(result.objective, without.objective, rtol=1e-12)
+
+
 def test_the_gap_of_a_wrong_ridge_coefficient_is_the_distance_to_the_optimum():
     from fastreg.problem import prepare
     from fastreg.spectrum import coefficients, decompose, gaps

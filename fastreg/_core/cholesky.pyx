@@ -12,6 +12,7 @@ cdef enum:
 
 
 cdef double ROUNDING = 4 * 2.220446049250313e-16
+cdef double EXACT = 1e-2
 
 
 cdef Py_ssize_t scratch_size(Py_ssize_t m) noexcept nogil:
@@ -47,22 +48,23 @@ cdef bint cholesky(double* matrix, Py_ssize_t m, double clear, double* scratch) 
 
 cdef bint stands(
     const double* matrix, Py_ssize_t m, const double* diagonal, double* weight) noexcept nogil:
-    """Are all pivots above their rounding?"""
+    """Are all pivots far above their rounding?"""
     cdef Py_ssize_t a, p
-    cdef double largest = 0.0, size
+    cdef double largest = 0.0, weakest = 1.0, size
     cdef const double* row
     for a in range(m):
         largest = max(largest, diagonal[a])
+        weakest = min(weakest, matrix[a * m + a] * matrix[a * m + a] / diagonal[a])
     for p in range(m):
         row = matrix + p * m
-        if not is_suspect(row[p] * row[p], diagonal[p], largest):
+        if not is_suspect(row[p] * row[p], diagonal[p], largest, weakest):
             continue
         size = sqrt(diagonal[p])
         for a in range(p + 1, m):
             row = matrix + a * m
             weight[a] = (row[p] - dot(row + p + 1, weight + p + 1, a - p - 1)) / row[a]
             size += fabs(weight[a]) * sqrt(diagonal[a])
-        if not matrix[p * m + p] * matrix[p * m + p] > ROUNDING * size * size:
+        if not matrix[p * m + p] * matrix[p * m + p] > ROUNDING / EXACT * size * size:
             return False
     return True
 

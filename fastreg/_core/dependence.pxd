@@ -16,6 +16,7 @@ cdef class Dependence:
     cdef object _key                 # for which members all this was measured
     cdef object _directions          # k x size: coordinates of the directions that are not null
     cdef object _length              # k: |Z v|, the ridge part included
+    cdef double _slack               # by how much their rounding may have lengthened them, at most
     cdef object _left                # Z V' / length = left diag(spread) right: k x r, r, r x n
     cdef object _spread
     cdef object _right

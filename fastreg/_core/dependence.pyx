@@ -1,6 +1,8 @@
 # Design: for a coordinate j that the factor refused or forced, v = e_j - sum_k weight_k e_member(k)
-# is, up to rounding of the weights, orthogonal to the members, so that members and doubtful
-# directions may be corrected one after the other. Z v is computed from X: its length has an error
+# is, up to rounding of the weights, orthogonal to all plain members, before it in the factor or
+# behind, so that those and doubtful directions may be corrected one after the other: raising a
+# pivot does not change the Hessian over the plain members, nor does the square of a step over more
+# members than these fall short of theirs. Z v is computed from X: its length has an error
 # of EPSILON |v|, where a pivot of the Gram matrix has one of EPSILON^(1/2). The ridge
 # part counts as rows  sqrt(l2_j) v_j  below X, with a response of zero. All this is rare and small,
 # and therefore NumPy. The weights are as good as the factor, which may be ill-conditioned; so what
@@ -54,7 +56,7 @@ cdef class Dependence:
         cdef double[::1] v = np.empty(m)
         norm = np.asarray(quadratic.norm)[:m]
         penalty = (np.asarray(problem.l1) + np.asarray(problem.l2))[quadratic.column]
-        directions, images = [], []
+        directions, images, sizes = [], [], []
         for j in doubtful:
             quadratic.express(j, v)
             weighted = self._image(v)
@@ -68,11 +70,13 @@ cdef class Dependence:
             if np.linalg.norm(weighted) > ROUNDING * size:
                 directions.append(direction)
                 images.append(weighted)
+                sizes.append(size)
             elif not penalty[np.abs(direction) * norm > 1e-7 * norm[j]].any():
                 self.n_null += 1
         if directions:
             self._directions = np.array(directions)
             self._length = np.linalg.norm(images, axis=1)
+            self._slack = 1.0 + np.max(ROUNDING * np.array(sizes) / self._length)
             unit = np.array(images) / self._length[:, None]
             left, spread, self._right = np.linalg.svd(unit, full_matrices=False)
             kept = spread > ROUNDING * spread[0]
@@ -123,7 +127,7 @@ cdef class Dependence:
             found.square = INFINITY
         elif self._directions is not None:
             step, length = self._step()
-            found.square = length @ length
+            found.square = self._slack**2 * (length @ length)
             penalty = np.asarray(self._problem.l1) + np.asarray(self._problem.l2) * np.abs(
                 self._problem.w)
             found.drift = penalty[self._quadratic.column] @ np.abs(step)

@@ -12,7 +12,10 @@ cdef class Factor:
     cdef double[::1] _cosine
     cdef int[::1] member         # which coordinate each row stands for
     cdef double noise            # below what the pivot that was just tried may be all rounding
+    # share of the pivot just appended, or of any that was just rebuilt, that may be rounding
+    cdef double doubt
     cdef double _largest         # diagonal of the matrix since the last `clear`
+    cdef double _weakest         # smallest pivot since then, as a share of its diagonal
     cdef Py_ssize_t n_changes    # how often members came or went
 
     cdef reserve(self, Py_ssize_t capacity)
@@ -34,8 +37,6 @@ cdef class Factor:
     cdef double force(self, int coordinate, double diagonal) noexcept nogil
     cdef void delete(self, Py_ssize_t k) noexcept nogil
     cdef void solve(self, double* x) noexcept nogil
-    # the same for the first k members
-    cdef void solve_first(self, Py_ssize_t k, double* x) noexcept nogil
     # x becomes L^-1 x: its squared length is x'(LL')^-1 x
     cdef void solve_half(self, double* x) noexcept nogil
     cdef void _solve_other_half(self, double* x) noexcept nogil

@@ -5,10 +5,10 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport fabs, hypot, sqrt
+from libc.math cimport INFINITY, fabs, hypot, sqrt
 from libc.string cimport memmove
 
-from fastreg._core.cholesky cimport ROUNDING, cholesky, is_suspect, scratch_size
+from fastreg._core.cholesky cimport EXACT, ROUNDING, cholesky, is_suspect, scratch_size
 from fastreg._core.kernels cimport axpy, dot, simd
 
 cdef enum:
@@ -25,7 +25,8 @@ cdef class Factor:
 
     def __init__(self):
         self.size = 0
-        self.noise = self._largest = 0.0
+        self.noise = self.doubt = self._largest = 0.0
+        self._weakest = 1.0
         self.reserve(1)
 
     cdef reserve(self, Py_ssize_t capacity):
@@ -45,12 +46,14 @@ cdef class Factor:
     cdef void clear(self) noexcept nogil:
         self.size = 0
         self._largest = 0.0
+        self._weakest = 1.0
         self.n_changes += 1
 
     cdef bint rebuild(
         self, const int* members, Py_ssize_t m, const double* matrix, Py_ssize_t stride,
         const double* ridge) noexcept nogil:
         cdef Py_ssize_t a, b, i
+        cdef double pivot, diagonal, least = INFINITY
         cdef double* work
         cdef double[::1] memory
         with gil:
@@ -67,9 +70,17 @@ cdef class Factor:
         if not cholesky(work, m, CLEAR, work + m * m):
             return False
         self._take(members, m, work)
+        self._weakest = 1.0
+        self.doubt = 0.0
         for a in range(m):
             i = members[a]
-            self._largest = max(self._largest, matrix[i * stride + i] + ridge[i])
+            diagonal = matrix[i * stride + i] + ridge[i]
+            pivot = self._rows[a * (a + 3) // 2] ** 2
+            least = min(least, pivot)
+            self._largest = max(self._largest, diagonal)
+            self._weakest = min(self._weakest, pivot / diagonal)
+        if is_suspect(least, least / self._weakest, self._largest, self._weakest):
+            self.doubt = EXACT  # at most
         return True
 
     cdef void _take(self, const int* members, Py_ssize_t m, const double* work) noexcept nogil:
@@ -98,8 +109,9 @@ cdef class Factor:
             row[i] = column[i]
         self.solve_half(row)
         pivot = self.pivot(diagonal)
-        self.noise = 0.0
-        if pivot > DEPENDENT * diagonal and not is_suspect(pivot, diagonal, self._largest):
+        self.noise = self.doubt = 0.0
+        if pivot > DEPENDENT * diagonal and not is_suspect(
+                pivot, diagonal, self._largest, self._weakest):
             self._push(coordinate, pivot, diagonal)
             return True
         for i in range(a):
@@ -107,6 +119,7 @@ cdef class Factor:
         self._solve_other_half(column)
         self.noise = self._noise(column, diagonal)
         if pivot > max(DEPENDENT * diagonal, self.noise):
+            self.doubt = self.noise / pivot
             self._push(coordinate, pivot, diagonal)
             return True
         return False
@@ -139,13 +152,8 @@ cdef class Factor:
         self.member[a] = coordinate
         self.size = a + 1
         self._largest = max(self._largest, diagonal)
+        self._weakest = min(self._weakest, pivot / diagonal)
         self.n_changes += 1
-
-    cdef void solve_first(self, Py_ssize_t k, double* x) noexcept nogil:
-        cdef Py_ssize_t size = self.size
-        self.size = k
-        self.solve(x)
-        self.size = size
 
     cdef void delete(self, Py_ssize_t k) noexcept nogil:
         cdef double* sine = &self._row[0]
@@ -251,12 +259,6 @@ cdef class Factor:
     def delete_row(self, Py_ssize_t k):
         """Delete the row of member k."""
         self.delete(k)
-
-    def solved_first(self, Py_ssize_t k, const double[::1] right):
-        """Return (L L')^-1 x for the first k members."""
-        cdef double[::1] x = np.array(right)
-        self.solve_first(k, &x[0])
-        return np.asarray(x)
 
     def solved(self, const double[::1] right):
         """Return L^-1 x and (L L')^-1 x."""

@@ -18,7 +18,7 @@ cdef enum Membership:
     OUTSIDE = 0
     MEMBER = 1
     DEPENDENT = 2   # free and unpenalised, but expressed by members: left where it is
-    FORCED = 3      # nearly dependent: a member with a raised pivot
+    FORCED = 3      # nearly dependent: a member with a pivot that is raised, or partly rounding
 
 
 @final
@@ -36,6 +36,7 @@ cdef class Quadratic:
     cdef double[::1] _excess       # by how much the pivot of a forced member was raised
     cdef Factor factor
     cdef Proof last_proof           # of where `minimise` ended; its gap is infinite if not known
+    cdef double _inexact            # largest share of a plain member's pivot that may be rounding
     cdef Py_ssize_t n_doubtful      # members that are forced, and dependent coordinates
     cdef double[::1] _base_u       # where c was last known exactly
     cdef double[::1] _base_c
@@ -80,6 +81,7 @@ cdef class Quadratic:
     cdef express(self, Py_ssize_t j, double[::1] out)
     # the same, once more: with the products of what `out` is so far, it is made orthogonal to them
     cdef refine(self, Py_ssize_t j, const double[::1] products, double[::1] out)
+    cdef _leave_out(self, Py_ssize_t j, weight)
     # solve to the target gap (restricted to the working set); writes n_sweeps of this call;
     # returns whether the deadline stopped it
     cdef bint minimise(

@@ -14,6 +14,7 @@ from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memmove
 
 from fastreg._core.certificate cimport NEGLIGIBLE, Certificate, certify
+from fastreg._core.cholesky cimport EXACT
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.factor cimport Factor
 from fastreg._core.kernels cimport add_rows, axpy, simd
@@ -43,6 +44,7 @@ cdef class Quadratic:
     def __init__(self):
         self.size = 0
         self._n_twins = 0
+        self._inexact = 0.0
         self.column = np.empty(0, dtype=np.int32)
         self.factor = Factor()
         self._reserve(1)
@@ -181,6 +183,7 @@ cdef class Quadratic:
         for j in range(self.size):
             self.is_member[j] = Membership.OUTSIDE
         self.n_doubtful = 0
+        self._inexact = 0.0
         self.factor.clear()
 
     cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil:
@@ -359,6 +362,7 @@ cdef class Quadratic:
         for k in range(count):
             self.is_member[row[k]] = Membership.MEMBER
             self._excess[row[k]] = 0.0
+        self._inexact = self.factor.doubt
         return True
 
     cdef list doubtful(self):
@@ -376,15 +380,34 @@ cdef class Quadratic:
     cdef refine(self, Py_ssize_t j, const double[::1] products, double[::1] out):
         cdef Py_ssize_t k, count = self.factor.size
         cdef double[::1] weight = np.empty(count + 1)
-        if self.is_member[j] == Membership.FORCED:
-            count = 0
-            while self.factor.member[count] != j:
-                count += 1
         for k in range(count):
             weight[k] = products[self.factor.member[k]]
-        self.factor.solve_first(count, &weight[0])
+        self.factor.solve(&weight[0])
+        if self.is_member[j] == Membership.FORCED:
+            self._leave_out(j, np.asarray(weight)[:count])
         for k in range(count):
             out[self.factor.member[k]] -= weight[k]
+
+    cdef _leave_out(self, Py_ssize_t j, weight):
+        """Let weights express by the plain members, and the forced ones before j, alone.
+
+        Another product with j, or with a forced member behind it, would change the weights by a
+        multiple of its column of the inverse: as much as takes their own to zero.
+        """
+        cdef Py_ssize_t k
+        cdef double[::1] unit
+        cdef list out = [], inverse = []
+        for k in range(self.factor.size):
+            if self.factor.member[k] == j or (
+                    out and self.is_member[self.factor.member[k]] == Membership.FORCED):
+                out.append(k)
+                unit = np.zeros(self.factor.size)
+                unit[k] = 1.0
+                self.factor.solve(&unit[0])
+                inverse.append(np.asarray(unit))
+        rows = np.array(inverse)
+        weight -= np.linalg.lstsq(rows[:, out], weight[out], rcond=None)[0] @ rows
+        weight[out] = 0.0
 
     cdef void _expel(self, Py_ssize_t k) noexcept nogil:
         self.n_doubtful -= self.is_member[self.factor.member[k]] == Membership.FORCED
@@ -400,8 +423,13 @@ cdef class Quadratic:
             for k in range(self.factor.size):
                 self._step[k] = self.gram[j, self.factor.member[k]]
             if self.factor.append(<int>j, &self._step[0], diagonal):
-                self.is_member[j] = Membership.MEMBER
                 self._excess[j] = 0.0
+                if self.factor.doubt > EXACT:
+                    self.is_member[j] = Membership.FORCED
+                    self.n_doubtful += 1
+                else:
+                    self.is_member[j] = Membership.MEMBER
+                    self._inexact = max(self._inexact, self.factor.doubt)
                 return
             for k in range(self.factor.size):
                 level += fabs(self._step[k]) * self._l1[self.factor.member[k]]
@@ -545,6 +573,7 @@ cdef class Quadratic:
         self.factor.solve_half(d)
         for k in range(self.factor.size):
             square += d[k] * d[k]
+        square *= 1.0 + 2.0 * self._inexact
         self.factor._solve_other_half(d)
         for k in range(self.factor.size):
             if self._room(self.factor.member[k], d[k]) <= 1.0:
