@@ -441,7 +441,7 @@ cdef class WorkingSet:
         return self._outside.cap(radius, self._last_l1 / self._l1 if self._l1 > 0.0 else 1.0)
 
     cdef _judge_rough(self):
-        """Give a rough Gram matrix up where it gains little; it may be indefinite and lead astray."""
+        """Give a rough Gram matrix up where it gains little; an indefinite one may lead astray."""
         if self._rough and not self.gap <= LITTLE * self._rough_gap:
             self._sharpen()
         if not self.gap < self._rough_gap:
