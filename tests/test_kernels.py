@@ -466,3 +466,17 @@ def test_threads_beside_others_and_after_a_fork():
     command = [sys.executable, "-W", "ignore", "-c", THREADS_AND_FORKS]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     assert shown.stdout.strip() == "fine"
+
+
+def test_a_sparse_survey_knows_no_units():
+    """Means, variances and products are those of X as it is, with equal weights or others."""
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((50, 8), density=0.3, rng=rng, format="csc")
+    response = DenseDesign(rng.standard_normal((50, 1)))
+    for weight in (np.full(50, 0.02), rng.dirichlet(np.ones(50))):
+        design = CSCDesign(X)
+        before = design.survey(weight, response, np.zeros(0, dtype=np.int32))
+        design.set_units(rng.standard_normal(8), rng.uniform(0.5, 2, 8))
+        after = design.survey(weight, response, np.zeros(0, dtype=np.int32))
+        for a, b in zip(before, after, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-16)

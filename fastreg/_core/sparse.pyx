@@ -108,6 +108,7 @@ cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
             sparse_simd.dots(
                 &job.X, NULL, j, 1, job.shift, job.scale, job.V + i * job.X.n_rows, job.V_sum[i],
                 &job.out[i * job.n_columns + j])
+            job.out[i * job.n_columns + j] /= job.scale[j]  # X as it is, whatever the units
 
 
 @final
