@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import itertools
 import json
 import math
 import platform
@@ -282,6 +283,28 @@ STYLES = {
 }
 
 
+def widest_gap(values: list[float]) -> float:
+    """The middle, on a log scale, of the widest interval without a value."""
+    ordered = sorted(values)
+    low, high = max(itertools.pairwise(ordered), key=lambda pair: pair[1] / pair[0])
+    return math.sqrt(low * high)
+
+
+def together(
+    spots: list[tuple[int, float, float]], near: float = 1.6
+) -> list[tuple[list[int], float, float]]:
+    """Rows at places (x, y): those nearer than that factor to each other share one label."""
+    labels: list[tuple[list[int], float, float]] = []
+    for row, x, y in sorted(spots, key=lambda spot: spot[1:]):
+        for rows, at, height in labels:
+            if 1 / near < x / at < near and 1 / near < y / height < near:
+                rows += [] if row in rows else [row]
+                break
+        else:
+            labels.append(([row], x, y))
+    return [(sorted(rows), x, y) for rows, x, y in labels]
+
+
 def picture(lines: list[Line], file: Path) -> None:
     """Time of every peer against ours, log-log; hollow where the gap was not reached."""
     import matplotlib as mpl
@@ -319,23 +342,25 @@ def picture(lines: list[Line], file: Path) -> None:
     high = max(x for x, _ in points) * 2
     bottom = min(x * d["ratio"] for x, d in points) / 2
     top = max(x * d["ratio"] for x, d in points) * 2
+    free = widest_gap([x for x, _ in points])
+    # the same length of a decade on both axes
+    tilt = math.degrees(math.atan2(7 * math.log(high / low), 8 * math.log(top / bottom)))
     for times in (1, 10, 100):
         axes.plot(
             [low, high], [times * low, times * high], color="0.6", lw=2 if times == 1 else 0.9
         )
-        at = min(high, top / times) / 2.5
-        if at < 4 * low:
-            continue
         label = "as fast as fastreg" if times == 1 else f"{times} times slower"
-        axes.annotate(label, (at, times * at), (-6, 6), textcoords="offset points", ha="right",
-                      color="0.35", size=9)  # fmt: skip
+        axes.annotate(label, (free, times * free), (0, 3), textcoords="offset points",
+                      color="0.35", size=9, ha="center", va="bottom", rotation=tilt,
+                      rotation_mode="anchor")  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(bottom, top))
     axes.set(xlabel="time of fastreg (s)", ylabel="time of the peer (s)")
     axes.set_title("One point a case and peer; hollow: the peer did not reach the gap", size=11)
-    for row, x, ratio in {(line.row, line.seconds, line.ratio) for line in lines if line.peers}:
-        if math.isfinite(ratio):
-            axes.annotate(str(row), (x, x * ratio), (0, -11), size=7, ha="center",
-                          textcoords="offset points", color="0.2")  # fmt: skip
+    best = [(line.row, line.seconds, line.seconds * line.ratio) for line in lines if line.peers]
+    for rows, x, y in together([spot for spot in best if math.isfinite(spot[2])]):
+        axes.annotate(", ".join(map(str, rows)), (x, y), (0, -13), size=8, ha="center",
+                      textcoords="offset points", color="0.2", zorder=5,
+                      bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5})  # fmt: skip
     axes.grid(which="major", color="0.92")
     figure.legend(*axes.get_legend_handles_labels(), fontsize=9, loc="outside right upper")
     figure.savefig(file, dpi=130)
