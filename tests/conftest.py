@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hypothesis
 import nist
+import pytest
+
+from fastreg._core import kernels
 
 hypothesis.settings.register_profile(
     "fastreg",
@@ -14,6 +17,15 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("fastreg")
+
+
+@pytest.fixture(params=kernels.levels())
+def level(request):
+    """Every set of inner loops that this processor has."""
+    before = kernels.level()
+    kernels.use(request.param)
+    yield request.param
+    kernels.use(before)
 
 
 def pytest_configure(config):

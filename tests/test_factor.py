@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from fastreg._core import kernels
 from fastreg._core.factor import Factor
 
 STEPS = 300
@@ -188,14 +187,6 @@ def built(A, members, ridge=0.0):
         return factor.arrays()[1]
     assert factor.size == 0
     return None
-
-
-@pytest.fixture(params=kernels.levels())
-def level(request):
-    before = kernels.level()
-    kernels.use(request.param)
-    yield request.param
-    kernels.use(before)
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 5, 8, 31, 32, 33, 47, 64, 65, 100, 129, 200])

@@ -7,18 +7,10 @@ from problems import row_weights
 
 import fastreg
 from fastreg import choice, problem
-from fastreg._core import kernels, small
+from fastreg._core import small
 from fastreg._core.dense import ROUGH, DenseDesign
 from fastreg._core.working_set import WorkingSet
 from fastreg.problem import prepare
-
-
-@pytest.fixture(params=kernels.levels())
-def level(request):
-    before = kernels.level()
-    kernels.use(request.param)
-    yield request.param
-    kernels.use(before)
 
 
 @pytest.fixture

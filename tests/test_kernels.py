@@ -31,14 +31,6 @@ STORAGES = ["C", "F", "rows of a wider array", "columns of a longer array", "csc
 LEVELS = kernels.levels()
 
 
-@pytest.fixture(params=LEVELS)
-def level(request):
-    before = kernels.level()
-    kernels.use(request.param)
-    yield request.param
-    kernels.use(before)
-
-
 def stored(X, storage):
     if storage == "csc":
         return CSCDesign(sparse.csc_array(X))
