@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
@@ -362,18 +364,8 @@ class Engine:
             assert self._sparse is not None
             read, null = self._sparse.read, tolerance / self.settings.tol
             headway = Headway(read, null, tolerance, len(self._grid) - index)
-        proof = Proof(
-            *coordinate_descent(
-                self.state,
-                l1,
-                l2,
-                tolerance,
-                self.settings.max_iter,
-                self.deadline,
-                self.settings.gram_memory,
-                headway.suffices if headway else None,
-            )
-        )
+        goes_on = headway.suffices if headway else None
+        proof = self._by_reads(coordinate_descent, l1, l2, tolerance, goes_on)
         if headway and proof.status == Outcome.STALLED:
             self._descends = False
             once = len(self._grid) > 1 and self._gave_up != (response, index)
@@ -413,18 +405,15 @@ class Engine:
         )
         return Proof(status, work.gap, work.kappa, work.radius, work.n_iter, work.n_sweeps)
 
+    def _by_reads(
+        self, method: Callable[..., Any], l1: float, l2: float, tolerance: float, *more: Any
+    ) -> Proof:
+        """Solve by a method that keeps nothing between strengths."""
+        limits = self.settings.max_iter, self.deadline, self.settings.gram_memory
+        return Proof(*method(self.state, l1, l2, tolerance, *limits, *more))
+
     def _solve_gradient(self, l1: float, l2: float, tolerance: float) -> Proof:
-        proof = Proof(
-            *proximal_gradient(
-                self.state,
-                l1,
-                l2,
-                tolerance,
-                self.settings.max_iter,
-                self.deadline,
-                self.settings.gram_memory,
-            )
-        )
+        proof = self._by_reads(proximal_gradient, l1, l2, tolerance)
         smooth = not self.problem.has_bounds and (l1 == 0 or not self.problem.l1_unit.any())
         if smooth and proof.status == Status.STALLED:
             self._name("krylov")

@@ -149,17 +149,6 @@ cdef class Design:
             self.add_columns(&columns[0], self.n_features, &coef[0], &view[0])
         return out
 
-    def product_and_correlation(self, const double[::1] coef, const double[::1] weight):
-        """Return `product` and the `correlation` of weight times it, from one read."""
-        r, out = np.zeros(self.n_samples), np.empty(self.n_features)
-        cdef double[::1] r_view = r
-        cdef double[::1] out_view = out
-        cdef int[::1] columns = np.arange(self.n_features, dtype=np.int32)
-        with nogil:
-            self.add_and_correlate(&columns[0], self.n_features, &coef[0], &weight[0],
-                                   &r_view[0], &out_view[0])
-        return r, out
-
     def gram_matrix(self, const int[::1] columns, const double[::1] weight, known=None):
         """Return sum_i weight_i z_ia z_ib for the given columns; of the first ones it is known."""
         out = np.empty((columns.shape[0], columns.shape[0]))

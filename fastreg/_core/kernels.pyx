@@ -136,18 +136,33 @@ cdef void plain_column_sums(
 
 # A panel is one column wide: the block is column-major.
 
-cdef void plain_pack(
-    const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
-    const double* shift, const double* scale, const double* root_weight, void* memory,
-    Py_ssize_t at, Py_ssize_t width,
+cdef void pack_plain(
+    real* block, const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns,
+    Py_ssize_t m, const double* shift, const double* scale, const double* root_weight,
 ) noexcept nogil:
-    cdef double* block = <double*>memory
     cdef Py_ssize_t i, j, k
     for k in range(m):
         j = feature(columns, k)
         for i in range(rows):
-            block[(at + k) * rows + i] = (
+            block[k * rows + i] = <real>(
                 (entry(X, first + i, j) - shift[j]) * root_weight[first + i] * scale[j])
+
+
+cdef void plain_pack(
+    const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
+    const double* shift, const double* scale, const double* root_weight, void* block,
+    Py_ssize_t at, Py_ssize_t width,
+) noexcept nogil:
+    pack_plain(
+        <double*>block + at * rows, X, first, rows, columns, m, shift, scale, root_weight)
+
+
+cdef void plain_pack_narrow(
+    const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
+    const double* shift, const double* scale, const double* root_weight, void* block,
+    Py_ssize_t at, Py_ssize_t width,
+) noexcept nogil:
+    pack_plain(<float*>block + at * rows, X, first, rows, columns, m, shift, scale, root_weight)
 
 
 cdef void plain_tiles(
@@ -159,20 +174,6 @@ cdef void plain_tiles(
     for a in range(first_new, width):
         for b in range(a + 1):
             out[(a - first_new) * stride + b] += plain_dot(block + a * rows, block + b * rows, rows)
-
-
-cdef void plain_pack_narrow(
-    const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
-    const double* shift, const double* scale, const double* root_weight, void* memory,
-    Py_ssize_t at, Py_ssize_t width,
-) noexcept nogil:
-    cdef float* block = <float*>memory
-    cdef Py_ssize_t i, j, k
-    for k in range(m):
-        j = feature(columns, k)
-        for i in range(rows):
-            block[(at + k) * rows + i] = <float>(
-                (entry(X, first + i, j) - shift[j]) * root_weight[first + i] * scale[j])
 
 
 cdef void plain_tiles_narrow(

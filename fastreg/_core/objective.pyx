@@ -120,11 +120,6 @@ cdef class LeastSquares:
         self.settle()
         return np.array(self.w), np.array(self.c), self.square
 
-    def penalty_value(self):
-        """Return sum_j l1_j |w_j| + l2_j/2 w_j^2."""
-        w = np.asarray(self.w)
-        return float(np.asarray(self.l1) @ np.abs(w) + 0.5 * np.asarray(self.l2) @ (w * w))
-
     def penalty_of(self, w, double l1, double l2):
         """Return the penalty of another point at other strengths."""
         return float(

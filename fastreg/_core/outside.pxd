@@ -30,7 +30,7 @@ cdef class Outside:
     cdef learn(self)
     # the features that should come in first: those of the last `cap` that violate optimality, or,
     # with the L1 strength before this one, all that do or may do so soon; None where there are none
-    cdef choose(self, bint all, double l1, double old_l1)
+    cdef choose(self, bint soon, double l1, double old_l1)
     # the largest multiple of the residual that the features outside allow as dual point, where
     # `radius` is how far the prediction may still move. The L1 strengths are going down to `end`
     # times the present ones
@@ -42,4 +42,4 @@ cdef class Outside:
     cdef const double* _look_ahead(self, double ratio) except? NULL
     cdef void _restore_inside(self) noexcept
     cdef Py_ssize_t _list_undecided(self, double radius) noexcept
-    cdef double _urgency(self, Py_ssize_t j, bint strong, double l1, double old_l1) noexcept
+    cdef double _urgency(self, Py_ssize_t j, bint soon, double l1, double old_l1) noexcept

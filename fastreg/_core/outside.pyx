@@ -63,12 +63,12 @@ cdef class Outside:
         problem.need_residual()
         self._span.learn(&problem.residual[0], problem.square, &problem.c[0])
 
-    cdef choose(self, bint all, double l1, double old_l1):
+    cdef choose(self, bint soon, double l1, double old_l1):
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t j, k, count = 0, m = self.n_undecided
         cdef double score
-        if all:
-            # but those of which `_urgency` would say nothing
+        if soon:
+            # all but those of which `_urgency` would say nothing
             m = simd.list_urgent(
                 &problem.c[0], &problem.w[0], &problem.l1[0], min(1.0, 2.0 - old_l1 / l1),
                 problem.design.n_features, &self.undecided[0])
@@ -76,7 +76,7 @@ cdef class Outside:
             j = self.undecided[k]
             if not self.is_outside(j):
                 continue
-            score = self._urgency(j, all, l1, old_l1)
+            score = self._urgency(j, soon, l1, old_l1)
             if score > 0.0:
                 self.undecided[count] = <int>j
                 self._score[count] = score / problem.norm[j]
@@ -92,14 +92,14 @@ cdef class Outside:
             chosen = np.sort(chosen[best])
         return chosen
 
-    cdef double _urgency(self, Py_ssize_t j, bint strong, double l1, double old_l1) noexcept:
+    cdef double _urgency(self, Py_ssize_t j, bint soon, double l1, double old_l1) noexcept:
         """How far a feature is from optimal, or a little if it is likely to enter the support."""
         cdef LeastSquares problem = self.problem
         cdef double score = 0.0, level
         cdef double c = problem.c[j], old = old_l1 * problem._l1_factor[j]
         if fabs(c) > problem.l1[j]:
             score = violation_of(problem.penalty, j, problem.w[j], c)
-        if strong and score == 0.0 and old_l1 > -INFINITY:
+        if soon and score == 0.0 and old_l1 > -INFINITY:
             # sequential strong rule; one-sided where a bound lies at zero
             level = problem.l1[j] - max(0.0, old - problem.l1[j])
             level = max(level, NEAR * problem.l1[j])

@@ -127,8 +127,8 @@ cdef class WorkingSet:
         self._outside.remove(columns)
         self.complete = True
 
-    cdef Py_ssize_t _grow(self, bint all) except -1:
-        """Let in what violates optimality or (all) may do so soon.
+    cdef Py_ssize_t _grow(self, bint soon) except -1:
+        """Let in what violates optimality or (soon) may do so next.
 
         The number of features that came, or -2 if their Gram matrix would be too large.
         """
@@ -136,7 +136,7 @@ cdef class WorkingSet:
         cdef Py_ssize_t size = self.quadratic.size, count, n_movable = self._outside.n_movable
         if self.complete:
             return 0
-        chosen = self._outside.choose(all, self._l1, self._old_l1)
+        chosen = self._outside.choose(soon, self._l1, self._old_l1)
         if chosen is None:
             return 0
         count = len(chosen)
