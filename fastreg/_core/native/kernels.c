@@ -6,6 +6,7 @@
  * through a vector that starts earlier, and computes some of them twice, with the same result.
  */
 #include "kernels.h"
+#include "level.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -14,14 +15,10 @@
 #define W 8  /* doubles in a vector */
 #define MR 8 /* a register tile of the Gram product is MR columns x NV vectors */
 #define NV 2
-#define TABLE fastreg_kernels_avx512
-#define NAME "avx512"
 #elif defined(__AVX2__)
 #define W 4
 #define MR 4
 #define NV 3
-#define TABLE fastreg_kernels_avx2
-#define NAME "avx2"
 #else
 #define W 2
 #define MR 4
@@ -30,8 +27,6 @@
 #else
 #define NV 2
 #endif
-#define TABLE fastreg_kernels_baseline
-#define NAME "baseline"
 #endif
 
 #define ROW_BLOCK 2048     /* rows of a few columns that stay in the first-level cache */
@@ -931,8 +926,8 @@ static void prove_below(const double *c, const double *slack, const double *norm
             kappa * (__builtin_fabs(c[j]) + slack[j]) + norm[j] * reach < level[j];
 }
 
-const fastreg_kernels TABLE = {
-    NAME, dot, axpy, dot4, axpy4, column_dots, column_dots_two, add_columns, column_sums,
+const fastreg_kernels LEVEL_NAMED(fastreg_kernels_) = {
+    LEVEL_NAME, dot, axpy, dot4, axpy4, column_dots, column_dots_two, add_columns, column_sums,
     {NV * W, sizeof(double), pack_wide, tiles_wide},
     {NV * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
     bounds, list_undecided, list_urgent, prove_below,

@@ -5,6 +5,7 @@
  * Gathers are used where the processor is new enough for AVX-512; older ones have slow gathers, or
  * gathers that were made slow, and fetch entry by entry.
  */
+#include "level.h"
 #include "sparse.h"
 
 #include <stdint.h>
@@ -18,7 +19,6 @@
 #if defined(__AVX512F__)
 
 #define W 8
-#define TABLE fastreg_sparse_avx512
 typedef __m512d vec;
 typedef __mmask8 some;
 
@@ -59,7 +59,6 @@ INLINE vec some_values(const void *x, ptrdiff_t k, int narrow, some lanes)
 #elif defined(__AVX2__)
 
 #define W 4
-#define TABLE fastreg_sparse_avx2
 typedef __m256d vec;
 typedef __m128i some;
 
@@ -106,7 +105,6 @@ INLINE vec some_values(const void *x, ptrdiff_t k, int narrow, some lanes)
 #else
 
 #define W 1
-#define TABLE fastreg_sparse_baseline
 typedef double vec;
 typedef int some;
 
@@ -214,4 +212,4 @@ static void sums(const fastreg_sparse *X, ptrdiff_t first, ptrdiff_t last, const
         sums_of(X, X->wide, 0, first, last, v, total, square, cross);
 }
 
-const fastreg_sparse_kernels TABLE = {dots, sums};
+const fastreg_sparse_kernels LEVEL_NAMED(fastreg_sparse_) = {dots, sums};
