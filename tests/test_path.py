@@ -213,6 +213,43 @@ def test_the_work_is_shared_along_a_path():
     assert 1 <= path.n_passes < sum(result.n_passes for result in alone) / 2
 
 
+def autoregressive(n, p, rho, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    for j in range(1, p):
+        X[:, j] = rho * X[:, j - 1] + np.sqrt(1 - rho**2) * X[:, j]
+    coef = np.zeros(p)
+    coef[rng.choice(p, n // 5, replace=False)] = rng.standard_normal(n // 5)
+    y = X @ coef
+    return X, y + 0.5 * y.std() * rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("model", ["lasso", "elastic net", "weights", "no intercept", "bounds"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_correlations_by_the_gram_matrix_prove_a_wide_path(order, dtype, model):
+    """Every coordinate of the working set is judged by it, many strengths after the last look."""
+    X, y = autoregressive(60, 400, 0.9, seed=3)
+    X = np.array(X, order=order, dtype=dtype)
+    X[:, :20] += 1000  # what centring takes away is large
+    settings = dict(MODELS[model])
+    if "sample_weight" in settings:
+        settings["sample_weight"] = row_weights(60)
+    path = fastreg.solve_path(X, y, n_alphas=40, eps=0.02, **settings)
+    for alpha, result in list(zip(path.alphas, path, strict=True))[::5]:
+        oracle.check(result, X, y, alpha=alpha, **settings)
+
+
+def test_a_large_working_set_of_rows_does_not_read_all_of_them_again():
+    """Its columns are copied beyond a tenth of X, where the Gram matrix is larger than they."""
+    X, y = autoregressive(100, 1000, 0.99, seed=0)
+    passes = {
+        order: fastreg.solve_path(np.array(X, order=order), y, n_alphas=100, eps=0.01).n_passes
+        for order in "CF"
+    }
+    assert passes["C"] <= 2 * passes["F"]
+
+
 @pytest.mark.parametrize(("model", "passes"), [("lasso", 6), ("weights", 6), ("positive", 9)])
 def test_a_wide_path_reads_the_data_rarely(model, passes):
     """Between the last residual and a guess of a later one, the others hold few surprises."""

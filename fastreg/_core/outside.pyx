@@ -199,7 +199,7 @@ cdef class Outside:
                 column[count] = <int>k
                 change[count] = problem.w[k] - quadratic.u[j]
                 count += 1
-        quadratic.load(&problem.w[0], &problem.c[0], problem.square)
+        quadratic.place(&problem.w[0], &problem.c[0])
         self._ahead[:] = problem.residual
         if count:
             problem.selection.add_columns(&column[0], count, &change[0], &self._ahead[0])

@@ -63,6 +63,10 @@ cdef class Quadratic:
     cdef void set_penalty(self, Penalty h) noexcept nogil
     # start from u with known correlations c and squared residual (all indexed by feature)
     cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil
+    # the same for new coordinates at zero, the point with known correlations staying what it is
+    cdef void load_new(self, Py_ssize_t first, const double* c) noexcept nogil
+    # go to a point, of which the correlations need not be known exactly
+    cdef void place(self, const double* u, const double* c) noexcept nogil
     cdef void store(self, double* u, double* c) noexcept nogil
     cdef double residual_square(self) noexcept nogil
     # sum of norm_j |u_j - base_u_j|: how far the point with known correlations is, at most

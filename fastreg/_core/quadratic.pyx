@@ -194,6 +194,22 @@ cdef class Quadratic:
         self._base_square = residual_square
         self._base_size = self._size()
 
+    cdef void place(self, const double* u, const double* c) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(self.size):
+            self.u[j] = u[self.column[j]]
+            self.c[j] = c[self.column[j]]
+
+    cdef void load_new(self, Py_ssize_t first, const double* c) noexcept nogil:
+        cdef Py_ssize_t j, k
+        for j in range(first, self.size):
+            self.u[j] = self._base_u[j] = 0.0
+            self.c[j] = self._base_c[j] = c[self.column[j]]
+        for k in range(first):
+            if self.u[k] != self._base_u[k]:
+                axpy(self.u[k] - self._base_u[k], &self.gram[k, first], &self._base_c[first],
+                     self.size - first)
+
     cdef void store(self, double* u, double* c) noexcept nogil:
         cdef Py_ssize_t j
         for j in range(self.size):

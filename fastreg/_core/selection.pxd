@@ -13,8 +13,9 @@ cdef class Selection:
     cdef Design _packed             # None where columns are read in place
     cdef readonly Py_ssize_t size   # packed columns
     cdef readonly double scatter    # what reading a column of `design` costs, in contiguous ones
-    cdef Py_ssize_t _limit
+    cdef bint _packing              # are columns copied (still)?
     cdef object _array              # n_samples x capacity, by columns
+    cdef object _features           # of the packed columns
     cdef int[::1] _place            # of each feature among the packed ones, or -1
     cdef int[::1] _mapped
 
@@ -28,4 +29,6 @@ cdef class Selection:
         double[:, ::1] out) except -1
     # the share of X that reading so many of the columns costs
     cdef double share(self, Py_ssize_t m) noexcept nogil
+    # is there memory for so many copies?
+    cdef bint _fits(self, Py_ssize_t m) noexcept nogil
     cdef bint _map(self, const int* columns, Py_ssize_t m) noexcept nogil

@@ -1,5 +1,6 @@
-# Design: a copy is made once for each column that enters; beyond a tenth of X it is given up, and
-# columns are read in place again.
+# Design: a copy is made once for each column that enters; where the copies would need more than a
+# tenth of X and the Gram matrix of as many columns, they are given up, and columns are read in
+# place again.
 
 import numpy as np
 
@@ -11,7 +12,7 @@ cdef enum:
     LINE = 64         # bytes that are read for one entry of a scattered column
     FEWEST = 64       # columns from which X is too wide to be read by rows
 
-cdef double MOST = 0.1  # share of X that may be copied
+cdef double MOST = 0.1  # share of X that may be copied in any case
 
 
 @final
@@ -23,30 +24,31 @@ cdef class Selection:
         self.size = 0
         self.scatter = 1.0
         self._packed = None
-        self._limit = 0
+        self._packing = False
         X = design.by_rows()
         if X is not None:
             self.scatter = LINE / X.itemsize
         if X is not None and design.n_features >= FEWEST:
-            self._limit = int(MOST * design.n_features)
+            self._packing = True
             self._array = np.empty((design.n_samples, 0), dtype=X.dtype, order="F")
+            self._features = np.empty(0, dtype=np.int32)
             self._place = np.full(design.n_features, -1, dtype=np.int32)
             self._mapped = np.empty(design.n_features, dtype=np.int32)
 
     cdef extend(self, const int[::1] columns):
         cdef Py_ssize_t k, new
-        if self._limit == 0:
+        if not self._packing:
             return
         columns = np.asarray(columns)[np.asarray(self._place)[columns] < 0]
         new = columns.shape[0]
         if new == 0:
             return
-        if self.size + new > self._limit:
-            self._limit = 0
+        if not self._fits(self.size + new):
+            self._packing = False
             self._packed = self._array = None
             return
         if self.size + new > self._array.shape[1]:
-            capacity = min(self._limit, max(self.size + new, 2 * self.size))
+            capacity = min(self.design.n_features, max(self.size + new, 2 * self.size))
             array = np.empty((self.design.n_samples, capacity), self._array.dtype, order="F")
             array[:, :self.size] = self._array[:, :self.size]
             self._array = array
@@ -54,19 +56,23 @@ cdef class Selection:
         for k in range(new):
             self._place[columns[k]] = <int>(self.size + k)
         self.size += new
-        order = np.argsort(np.asarray(self._place), kind="stable")[-self.size:]
+        order = self._features = np.concatenate([self._features, columns])
         self._packed = type(self.design)(self._array[:, :self.size])
         self._packed.set_units(self.design.shift[order], self.design.scale[order])
         self._packed.set_threads(self.design._n_threads)
 
+    cdef bint _fits(self, Py_ssize_t m) noexcept nogil:
+        cdef double n = self.design.n_samples
+        return n * m <= MOST * n * self.design.n_features + <double>m * m
+
     cdef double share(self, Py_ssize_t m) noexcept nogil:
-        cdef double cost = 1.0 if self._limit > 0 else self.scatter
+        cdef double cost = 1.0 if self._packing else self.scatter
         return cost * m / self.design.n_features
 
     cdef bint _map(self, const int* columns, Py_ssize_t m) noexcept nogil:
         """Are all of the columns packed? Writes where they are."""
         cdef Py_ssize_t k
-        if self._limit == 0 or self.size == 0:
+        if not self._packing or self.size == 0:
             return False
         for k in range(m):
             self._mapped[k] = self._place[columns[k]]

@@ -104,7 +104,7 @@ cdef class WorkingSet:
     cdef _enter(self, features):
         cdef int[::1] columns = features.astype(np.int32)
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, old = self.quadratic.size
         if columns.shape[0] == 0:
             return
         self.quadratic.extend(problem.selection, columns, problem.weight)
@@ -116,6 +116,8 @@ cdef class WorkingSet:
             for k in range(columns.shape[0]):
                 problem.c[columns[k]] = self._product[k]
                 problem.slack[columns[k]] = 0.0
+        if not problem.is_true:
+            self.quadratic.load_new(old, &problem.c[0])
         self.complete = self.quadratic.size == self._outside.n_movable
         if self.complete:
             problem.n_passes += 1
@@ -357,34 +359,42 @@ cdef class WorkingSet:
 
     cdef double _measure(self, double tolerance) except -1.0:
         """Compute residual and correlations of the working set: from X, or if the Gram matrix
-        knows them well enough, from that; return what its rounding may add to a gap."""
+        knows them well enough, from that; return what its rounding may add to a gap.
+
+        The residual is made anew while there are features outside, which are judged by it.
+        """
         cdef LeastSquares problem = self.problem
         cdef Quadratic quadratic = self.quadratic
         cdef double rounding = quadratic.rounding(), square = quadratic.residual_square()
         cdef Py_ssize_t k
+        cdef bint known
         problem.is_settled = False
         if self._rough:
             return self._measure_rough(tolerance, square)
-        if not self._dependence.refresh() and (
-                self.complete and self._roughness == 0.0 and rounding < 0.1 * tolerance
-                and rounding < CANCELLED * square):
+        known = not self._dependence.refresh() and (
+            self._roughness == 0.0 and rounding < 0.1 * tolerance)
+        if known and self.complete and rounding < CANCELLED * square:
             problem.square = square
             problem.residual_mean = 0.0
             problem.is_true = False
             return rounding
+        known = known and not self.complete
         # Where means are rough, correlations must be those of a residual without one.
-        if self._roughness == 0.0 and (
-                problem.selection.share(quadratic.size + problem.n_active) >= WHOLE):
+        if self._roughness == 0.0 and problem.selection.share(
+                problem.n_active + (0 if known else quadratic.size)) >= WHOLE:
             problem.update_both()
             return 0.0
         with nogil:
             problem.update_residual_of_support()
+        problem.is_true = not known
+        if known:
+            return rounding
+        with nogil:
             problem.selection.correlate_columns(
                 &quadratic.column[0], quadratic.size, &problem.weighted[0], &self._product[0])
             for k in range(quadratic.size):
                 problem.c[quadratic.column[k]] = self._product[k]
                 problem.slack[quadratic.column[k]] = 0.0
-        problem.is_true = True
         return 0.0
 
     cdef double _measure_rough(self, double tolerance, double square) except -1.0:
