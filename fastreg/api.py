@@ -102,8 +102,8 @@ def solve(
 
     Memory beyond X and the result: Gram matrix and factor of the working set (at most
     ``gram_memory``), about five vectors of n_samples and twenty-five of n_features, and what
-    proves the answer without reading X: at least 2 and at most 40 vectors of n_samples +
-    n_features, as far as they are needed, and beyond 2 only up to a tenth of X. For dense X of
+    proves the answer without reading X: at least 4 and at most 40 vectors of n_samples +
+    n_features, as far as they are needed, and beyond 4 only up to a tenth of X. For dense X of
     500 rows or more, all vectors together are less than a tenth of it, or a fifth in float32; of a
     sparse X with some thirty entries a column they are about half. CSR is held as CSC, too: once
     more the size of X.

@@ -39,6 +39,10 @@ cdef class LeastSquares:
     cdef double[::1] w
     cdef double[::1] c              # correlations z_j'(weight * residual)
     cdef double[::1] slack          # by how much c_j may be off, where X was not asked
+    cdef Py_ssize_t n_near          # features whose c and slack are known, or -1: all of them
+    cdef int[::1] near              # these
+    cdef unsigned char[::1] far     # the others, where |c_j| + norm_j spare < l1_j is known
+    cdef double spare
     cdef double[::1] residual
     cdef double[::1] norm           # sqrt of sum_i weight_i z_ij^2
     cdef double square              # sum_i weight_i residual_i^2
@@ -48,6 +52,7 @@ cdef class LeastSquares:
     cdef readonly double residual_mean  # what the intercept took from the residual
     cdef double[::1] _l1_factor
     cdef double[::1] _l2_factor
+    cdef double l1_strength
     cdef double _l2_strength        # that l2 was made for
     cdef double[::1] l1
     cdef double[::1] l2

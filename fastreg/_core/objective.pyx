@@ -35,7 +35,10 @@ cdef class LeastSquares:
         self.upper = np.full(p, np.inf)
         self.l1 = np.zeros(p)
         self.l2 = np.zeros(p)
-        self._l2_strength = 0.0
+        self.l1_strength = self._l2_strength = 0.0
+        self.n_near = -1
+        self.near = np.empty(0, dtype=np.int32)
+        self.far = np.empty(0, dtype=np.uint8)
         self.y = np.zeros(1)
         self.w = np.zeros(p)
         self.c = np.zeros(p)
@@ -83,6 +86,7 @@ cdef class LeastSquares:
             self.c[j] = correlation[j]
             self.slack[j] = 0.0
         self.n_active = 0
+        self.n_near = -1
         self.square = square
         self.residual_mean = 0.0
         self.is_true = self.is_settled = True
@@ -150,6 +154,7 @@ cdef class LeastSquares:
 
     cdef void set_strength(self, double l1, double l2) noexcept nogil:
         cdef Py_ssize_t j
+        self.l1_strength = l1
         for j in range(self.design.n_features):
             self.l1[j] = l1 * self._l1_factor[j]
         if l2 != self._l2_strength:  # it is mostly zero, and stays that
@@ -196,6 +201,7 @@ cdef class LeastSquares:
                                       &self.weight[0], &self.residual[0], &self.c[0])
         self._centre()
         self.slack[:] = 0.0
+        self.n_near = -1
         self.n_passes += 1
         self.is_true = self.is_settled = True
         return 0
@@ -225,6 +231,7 @@ cdef class LeastSquares:
         for i in range(self.design.n_samples):
             self.weighted[i] = self.weight[i] * self.residual[i]
         self.n_passes += 1
+        self.n_near = -1
         self.is_true = self.is_settled = True
         for j in range(self.design.n_features):
             self.slack[j] = 0.0

@@ -3,6 +3,7 @@
 
 from cython cimport final
 
+from fastreg._core.horizon cimport Horizon
 from fastreg._core.objective cimport LeastSquares
 from fastreg._core.quadratic cimport Quadratic
 from fastreg._core.span cimport Span
@@ -17,6 +18,8 @@ cdef class Outside:
     cdef int[::1] undecided         # what `cap` could not rule out; their correlations are true
     cdef Py_ssize_t n_undecided
     cdef Span _span                 # None where no feature may move
+    cdef Horizon _horizon
+    cdef bint _is_hollow
     cdef double _rented             # passes' worth of products since the last pass
     cdef char[::1] is_inside
     cdef double[::1] _product
@@ -28,6 +31,12 @@ cdef class Outside:
     cdef void remove(self, const int[::1] columns) noexcept nogil
     # a residual whose correlations are all known
     cdef learn(self)
+    # may a point be certified whose residual only the Gram matrix of the working set knows?
+    cdef bint takes_guess(self) noexcept
+    # the residual and the correlations of the working set, from X
+    cdef int measure(self) except -1
+    # know enough of all features for the record of a point with that sphere
+    cdef int widen(self, double reach) except -1
     # the features that should come in first: those of the last `cap` that violate optimality, or,
     # with the L1 strength before this one, all that do or may do so soon; None where there are none
     cdef choose(self, bint soon, double l1, double old_l1)
@@ -37,6 +46,7 @@ cdef class Outside:
     cdef double cap(self, double radius, double end) except -1.0
     cdef double violation(self) noexcept
 
+    cdef void _estimate(self) noexcept
     cdef int _decide(self, double radius, double end) except -1
     cdef int _read_all(self, double end) except -1
     cdef const double* _look_ahead(self, double ratio) except? NULL

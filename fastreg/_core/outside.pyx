@@ -14,11 +14,12 @@ from fastreg._core.penalty cimport violation as violation_of
 
 cdef enum:
     FIRST_BATCH = 64    # features that enter a cold working set
-    SMALLEST_SPAN = 2
+    SMALLEST_SPAN = 4
     LARGEST_SPAN = 40
     SWEEPS_AHEAD = 3    # for what enters or leaves the support on the way
 
 cdef double SPAN_MEMORY = 0.1   # of that of X
+cdef double HOLLOW = 0.5         # share of stored entries below which columns cost less than rows
 cdef double RENT = 0.5          # passes' worth of single products before a pass is taken
 cdef double NEAR = 0.9          # share of the threshold from which a feature may enter early
 cdef double AHEAD = 0.7         # of the present strength is that of the guess
@@ -44,10 +45,13 @@ cdef class Outside:
             self.is_movable[j] = problem.is_movable(j)
             self.n_movable += self.is_movable[j]
         self._span = None
+        self._is_hollow = self.n_movable > 0 and (
+            problem.design.n_stored < HOLLOW * n * p)
         if self.n_movable:
             room = SPAN_MEMORY * problem.design.n_stored / (n + p)
             self._span = Span(problem.design, problem.weight, problem.norm,
                               int(max(SMALLEST_SPAN, min(LARGEST_SPAN, room))))
+            self._horizon = Horizon(problem, quadratic, self._span)
             self._ahead = np.empty(n)
 
     cdef bint is_outside(self, Py_ssize_t j) noexcept nogil:
@@ -62,16 +66,55 @@ cdef class Outside:
         cdef LeastSquares problem = self.problem
         problem.need_residual()
         self._span.learn(&problem.residual[0], problem.square, &problem.c[0])
+        self._horizon.anchor()
+
+    cdef bint takes_guess(self) noexcept:
+        return self._is_hollow and not self.problem.has_bounds and self._span.size > 0
+
+    cdef int measure(self) except -1:
+        cdef LeastSquares problem = self.problem
+        cdef Quadratic quadratic = self.quadratic
+        cdef Py_ssize_t k
+        if not problem._has_residual:
+            problem.update_residual_of_support()
+        if problem.is_true:
+            return 0
+        if quadratic.size:
+            problem.selection.correlate_columns(
+                &quadratic.column[0], quadratic.size, &problem.weighted[0], &self._product[0])
+        for k in range(quadratic.size):
+            problem.c[quadratic.column[k]] = self._product[k]
+            problem.slack[quadratic.column[k]] = 0.0
+        problem.is_true = True
+        quadratic.load(&problem.w[0], &problem.c[0], problem.square)
+        return 0
+
+    cdef int widen(self, double reach) except -1:
+        if self.problem.n_near >= 0 and not reach < self.problem.spare:
+            self._horizon.look_everywhere()
+            self._restore_inside()
+        return 0
 
     cdef choose(self, bint soon, double l1, double old_l1):
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t j, k, count = 0, m = self.n_undecided
-        cdef double score
+        cdef double score, least
         if soon:
+            least = min(1.0, 2.0 - old_l1 / l1)
             # all but those of which `_urgency` would say nothing
-            m = simd.list_urgent(
-                &problem.c[0], &problem.w[0], &problem.l1[0], min(1.0, 2.0 - old_l1 / l1),
-                problem.design.n_features, &self.undecided[0])
+            if problem.n_near >= 0 and self._horizon.is_beyond(NEAR * l1):
+                self._horizon.look(l1, 0.0)
+                self._restore_inside()
+            if problem.n_near >= 0:
+                m = 0
+                for k in range(problem.n_near):
+                    j = problem.near[k]
+                    self.undecided[m] = <int>j
+                    m += not (fabs(problem.c[j]) < least * problem.l1[j] and problem.w[j] == 0.0)
+            else:
+                m = simd.list_urgent(
+                    &problem.c[0], &problem.w[0], &problem.l1[0], least,
+                    problem.design.n_features, &self.undecided[0])
         for k in range(m):
             j = self.undecided[k]
             if not self.is_outside(j):
@@ -129,21 +172,28 @@ cdef class Outside:
     cdef int _decide(self, double radius, double end) except -1:
         """List the features outside that might violate optimality, and know their correlations."""
         cdef LeastSquares problem = self.problem
-        cdef Span span = self._span
         cdef Py_ssize_t k, count
         cdef double share
+        cdef bint guessed = not problem._has_residual
         if problem.is_settled:  # nothing is unknown
             self.n_undecided = self._list_undecided(radius)
             return 0
-        if radius == 0.0:  # a new residual
-            span.estimate(&problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
+        if guessed:
+            self._horizon.look(problem.l1_strength, radius)
+            self._restore_inside()
+        elif radius == 0.0 or (problem.n_near >= 0 and radius > problem.spare):  # a new residual
+            self._estimate()
             self._restore_inside()
         count = self._list_undecided(radius)
+        if count == 0:
+            self.n_undecided = 0
+            return 0
+        if guessed:
+            problem.update_residual_of_support()
         share = problem.design.share_of(&self.undecided[0], count) * problem.selection.scatter
-        if count and self._rented + share > RENT:
-            if radius > 0.0:  # products have replaced some of the estimates
-                span.estimate(
-                    &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
+        if self._rented + share > RENT:
+            if self.takes_guess():
+                self.measure()
             self._read_all(end)
             self.n_undecided = self._list_undecided(radius)
             return 0
@@ -156,6 +206,12 @@ cdef class Outside:
         self.n_undecided = count
         return 0
 
+    cdef void _estimate(self) noexcept:
+        cdef LeastSquares problem = self.problem
+        self._span.estimate(
+            &problem.residual[0], problem.square, &problem.c[0], &problem.slack[0])
+        problem.n_near = -1
+
     cdef int _read_all(self, double end) except -1:
         """Make all estimates true by a pass over X."""
         cdef LeastSquares problem = self.problem
@@ -163,10 +219,12 @@ cdef class Outside:
         self._restore_inside()
         if end < 1.0 and problem.design.takes_two:
             ahead = self._look_ahead(max(end, AHEAD))
+        self._estimate()  # products have replaced some of the estimates
         if self._span.complete(&problem.residual[0], problem.square, ahead, &problem.c[0],
                                &problem.slack[0]):
             problem.n_passes += 1
             self._rented = 0.0
+            self._horizon.anchor()
         self._restore_inside()
         return 0
 
@@ -215,7 +273,15 @@ cdef class Outside:
 
     cdef Py_ssize_t _list_undecided(self, double radius) noexcept:
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t k, count = 0, m
+        cdef Py_ssize_t k, j, count = 0, m
+        if problem.n_near >= 0:
+            for k in range(problem.n_near):
+                j = problem.near[k]
+                if not (fabs(problem.c[j]) + (problem.slack[j] + radius * problem.norm[j])
+                        <= problem.l1[j]) and self.is_outside(j):
+                    self.undecided[count] = <int>j
+                    count += 1
+            return count
         m = simd.list_undecided(
             &problem.c[0], &problem.slack[0], &problem.norm[0], radius, &problem.l1[0], 0,
             problem.design.n_features, &self.undecided[0])

@@ -85,6 +85,9 @@ cdef class Record:
 # first - sum_i a_i b_i, as if with twice the precision
 cdef double accurate_difference(
     double first, const double* a, const double* b, Py_ssize_t n) noexcept nogil
+# half the width of the interval, over norm_j, in which a correlation lies at the optimum
+cdef double reach_of(
+    LeastSquares problem, double gap, double kappa, double radius) noexcept nogil
 # which of p features without bounds are zero at every optimum: those whose correlation, known up to
 # `slack` and `norm * reach`, stays below the L1 strength
 cdef void zeros_within(

@@ -7,6 +7,7 @@ import numpy as np
 
 from cython cimport final
 from libc.math cimport fabs, fma, isfinite, sqrt
+from libc.string cimport memcpy
 
 from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport LeastSquares, Outcome
@@ -204,16 +205,29 @@ cdef class Record:
         self._number[PREDICTION, i, k] = 2.0 * self._weight_sum * gap * square
 
 
+cdef double reach_of(
+    LeastSquares problem, double gap, double kappa, double radius) noexcept nogil:
+    cdef Py_ssize_t a, j
+    cdef double size = sqrt(problem.square)
+    for a in range(problem.n_active):
+        j = problem.support[a]
+        size += problem.norm[j] * fabs(problem.w[j])
+    return kappa * radius + sqrt(2.0 * max(gap, 0.0)) + ROUNDING * size
+
+
 cdef void prove_zeros(
     LeastSquares problem, double gap, double kappa, double radius, unsigned char* zero,
 ) noexcept nogil:
     """Which features are zero at every optimum: the gap-safe sphere, widened by rounding."""
     cdef Py_ssize_t a, j, p = problem.design.n_features
-    cdef double size = sqrt(problem.square), reach, slack
-    for a in range(problem.n_active):
-        j = problem.support[a]
-        size += problem.norm[j] * fabs(problem.w[j])
-    reach = kappa * radius + sqrt(2.0 * gap) + ROUNDING * size
+    cdef double reach = reach_of(problem, gap, kappa, radius), slack
+    if problem.n_near >= 0:
+        memcpy(zero, &problem.far[0], p)
+        for a in range(problem.n_near):
+            j = problem.near[a]
+            zero[j] = kappa * (fabs(problem.c[j]) + problem.slack[j]) + (
+                problem.norm[j] * reach) < problem.l1[j]
+        return
     if not problem.has_bounds:
         zeros_within(p, &problem.c[0], &problem.slack[0], &problem.norm[0], &problem.l1[0], kappa,
                      reach, zero)

@@ -13,7 +13,7 @@ from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.outside cimport Outside
 from fastreg._core.penalty cimport violation
 from fastreg._core.quadratic cimport Proof, Quadratic
-from fastreg._core.record cimport Record
+from fastreg._core.record cimport Record, reach_of
 
 cdef enum:
     PATIENCE = 4        # iterations without a better gap or a new feature
@@ -107,6 +107,8 @@ cdef class WorkingSet:
         cdef Py_ssize_t k, old = self.quadratic.size
         if columns.shape[0] == 0:
             return
+        if not (problem.is_settled or problem._has_residual):
+            self._outside.measure()
         self.quadratic.extend(problem.selection, columns, problem.weight)
         self.quadratic.set_penalty(problem.penalty)
         self._outside.remove(columns)
@@ -120,6 +122,7 @@ cdef class WorkingSet:
             self.quadratic.load_new(old, &problem.c[0])
         self.complete = self.quadratic.size == self._outside.n_movable
         if self.complete:
+            problem.n_near = -1
             problem.n_passes += 1
 
     cdef _adopt(self, features, gram):
@@ -189,6 +192,7 @@ cdef class WorkingSet:
                                   max_iter, max_sweeps, deadline)
             if outcome == Outcome.GRAM_LIMIT:
                 return i
+            self._outside.widen(reach_of(self.problem, self.gap, self.kappa, self.radius))
             record.put(self.problem, i, response, outcome, self.gap, self.kappa, self.radius,
                        self._violation(), null[i], tol, self.n_iter, self.n_sweeps)
         return l1.shape[0]
@@ -373,10 +377,11 @@ cdef class WorkingSet:
             return self._measure_rough(tolerance, square)
         known = not self._dependence.refresh() and (
             self._roughness == 0.0 and rounding < 0.1 * tolerance)
-        if known and self.complete and rounding < CANCELLED * square:
+        if known and rounding < CANCELLED * square and (
+                self.complete or self._outside.takes_guess()):
             problem.square = square
             problem.residual_mean = 0.0
-            problem.is_true = False
+            problem.is_true = problem._has_residual = False
             return rounding
         known = known and not self.complete
         # Where means are rough, correlations must be those of a residual without one.
