@@ -7,8 +7,8 @@ With n rows, p features and one read of X (a pass) as the unit, the Gram matrix 
 costs about p / 20 passes, after which X need not be read again. A working set costs some ten passes
 for one strength (its own Gram matrix included). Along a path that grows with the number of features
 that enter, and so with the depth of the path. A Cholesky factor on the smaller Gram matrix is the
-cheapest way to a smooth objective. For one strength, float32 X and 80 to 512 features the Gram
-matrix is made in float, and one pass measures the answer on X.
+cheapest way to a smooth objective. For one strength and up to 512 features, from 80 in float32 X
+and from 160 in float64, the Gram matrix is made in float, and one pass measures the answer on X.
 
 On sparse X a read is so cheap that the work on the support decides: its Gram matrix and factor may
 have many more entries than X. Coordinate descent on the residual needs neither, and how many rounds
@@ -33,7 +33,8 @@ from fastreg.settings import Settings
 
 _FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
 _PASSES = 10  # of a working set, for one strength
-_FLOAT_PAYS = 80  # features from which float products save more than a pass
+_FLOAT_PAYS = 80  # features from which float products of float X save more than a pass,
+_WIDE_PAYS = 160  # and those of double X
 _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
 _ROUNDS = 20  # reads of a sparse X that coordinate descent takes for one strength, at a guess
@@ -149,13 +150,15 @@ class Plan:
         method = self.method(n, p, X)
         return self.fits(p) and (method == "gram" or (method == "cholesky" and p <= n))
 
-    def takes_float(self, n: int, p: int) -> bool:
+    def takes_float(self, n: int, p: int, is_float: bool) -> bool:
         """Return whether a Gram matrix in float and a pass to measure are cheaper than double.
 
         For one strength one pass proves the answer; along a path every point would need its own.
+        `is_float` says whether X is.
         """
         single = self.depth == 0 and self.n_responses == 1 and not self.smooth
-        worth = _FLOAT_PAYS <= p <= ONE_READ and n * p >= _FLOAT_ENTRIES
+        least = _FLOAT_PAYS if is_float else _WIDE_PAYS
+        worth = least <= p <= ONE_READ and n * p >= _FLOAT_ENTRIES
         accurate = self.settings.tol >= _FLOAT_TOL
         return single and worth and accurate and self.method(n, p, None) == "gram"
 

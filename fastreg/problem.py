@@ -235,7 +235,7 @@ def prepare(
         design.set_threads(plan.settings.n_threads)
     # What is not penalised needs every digit of a slope; with standardize deviations are a part of
     # the problem.
-    takes_float = plan is not None and plan.takes_float(n, p)
+    takes_float = plan is not None and plan.takes_float(n, p, matrix.dtype == np.float32)
     takes_float = takes_float and not standardize and bool(np.all(factor > 0))
     mean, deviation, cross, gram, roughness = _survey(
         matrix, design, weight, responses.design, wanted, centre, takes_float
@@ -297,11 +297,11 @@ def _survey(
     Also the products with the responses, and the Gram matrix if it is wanted; None where columns
     are so large or small that their squares overflow or underflow: of these, means and deviations
     are computed again, scaled by a power of two. Last comes the roughness of all of this, not zero
-    only where float precision may do, and X is in float.
+    only where float precision may do.
     """
     cross: Array | None
     gram: Array | None
-    if takes_float and isinstance(design, DenseDesign) and matrix.dtype == np.float32:
+    if takes_float and isinstance(design, DenseDesign):
         found = design.rough_survey(weight, responses, centre)
         if found is not None:
             mean, variance, cross, gram = found

@@ -126,7 +126,7 @@ class Result(_Common):
         Largest distance of minus a gradient of the loss to the subdifferential of the penalty,
         relative to rms(x_j) * rms(y), both about their means if an intercept is fitted. Where
         rms(y) is zero, a power of two replaces it: 1, unless y is extremely large or small. After
-        a last step by a Gram matrix in float (float32 X, one alpha) it may be 1e-11 too small.
+        a last step by a Gram matrix in float (dense X, one alpha) it may be 1e-11 too small.
     certified_zero : ndarray of bool, shape of coef
         Features proven to be zero at every optimum.
     prediction_error_bound : float or ndarray

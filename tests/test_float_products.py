@@ -25,6 +25,7 @@ def always(monkeypatch):
         return found
 
     monkeypatch.setattr(choice, "_FLOAT_PAYS", 1)
+    monkeypatch.setattr(choice, "_WIDE_PAYS", 1)
     monkeypatch.setattr(choice, "_FLOAT_ENTRIES", 0)
     monkeypatch.setattr(small, "fit", lambda *_: None)  # the lane of tiny fits knows no float
     monkeypatch.setattr(problem, "_survey", watched)
@@ -54,10 +55,11 @@ def draw(kind, n, p, rng):
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (300, 20), (129, 33), (1000, 100), (9000, 17)])
 @pytest.mark.parametrize("order", ["C", "F", "rows of a wider array"])
 @pytest.mark.parametrize("m", [1, 3, 12])
-def test_survey_in_float(level, shape, order, m):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_survey_in_float(level, shape, order, m, dtype):
     rng = np.random.default_rng(0)
     n, p = shape
-    X = (5 + rng.standard_normal(shape) * 2.0 ** rng.integers(-20, 20, p)).astype(np.float32)
+    X = (5 + rng.standard_normal(shape) * 2.0 ** rng.integers(-20, 20, p)).astype(dtype)
     wide = X.astype(np.float64)
     X = np.hstack([X, X])[:, p:] if order == "rows of a wider array" else np.array(X, order=order)
     weight = rng.random(n) * (rng.random(n) < 0.8)
@@ -86,9 +88,10 @@ def test_survey_in_float(level, shape, order, m):
 
 
 @pytest.mark.parametrize("kind", ["huge", "tiny", "constant", "late", "nan", "far"])
-def test_float_is_not_enough(level, kind):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_is_not_enough(level, kind, dtype):
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((2000, 5)).astype(np.float32)
+    X = rng.standard_normal((2000, 5)).astype(dtype)
     if kind == "huge":
         X[5:2000:7, 2] = 1e30
         X[::125, 2] = 0
@@ -108,6 +111,16 @@ def test_float_is_not_enough(level, kind):
     assert DenseDesign(X).rough_survey(weight, Y) is None
     X[:, 2] = X[:, 1]
     assert DenseDesign(X).rough_survey(weight, Y) is not None
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200, -1e200])
+def test_doubles_beyond_the_range_of_float(level, size):
+    X = np.random.default_rng(0).standard_normal((2000, 5))
+    X[:, 2] *= size
+    weight, Y = np.full(2000, 1 / 2000), DenseDesign(np.ones((2000, 1)))
+    assert DenseDesign(X).rough_survey(weight, Y) is None
+    y = X[:, 0] + X[:, 1]
+    assert fastreg.solve(X, y, 0.1).converged
 
 
 KINDS = ["plain", "correlated", "far from zero", "units", "twins", "nearly twins", "rare"]
@@ -130,8 +143,10 @@ def test_solved_with_a_float_gram_matrix(always, kind, l1_ratio, alpha):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tol", [1e-4, 1e-6, 1e-8, 1e-10])
-def test_accuracy_is_what_was_asked_for(always, kind, tol):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_accuracy_is_what_was_asked_for(always, kind, tol, dtype):
     X, y = draw(kind, 3000, 30, np.random.default_rng(2))
+    X = X.astype(dtype)
     largest = fastreg.alpha_max(X, y)
     for share in (0.3, 0.01, 1e-4):
         ours = fastreg.solve(X, y, share * largest, tol=tol)
@@ -175,14 +190,16 @@ def test_threads_change_no_bit():
 
 def test_one_strength_and_a_large_matrix_decide():
     single = choice.Plan(fastreg.Settings(), False, 0.0)
-    assert single.takes_float(50_000, 100)
-    assert not single.takes_float(50_000, 20)
-    assert not single.takes_float(500, 100)
-    assert not single.takes_float(50_000, 1000)
-    assert not choice.Plan(fastreg.Settings(tol=1e-12), False, 0.0).takes_float(50_000, 100)
-    assert not choice.Plan(fastreg.Settings(), False, 1.0).takes_float(50_000, 100)
-    assert not choice.Plan(fastreg.Settings(), True, 0.0).takes_float(50_000, 100)
-    assert not choice.Plan(fastreg.Settings(), False, 0.0, 2).takes_float(50_000, 100)
+    assert single.takes_float(50_000, 100, True)
+    assert not single.takes_float(50_000, 20, True)
+    assert single.takes_float(50_000, 200, False)
+    assert not single.takes_float(50_000, 100, False)
+    assert not single.takes_float(500, 100, True)
+    assert not single.takes_float(50_000, 1000, True)
+    assert not choice.Plan(fastreg.Settings(tol=1e-12), False, 0.0).takes_float(50_000, 100, True)
+    assert not choice.Plan(fastreg.Settings(), False, 1.0).takes_float(50_000, 100, True)
+    assert not choice.Plan(fastreg.Settings(), True, 0.0).takes_float(50_000, 100, True)
+    assert not choice.Plan(fastreg.Settings(), False, 0.0, 2).takes_float(50_000, 100, True)
 
 
 def hinges(rng, n, p):
@@ -199,13 +216,14 @@ def low_rank(rng, n, p):
 
 @pytest.mark.parametrize("draw", [hinges, low_rank])
 @pytest.mark.parametrize("fraction", [1e-3, 1e-5, 1e-6])
-def test_an_indefinite_gram_matrix_is_given_up(draw, fraction):
+@pytest.mark.parametrize(("dtype", "p"), [(np.float32, 100), (np.float64, 200)])
+def test_an_indefinite_gram_matrix_is_given_up(draw, fraction, dtype, p):
     """Float products of nearly dependent columns lead astray; double ones go on from the start."""
-    X, y = draw(np.random.default_rng(0), 10_001, 100)
-    X = X.astype(np.float32)
+    X, y = draw(np.random.default_rng(0), 10_001, p)
+    X = X.astype(dtype)
     alpha = fraction * fastreg.alpha_max(X, y)
     result = fastreg.solve(X, y, alpha)
-    exact = fastreg.solve(X.astype(float), y, alpha)
+    exact = fastreg.solve(X.astype(float), y, alpha, tol=1e-11)  # in double
     assert result.status == fastreg.Status.CONVERGED
     allowed = result.duality_gap + exact.duality_gap + 1e-13 * exact.null_objective
     assert abs(result.objective - exact.objective) <= allowed

@@ -205,9 +205,9 @@ cdef class DenseDesign(Design):
     def rough_survey(self, const double[::1] weight, DenseDesign responses, bint centre=True):
         """Return the survey of all columns up to the rounding of float, or None.
 
-        Columns must be in float, at most ONE_READ. Of a sum of products the error is at most
-        ROUGH times the product of both norms. None: the range of float, or the digits that it
-        leaves of a column whose first rows are far from its mean, may not suffice.
+        Of at most ONE_READ columns. Of a sum of products the error is at most ROUGH times the
+        product of both norms. None: the range of float, or the digits that it leaves of a column
+        whose first rows are far from its mean, may not suffice.
         """
         cdef Py_ssize_t p = self.n_features, j, m = responses.n_features
         cdef double[::1] mean = np.empty(p)

@@ -17,6 +17,7 @@ from fastreg._core.record cimport Record, reach_of
 
 cdef enum:
     PATIENCE = 4        # iterations without a better gap or a new feature
+    ROUGH_SWEEPS = 50   # that a rough Gram matrix is worth, before its answer is measured
 
 # A residual square computed from moments must keep this many digits, or X is read again.
 cdef double CANCELLED = 1e-9
@@ -310,7 +311,9 @@ cdef class WorkingSet:
             if problem.is_true:
                 quadratic.load(&problem.w[0], &problem.c[0], problem.square)
             with nogil:
-                timed_out = quadratic.minimise(INNER * tolerance, max_sweeps, deadline)
+                timed_out = quadratic.minimise(
+                    INNER * tolerance,
+                    min(max_sweeps, ROUGH_SWEEPS) if self._rough else max_sweeps, deadline)
                 quadratic.store(&problem.w[0], &problem.c[0])
                 problem.find_support(&self._fixed[0], self._n_fixed)
                 problem.find_support(&quadratic.column[0], quadratic.size, problem.n_active)

@@ -44,6 +44,7 @@
 typedef double vec __attribute__((vector_size(8 * W)));
 typedef int64_t mask __attribute__((vector_size(8 * W)));
 typedef double vec_u __attribute__((vector_size(8 * W), aligned(8), may_alias));
+typedef float half __attribute__((vector_size(4 * W)));
 typedef float half_u __attribute__((vector_size(4 * W), aligned(4), may_alias));
 
 INLINE vec load(const double *x) { return *(const vec_u *)x; }

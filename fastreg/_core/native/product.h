@@ -41,7 +41,7 @@ INLINE VEC NAMED(get_root)(const double *x)
 #endif
 }
 
-/* One entry, rounded like those of a vector; wide ones are shifted before they are narrowed. */
+/* One entry, rounded like those of a vector; wide ones are narrowed last. */
 INLINE REAL NAMED(standard)(const void *x, ptrdiff_t i, int narrow, double shift, double scale,
                             double root)
 {
@@ -56,6 +56,36 @@ INLINE REAL *NAMED(place)(REAL *block, ptrdiff_t rows, ptrdiff_t column)
 }
 
 #ifdef HAS_SHUFFLE
+#if NARROW
+INLINE VEC NAMED(both_halves)(half low, half high)
+{
+#if L == 16
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#elif L == 8
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3);
+#endif
+}
+#endif
+
+/* L standardised entries of a column, from row i on; wide ones are narrowed last. */
+INLINE VEC NAMED(standard_of_column)(const void *x, ptrdiff_t i, int narrow, double shift,
+                                     double scale, const double *root)
+{
+#if NARROW
+    if (!narrow) {
+        vec center = all(shift), unit = all(scale);
+        vec low = (load_x(x, i, 0) - center) * load(root + i) * unit;
+        vec high = (load_x(x, i + W, 0) - center) * load(root + i + W) * unit;
+        return NAMED(both_halves)(__builtin_convertvector(low, half),
+                                  __builtin_convertvector(high, half));
+    }
+#endif
+    return (NAMED(get_x)(x, i, narrow) - NAMED(same)((REAL)shift)) * NAMED(get_root)(root + i) *
+           NAMED(same)((REAL)scale);
+}
+
 #if L == 16
 #define EACH(f, k)                                                                                 \
     f(0, k), f(1, k), f(2, k), f(3, k), f(4, k), f(5, k), f(6, k), f(7, k), f(8, k), f(9, k),      \
@@ -119,12 +149,12 @@ INLINE void NAMED(pack_columns)(int narrow, const fastreg_matrix *X, ptrdiff_t f
             unit[c] = scale[j];
         }
 #ifdef HAS_SHUFFLE
-        if (count == L && (narrow || !NARROW))
+        if (count == L)
             for (; i + L <= rows; i += L) {
-                VEC t[L], root = NAMED(get_root)(root_weight + i);
+                VEC t[L];
                 UNROLL for (int c = 0; c < L; c++)
-                    t[c] = (NAMED(get_x)(x[c], i, narrow) - NAMED(same)((REAL)center[c])) * root *
-                           NAMED(same)((REAL)unit[c]);
+                    t[c] = NAMED(standard_of_column)(x[c], i, narrow, center[c], unit[c],
+                                                     root_weight);
                 NAMED(transpose)(t);
                 UNROLL for (int c = 0; c < L; c++) NAMED(put)(target + (i + c) * PANEL, t[c]);
             }
@@ -150,6 +180,24 @@ INLINE void NAMED(pack_part_of_panel)(int nv, int narrow, const void *x, ptrdiff
     }
 }
 
+#if NARROW
+/* Entries of wide rows, as many as whole vectors hold; returns how many. */
+INLINE ptrdiff_t NAMED(pack_wide)(const double *x, ptrdiff_t stride, ptrdiff_t rows,
+                                  ptrdiff_t width, const double *shift, const double *scale,
+                                  const double *root_weight, REAL *target)
+{
+    ptrdiff_t whole = width / W * W;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        vec root = all(root_weight[i]);
+        for (ptrdiff_t c = 0; c < whole; c += W) {
+            vec z = (load(x + i * stride + c) - load(shift + c)) * root * load(scale + c);
+            *(half_u *)(target + i * PANEL + c) = __builtin_convertvector(z, half);
+        }
+    }
+    return whole;
+}
+#endif
+
 /* Rows that are contiguous: a panel's width of them at a time. */
 INLINE void NAMED(pack_rows)(int narrow, const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
                              const int *columns, ptrdiff_t m, const double *shift,
@@ -158,13 +206,20 @@ INLINE void NAMED(pack_rows)(int narrow, const fastreg_matrix *X, ptrdiff_t firs
 {
     ptrdiff_t stride = X->row_stride, k = 0;
     ptrdiff_t end = (X->n_rows - 1) * stride + X->n_columns;
-    int dense = (columns == NULL || are_consecutive(columns, m)) && (narrow || !NARROW);
+    int dense = columns == NULL || are_consecutive(columns, m);
     while (k < m) {
         REAL center[PANEL] = {0}, unit[PANEL] = {0}, used[PANEL] = {0};
         ptrdiff_t j = columns == NULL ? k : columns[k], width = PANEL - (at + k) % PANEL, i = 0;
+        ptrdiff_t packed = 0; /* columns of it */
         REAL *target = NAMED(place)(block, rows, at + k);
         if (width > m - k)
             width = m - k;
+#if NARROW
+        if (dense && !narrow)
+            packed = NAMED(pack_wide)((const double *)X->data + first * stride + j, stride, rows,
+                                      width, shift + j, scale + j, root_weight, target);
+        else
+#endif
         if (dense && (at + k) % PANEL == 0) {
             /* Whole vectors, also where the panel has fewer columns: what was read too much is
              * masked. The last rows, which may end too early for that, follow one by one. */
@@ -204,7 +259,7 @@ INLINE void NAMED(pack_rows)(int narrow, const fastreg_matrix *X, ptrdiff_t firs
         }
         for (; i < rows; i++) {
             const void *x = move_x(X->data, (first + i) * stride, narrow);
-            for (ptrdiff_t c = 0; c < width; c++) {
+            for (ptrdiff_t c = packed; c < width; c++) {
                 ptrdiff_t column = columns == NULL ? k + c : columns[k + c];
                 target[i * PANEL + c] = NAMED(standard)(x, column, narrow, shift[column],
                                                         scale[column], root_weight[i]);
