@@ -42,6 +42,7 @@ cdef class Quadratic:
     cdef double[::1] _base_c
     cdef double _base_square
     cdef double _base_size
+    cdef bint _is_fresh             # have the correlations just been computed from there?
     cdef double[::1] _l1
     cdef double[::1] _l2
     cdef double[::1] _lower

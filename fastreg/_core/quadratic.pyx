@@ -107,6 +107,7 @@ cdef class Quadratic:
             self.norm[j] = sqrt(self.gram[j, j])
             self.is_member[j] = Membership.OUTSIDE
         self.size += new
+        self._is_fresh = False
         self._find_twins(self.size - new)
 
     cdef void _find_twins(self, Py_ssize_t first) noexcept nogil:
@@ -193,6 +194,7 @@ cdef class Quadratic:
             self._base_c[j] = self.c[j] = c[self.column[j]]
         self._base_square = residual_square
         self._base_size = self._size()
+        self._is_fresh = True
 
     cdef void store(self, double* u, double* c) noexcept nogil:
         cdef Py_ssize_t j
@@ -204,7 +206,8 @@ cdef class Quadratic:
         cdef double change = 0.0
         cdef Py_ssize_t j
         for j in range(self.size):
-            change += (self._base_c[j] + self.c[j]) * (self.u[j] - self._base_u[j])
+            if self.u[j] != self._base_u[j]:
+                change += (self._base_c[j] + self.c[j]) * (self.u[j] - self._base_u[j])
         return max(0.0, self._base_square - change)
 
     cdef double distance(self) noexcept nogil:
@@ -216,11 +219,7 @@ cdef class Quadratic:
 
     cdef double _size(self) noexcept nogil:
         """Sum of norm_j |u_j|: what may cancel in a prediction."""
-        cdef double size = 0.0
-        cdef Py_ssize_t j
-        for j in range(self.size):
-            size += self.norm[j] * fabs(self.u[j])
-        return size
+        return simd.size(&self.norm[0], &self.u[0], self.size)
 
     cdef double rounding(self) noexcept nogil:
         cdef double size = self._size()
@@ -232,8 +231,11 @@ cdef class Quadratic:
         return 2.0 * ROUNDING * (sqrt(square) + self._size())
 
     cdef void _refresh(self) noexcept nogil:
-        """Recompute the correlations from the base point."""
+        """Recompute the correlations from the base point, unless that has just been done."""
         cdef Py_ssize_t j, count = 0
+        if self._is_fresh:
+            return
+        self._is_fresh = True
         for j in range(self.size):
             self.c[j] = self._base_c[j]
         for j in range(self.size):
@@ -289,6 +291,7 @@ cdef class Quadratic:
             if new != old:
                 axpy(old - new, &self.gram[j, 0], &self.c[0], self.size)
                 self.u[j] = new
+                self._is_fresh = False
                 changed += self._is_free(j) != (self.is_member[j] != Membership.OUTSIDE)
         return changed
 
@@ -314,7 +317,7 @@ cdef class Quadratic:
         new = self._list_new(kept)
         if self._renew(kept, new):
             return
-        for k in range(self.factor.size - 1, -1, -1):
+        for k in range(self.factor.size - 1 if kept < self.factor.size else -1, -1, -1):
             if not self._is_free(self.factor.member[k]):
                 self._expel(k)
         for k in range(kept, kept + new):
@@ -486,6 +489,7 @@ cdef class Quadratic:
         for k in range(self.factor.size):
             self._move(self.factor.member[k], -direction * length * weight[k])
         self.u[i] = boundary
+        self._is_fresh = False
         if blocking >= 0:
             self._expel(blocking)
         return True
@@ -493,6 +497,7 @@ cdef class Quadratic:
     cdef void _move(self, Py_ssize_t j, double distance) noexcept nogil:
         if distance != 0.0:
             self.u[j] += distance
+            self._is_fresh = False
             axpy(-distance, &self.gram[j, 0], &self.c[0], self.size)
 
     cdef bint _newton(self) noexcept nogil:
@@ -546,10 +551,8 @@ cdef class Quadratic:
             for k in range(count):
                 self.u[self._row[k]] = self._before[self._row[k]]
             return False
-        for k in range(count):
-            d[k] = self._before[self._row[k]] - self.u[self._row[k]]
-        add_rows(
-            &self.gram[0, 0], self.gram.shape[1], &self._row[0], d, count, &self.c[0], self.size)
+        self._is_fresh = False
+        self._refresh()
         return not enough
 
     cdef bint _is_stationary(self) noexcept nogil:
