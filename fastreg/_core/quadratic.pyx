@@ -159,8 +159,12 @@ cdef class Quadratic:
         self._reserve(capacity)
         self.column = np.arange(capacity, dtype=np.int32)
 
-    cdef void adopt(self, Py_ssize_t size) noexcept nogil:
+    cdef void begin(self) noexcept nogil:
         self._forget_factor()
+        self._is_warm = False
+
+    cdef void adopt(self, Py_ssize_t size) noexcept nogil:
+        self.begin()
         self._n_twins = 0
         self.size = 0
         self._count_new(size)
@@ -176,13 +180,30 @@ cdef class Quadratic:
             self._l2[j] = h.l2[feature]
             self._lower[j] = h.lower[feature]
             self._upper[j] = h.upper[feature]
+        self._ridge = -1.0
         if not same_ridge:
             self._forget_factor()
 
-    cdef void _forget_factor(self) noexcept nogil:
+    cdef void strengthen(
+        self, double l1, const double* l1_factor, double l2, const double* l2_factor,
+    ) noexcept nogil:
         cdef Py_ssize_t j
+        cdef double* strength = &self._l1[0]
         for j in range(self.size):
-            self.is_member[j] = Membership.OUTSIDE
+            strength[j] = l1 * l1_factor[j]
+        if l2 == self._ridge:
+            return
+        self._ridge = l2
+        strength = &self._l2[0]
+        for j in range(self.size):
+            strength[j] = l2 * l2_factor[j]
+        self._forget_factor()
+
+    cdef void _forget_factor(self) noexcept nogil:
+        cdef Py_ssize_t k
+        self._is_warm = self.factor.size > 0
+        for k in range(self.size):
+            self.is_member[k] = Membership.OUTSIDE
         self.n_doubtful = 0
         self._inexact = 0.0
         self.factor.clear()
@@ -636,8 +657,9 @@ cdef class Quadratic:
         cdef double gap, noise, best = INFINITY
         cdef bint stationary = False  # has a Newton step just gone to the minimum over its face?
         self.n_sweeps = 0
-        if self.factor.size > 0:
+        if self.factor.size > 0 or self._is_warm:
             # between two supports a path is linear
+            self._is_warm = False
             stationary = self._newton()
         while self.n_sweeps < max_sweeps:
             # without progress every violation counts
