@@ -76,7 +76,7 @@ def test_loops_over_features(level, spread):
             rest, norm, limit = rng.random(n), rng.random(n), 0.2 + spread * rng.random(n)
             w = rng.standard_normal(n) * (rng.random(n) < 0.02)
             numbers = 0.3, 1e-3, 0.1, 0.9
-            c, slack, undecided, urgent, below = kernels.over_features(
+            c, slack, undecided, urgent, below, size = kernels.over_features(
                 image, share, rest, norm, w, limit, *numbers
             )
             assert np.allclose(c, share @ image, rtol=0, atol=1e-14)
@@ -86,6 +86,7 @@ def test_loops_over_features(level, spread):
             )
             assert np.array_equal(urgent, np.flatnonzero((np.abs(c) >= 0.9 * limit) | (w != 0)))
             assert np.array_equal(below, 0.9 * (np.abs(c) + slack) + norm * 0.1 < limit)
+            assert abs(size - norm @ np.abs(w)) <= 1e-14 * n
 
 
 def test_loops_over_features_list_what_is_no_number(level):
@@ -93,7 +94,7 @@ def test_loops_over_features_list_what_is_no_number(level):
     for j in range(n):
         rest = np.zeros(n)
         rest[j] = np.nan
-        _, _, undecided, _, below = kernels.over_features(
+        _, _, undecided, _, below, _ = kernels.over_features(
             0.1 * np.ones((1, n)), np.ones(1), rest, one, np.zeros(n), one, 1.0, 0.0, 0.1, 0.5
         )
         assert undecided.tolist() == [j]

@@ -109,9 +109,10 @@ cdef Certificate certify(
         size = fabs(c[j]) + slack
         if size <= h.l1[j] or excused(&at, j) > 0.0:
             continue
-        finite = min(finite, feasible_scale(h, j, c[j] + slack))
-        finite = min(finite, feasible_scale(h, j, c[j] - slack))
         below = min(below, h.l1[j] / size)
+        finite = min(finite, feasible_scale(h, j, c[j] + slack))
+        if slack > 0.0:
+            finite = min(finite, feasible_scale(h, j, c[j] - slack))
     best.kappa = finite
     best.gap = gap_at(&at, finite)
     if below < finite:

@@ -8,6 +8,7 @@ from cython cimport final
 cdef class Factor:
     cdef readonly Py_ssize_t size
     cdef double[::1] _rows       # lower triangle, packed row by row
+    cdef double[::1] _inverse    # of the diagonal
     cdef double[::1] _row        # the row that is being appended, or a rotation's sines
     cdef double[::1] _cosine
     cdef int[::1] member         # which coordinate each row stands for

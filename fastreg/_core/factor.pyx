@@ -5,7 +5,7 @@
 import numpy as np
 
 from cython cimport final
-from libc.math cimport INFINITY, fabs, hypot, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memmove
 
 from fastreg._core.cholesky cimport EXACT, ROUNDING, cholesky, is_suspect, scratch_size
@@ -34,11 +34,13 @@ cdef class Factor:
         if self.member is not None and self.member.shape[0] >= capacity:
             return
         rows = np.empty(capacity * (capacity + 1) // 2)
-        member = np.empty(capacity, dtype=np.int32)
+        member, inverse = np.empty(capacity, dtype=np.int32), np.empty(capacity)
         if self.size:
             rows[:used] = self._rows[:used]
             member[:self.size] = self.member[:self.size]
+            inverse[:self.size] = self._inverse[:self.size]
         self._rows = rows
+        self._inverse = inverse
         self.member = member
         self._row = np.empty(capacity)
         self._cosine = np.empty(capacity)
@@ -75,6 +77,7 @@ cdef class Factor:
         for a in range(m):
             i = members[a]
             diagonal = matrix[i * stride + i] + ridge[i]
+            self._inverse[a] = 1.0 / self._rows[a * (a + 3) // 2]
             pivot = self._rows[a * (a + 3) // 2] ** 2
             least = min(least, pivot)
             self._largest = max(self._largest, diagonal)
@@ -149,6 +152,7 @@ cdef class Factor:
         for i in range(a):
             target[i] = self._row[i]
         target[a] = sqrt(pivot)
+        self._inverse[a] = 1.0 / target[a]
         self.member[a] = coordinate
         self.size = a + 1
         self._largest = max(self._largest, diagonal)
@@ -169,9 +173,10 @@ cdef class Factor:
                 right = x[j + 1]
                 x[j] = cosine[j] * left + sine[j] * right
                 right = cosine[j] * right - sine[j] * left
-            r = hypot(right, x[i + 1])
-            cosine[i] = right / r
-            sine[i] = x[i + 1] / r
+            r = sqrt(right * right + x[i + 1] * x[i + 1])
+            self._inverse[i] = 1.0 / r
+            cosine[i] = right * self._inverse[i]
+            sine[i] = x[i + 1] * self._inverse[i]
             x[i] = r
             memmove(&self._rows[i * (i + 1) // 2], x, (i + 1) * sizeof(double))
             self.member[i] = self.member[i + 1]
@@ -186,6 +191,7 @@ cdef class Factor:
 
     cdef void solve_half(self, double* x) noexcept nogil:
         cdef Py_ssize_t i = 0
+        cdef const double* inverse = &self._inverse[0]
         cdef double done[4]
         cdef double* row
         cdef double* a
@@ -197,19 +203,20 @@ cdef class Factor:
             b = a + i + 2
             c = b + i + 3
             simd.dot4(row, a, b, c, x, i, done)
-            x[i] = (x[i] - done[0]) / row[i]
-            x[i + 1] = (x[i + 1] - done[1] - a[i] * x[i]) / a[i + 1]
-            x[i + 2] = (x[i + 2] - done[2] - b[i] * x[i] - b[i + 1] * x[i + 1]) / b[i + 2]
+            x[i] = (x[i] - done[0]) * inverse[i]
+            x[i + 1] = (x[i + 1] - done[1] - a[i] * x[i]) * inverse[i + 1]
+            x[i + 2] = (x[i + 2] - done[2] - b[i] * x[i] - b[i + 1] * x[i + 1]) * inverse[i + 2]
             x[i + 3] = (x[i + 3] - done[3] - c[i] * x[i] - c[i + 1] * x[i + 1]
-                        - c[i + 2] * x[i + 2]) / c[i + 3]
+                        - c[i + 2] * x[i + 2]) * inverse[i + 3]
             i += 4
         while i < self.size:
             row = &self._rows[i * (i + 1) // 2]
-            x[i] = (x[i] - dot(row, x, i)) / row[i]
+            x[i] = (x[i] - dot(row, x, i)) * inverse[i]
             i += 1
 
     cdef void _solve_other_half(self, double* x) noexcept nogil:
         cdef Py_ssize_t i = self.size
+        cdef const double* inverse = &self._inverse[0]
         cdef double minus[4]
         cdef double* row
         cdef double* a
@@ -221,10 +228,10 @@ cdef class Factor:
             a = row + i + 1
             b = a + i + 2
             c = b + i + 3
-            x[i + 3] /= c[i + 3]
-            x[i + 2] = (x[i + 2] - c[i + 2] * x[i + 3]) / b[i + 2]
-            x[i + 1] = (x[i + 1] - c[i + 1] * x[i + 3] - b[i + 1] * x[i + 2]) / a[i + 1]
-            x[i] = (x[i] - c[i] * x[i + 3] - b[i] * x[i + 2] - a[i] * x[i + 1]) / row[i]
+            x[i + 3] *= inverse[i + 3]
+            x[i + 2] = (x[i + 2] - c[i + 2] * x[i + 3]) * inverse[i + 2]
+            x[i + 1] = (x[i + 1] - c[i + 1] * x[i + 3] - b[i + 1] * x[i + 2]) * inverse[i + 1]
+            x[i] = (x[i] - c[i] * x[i + 3] - b[i] * x[i + 2] - a[i] * x[i + 1]) * inverse[i]
             minus[0] = -x[i]
             minus[1] = -x[i + 1]
             minus[2] = -x[i + 2]
@@ -233,7 +240,7 @@ cdef class Factor:
         while i > 0:
             i -= 1
             row = &self._rows[i * (i + 1) // 2]
-            x[i] /= row[i]
+            x[i] *= inverse[i]
             axpy(-x[i], row, x, i)
 
     # The same verbs on arrays, for whoever holds the factor against a fresh one.

@@ -71,6 +71,7 @@ cdef extern from "native/kernels.h" nogil:
         void (*prove_below)(
             const double* c, const double* slack, const double* norm, double kappa, double reach,
             const double* level, Py_ssize_t n, unsigned char* below) noexcept nogil
+        double (*size)(const double* norm, const double* w, Py_ssize_t n) noexcept nogil
 
     const Kernels* kernels_level "fastreg_kernels_level" (int k)
 

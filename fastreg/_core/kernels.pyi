@@ -25,4 +25,5 @@ def over_features(
     npt.NDArray[np.int32],
     npt.NDArray[np.int32],
     npt.NDArray[np.uint8],
+    float,
 ]: ...

@@ -236,6 +236,14 @@ cdef void plain_prove_below(
         below[j] = kappa * (fabs(c[j]) + slack[j]) + norm[j] * reach < level[j]
 
 
+cdef double plain_size(const double* norm, const double* w, Py_ssize_t n) noexcept nogil:
+    cdef double size = 0.0
+    cdef Py_ssize_t j
+    for j in range(n):
+        size += norm[j] * fabs(w[j])
+    return size
+
+
 cdef Kernels plain
 plain.name = "plain"
 plain.dot = plain_dot
@@ -252,6 +260,7 @@ plain.bounds = plain_bounds
 plain.list_undecided = plain_list_undecided
 plain.list_urgent = plain_list_urgent
 plain.prove_below = plain_prove_below
+plain.size = plain_size
 
 
 cdef inline double stored(const Sparse* X, Py_ssize_t k) noexcept nogil:
@@ -358,7 +367,7 @@ def over_features(const double[:, ::1] image, const double[::1] share, const dou
         &c_view[0], &w[0], &level[0], factor, n, &urgent_view[0])]
     simd.prove_below(&c_view[0], &slack_view[0], &norm[0], factor, radius, &level[0], n,
                      &below_view[0])
-    return c, slack, undecided, urgent, below
+    return c, slack, undecided, urgent, below, simd.size(&norm[0], &w[0], n)
 
 
 use(os.environ.get("FASTREG_SIMD") or levels().pop())

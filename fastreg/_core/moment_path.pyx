@@ -43,15 +43,12 @@ cdef class MomentPath:
     cdef bint _penalised        # all of them
     cdef double[::1] _l1_factor
     cdef double[::1] _l2_factor
-    cdef double[::1] _l1        # of the strength at hand
-    cdef double[::1] _l2
-    cdef double[::1] _free      # bounds that there are not
     cdef double[::1] _correlation
     cdef double[::1] _zeros
-    cdef Penalty _penalty
 
     def __init__(self, gram, movable, l1_factor, l2_factor):
         cdef Py_ssize_t m = len(movable)
+        cdef double[::1] free
         self.quadratic = Quadratic()
         self.quadratic.reserve(m)
         known = np.asarray(self.quadratic.gram)[:m, :m]
@@ -60,10 +57,10 @@ cdef class MomentPath:
         self._feature = movable.astype(np.int32)
         self._l1_factor, self._l2_factor = l1_factor[movable], l2_factor[movable]
         self._penalised = np.min(self._l1_factor) > 0.0
-        self._l1, self._l2, self._zeros = np.zeros(m), np.zeros(m), np.zeros(m)
-        self._correlation = np.empty(m)
-        self._free = np.repeat([-np.inf, np.inf], m)
-        self._penalty = Penalty(&self._l1[0], &self._l2[0], &self._free[0], &self._free[m])
+        self._zeros, self._correlation = np.zeros(m), np.empty(m)
+        free = np.repeat([-np.inf, np.inf], m)
+        self.quadratic.set_penalty(
+            Penalty(&self._zeros[0], &self._zeros[0], &free[0], &free[m]))
 
     def run(self, Record record, Py_ssize_t first, const double[:, ::1] cross,
             const double[::1] size, const double[::1] unit, const double[::1] mean,
@@ -92,11 +89,13 @@ cdef class MomentPath:
         cdef Fit fit
         for j in range(self.quadratic.size):
             self._correlation[j] = correlation[self._feature[j]]
+        self.quadratic.begin()
         self.quadratic.load(&self._zeros[0], &self._correlation[0], square)
         for i in range(l1.shape[0]):
             if (i > 0 or k > 0) and check_interrupt(deadline):
                 return False
-            self._set_strength(l1[i] * unit, l2[i])
+            self.quadratic.strengthen(
+                l1[i] * unit, &self._l1_factor[0], l2[i], &self._l2_factor[0])
             if not fit_moments(
                     self.quadratic, self._penalised and l1[i] > 0.0, null, tol, max_sweeps,
                     deadline, &fit):
@@ -105,10 +104,3 @@ cdef class MomentPath:
                     self.quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol):
                 return False
         return True
-
-    cdef void _set_strength(self, double l1, double l2) noexcept nogil:
-        cdef Py_ssize_t j
-        for j in range(self.quadratic.size):
-            self._l1[j] = l1 * self._l1_factor[j]
-            self._l2[j] = l2 * self._l2_factor[j]
-        self.quadratic.set_penalty(self._penalty)

@@ -42,6 +42,9 @@ cdef class Quadratic:
     cdef double[::1] _base_c
     cdef double _base_square
     cdef double _base_size
+    cdef bint _is_fresh             # have the correlations just been computed from there?
+    cdef bint _is_warm              # is the support that of the last strengths, without a factor?
+    cdef double _ridge              # what `strengthen` was last called with; or less than zero
     cdef double[::1] _l1
     cdef double[::1] _l2
     cdef double[::1] _lower
@@ -61,6 +64,13 @@ cdef class Quadratic:
     cdef void adopt(self, Py_ssize_t size) noexcept nogil
     # penalty of the whole problem, indexed by feature; forgets the factor if the ridge part changed
     cdef void set_penalty(self, Penalty h) noexcept nogil
+    # the same by coordinate, bounds being those given last: l1 and l2 multiply the factors, which
+    # are always the same ones
+    cdef void strengthen(
+        self, double l1, const double* l1_factor, double l2, const double* l2_factor,
+    ) noexcept nogil
+    # forget the factor: what comes has nothing to do with what was
+    cdef void begin(self) noexcept nogil
     # start from u with known correlations c and squared residual (all indexed by feature)
     cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil
     # the same for new coordinates at zero, the point with known correlations staying what it is

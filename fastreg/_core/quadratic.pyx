@@ -107,6 +107,7 @@ cdef class Quadratic:
             self.norm[j] = sqrt(self.gram[j, j])
             self.is_member[j] = Membership.OUTSIDE
         self.size += new
+        self._is_fresh = False
         self._find_twins(self.size - new)
 
     cdef void _find_twins(self, Py_ssize_t first) noexcept nogil:
@@ -158,8 +159,12 @@ cdef class Quadratic:
         self._reserve(capacity)
         self.column = np.arange(capacity, dtype=np.int32)
 
-    cdef void adopt(self, Py_ssize_t size) noexcept nogil:
+    cdef void begin(self) noexcept nogil:
         self._forget_factor()
+        self._is_warm = False
+
+    cdef void adopt(self, Py_ssize_t size) noexcept nogil:
+        self.begin()
         self._n_twins = 0
         self.size = 0
         self._count_new(size)
@@ -175,13 +180,30 @@ cdef class Quadratic:
             self._l2[j] = h.l2[feature]
             self._lower[j] = h.lower[feature]
             self._upper[j] = h.upper[feature]
+        self._ridge = -1.0
         if not same_ridge:
             self._forget_factor()
 
-    cdef void _forget_factor(self) noexcept nogil:
+    cdef void strengthen(
+        self, double l1, const double* l1_factor, double l2, const double* l2_factor,
+    ) noexcept nogil:
         cdef Py_ssize_t j
+        cdef double* strength = &self._l1[0]
         for j in range(self.size):
-            self.is_member[j] = Membership.OUTSIDE
+            strength[j] = l1 * l1_factor[j]
+        if l2 == self._ridge:
+            return
+        self._ridge = l2
+        strength = &self._l2[0]
+        for j in range(self.size):
+            strength[j] = l2 * l2_factor[j]
+        self._forget_factor()
+
+    cdef void _forget_factor(self) noexcept nogil:
+        cdef Py_ssize_t k
+        self._is_warm = self.factor.size > 0
+        for k in range(self.size):
+            self.is_member[k] = Membership.OUTSIDE
         self.n_doubtful = 0
         self._inexact = 0.0
         self.factor.clear()
@@ -193,6 +215,7 @@ cdef class Quadratic:
             self._base_c[j] = self.c[j] = c[self.column[j]]
         self._base_square = residual_square
         self._base_size = self._size()
+        self._is_fresh = True
 
     cdef void place(self, const double* u, const double* c) noexcept nogil:
         cdef Py_ssize_t j
@@ -220,7 +243,8 @@ cdef class Quadratic:
         cdef double change = 0.0
         cdef Py_ssize_t j
         for j in range(self.size):
-            change += (self._base_c[j] + self.c[j]) * (self.u[j] - self._base_u[j])
+            if self.u[j] != self._base_u[j]:
+                change += (self._base_c[j] + self.c[j]) * (self.u[j] - self._base_u[j])
         return max(0.0, self._base_square - change)
 
     cdef double distance(self) noexcept nogil:
@@ -232,11 +256,7 @@ cdef class Quadratic:
 
     cdef double _size(self) noexcept nogil:
         """Sum of norm_j |u_j|: what may cancel in a prediction."""
-        cdef double size = 0.0
-        cdef Py_ssize_t j
-        for j in range(self.size):
-            size += self.norm[j] * fabs(self.u[j])
-        return size
+        return simd.size(&self.norm[0], &self.u[0], self.size)
 
     cdef double rounding(self) noexcept nogil:
         cdef double size = self._size()
@@ -248,8 +268,11 @@ cdef class Quadratic:
         return 2.0 * ROUNDING * (sqrt(square) + self._size())
 
     cdef void _refresh(self) noexcept nogil:
-        """Recompute the correlations from the base point."""
+        """Recompute the correlations from the base point, unless that has just been done."""
         cdef Py_ssize_t j, count = 0
+        if self._is_fresh:
+            return
+        self._is_fresh = True
         for j in range(self.size):
             self.c[j] = self._base_c[j]
         for j in range(self.size):
@@ -305,6 +328,7 @@ cdef class Quadratic:
             if new != old:
                 axpy(old - new, &self.gram[j, 0], &self.c[0], self.size)
                 self.u[j] = new
+                self._is_fresh = False
                 changed += self._is_free(j) != (self.is_member[j] != Membership.OUTSIDE)
         return changed
 
@@ -330,7 +354,7 @@ cdef class Quadratic:
         new = self._list_new(kept)
         if self._renew(kept, new):
             return
-        for k in range(self.factor.size - 1, -1, -1):
+        for k in range(self.factor.size - 1 if kept < self.factor.size else -1, -1, -1):
             if not self._is_free(self.factor.member[k]):
                 self._expel(k)
         for k in range(kept, kept + new):
@@ -502,6 +526,7 @@ cdef class Quadratic:
         for k in range(self.factor.size):
             self._move(self.factor.member[k], -direction * length * weight[k])
         self.u[i] = boundary
+        self._is_fresh = False
         if blocking >= 0:
             self._expel(blocking)
         return True
@@ -509,6 +534,7 @@ cdef class Quadratic:
     cdef void _move(self, Py_ssize_t j, double distance) noexcept nogil:
         if distance != 0.0:
             self.u[j] += distance
+            self._is_fresh = False
             axpy(-distance, &self.gram[j, 0], &self.c[0], self.size)
 
     cdef bint _newton(self) noexcept nogil:
@@ -562,10 +588,8 @@ cdef class Quadratic:
             for k in range(count):
                 self.u[self._row[k]] = self._before[self._row[k]]
             return False
-        for k in range(count):
-            d[k] = self._before[self._row[k]] - self.u[self._row[k]]
-        add_rows(
-            &self.gram[0, 0], self.gram.shape[1], &self._row[0], d, count, &self.c[0], self.size)
+        self._is_fresh = False
+        self._refresh()
         return not enough
 
     cdef bint _is_stationary(self) noexcept nogil:
@@ -649,8 +673,9 @@ cdef class Quadratic:
         cdef double gap, noise, best = INFINITY
         cdef bint stationary = False  # has a Newton step just gone to the minimum over its face?
         self.n_sweeps = 0
-        if self.factor.size > 0:
+        if self.factor.size > 0 or self._is_warm:
             # between two supports a path is linear
+            self._is_warm = False
             stationary = self._newton()
         while self.n_sweeps < max_sweeps:
             # without progress every violation counts

@@ -891,32 +891,57 @@ static ptrdiff_t list_undecided(const double *c, const double *slack, const doub
     return count;
 }
 
+/* The lanes of a mask that are not set, as numbers from j on. No branch that would be mispredicted:
+ * what does not count is overwritten. */
+INLINE ptrdiff_t list_lanes(mask skipped, ptrdiff_t j, int *list, ptrdiff_t count)
+{
+    int64_t keep[W];
+    memcpy(keep, &skipped, sizeof keep);
+    UNROLL for (int k = 0; k < W; k++) {
+        list[count] = (int)j + k;
+        count += keep[k] + 1;
+    }
+    return count;
+}
+
 static ptrdiff_t list_urgent(const double *c, const double *w, const double *level, double factor,
                              ptrdiff_t n, int *list)
 {
     vec zero = {0}, part = all(factor);
     ptrdiff_t j = 0, count = 0;
-    for (; j < n; j++) {
-        if (j + 2 * W <= n) {
-            mask a = (absolute(load(c + j)) < part * load(level + j)) & (load(w + j) == zero);
-            mask b = (absolute(load(c + j + W)) < part * load(level + j + W)) &
-                     (load(w + j + W) == zero);
-            if (!any(~a | ~b)) {
-                j += 2 * W - 1;
-                continue;
-            }
-            /* No branch that would be mispredicted: what does not count is overwritten. */
-            for (ptrdiff_t last = j + 2 * W; j < last; j++) {
-                list[count] = (int)j;
-                count += !((__builtin_fabs(c[j]) < factor * level[j]) & (w[j] == 0.0));
-            }
-            j--;
-        } else {
-            list[count] = (int)j;
-            count += !((__builtin_fabs(c[j]) < factor * level[j]) & (w[j] == 0.0));
+    for (; j + 2 * W <= n; j += 2 * W) {
+        mask a = (absolute(load(c + j)) < part * load(level + j)) & (load(w + j) == zero);
+        mask b = (absolute(load(c + j + W)) < part * load(level + j + W)) &
+                 (load(w + j + W) == zero);
+        if (any(~a | ~b)) {
+            count = list_lanes(a, j, list, count);
+            count = list_lanes(b, j + W, list, count);
         }
     }
+    for (; j < n; j++) {
+        list[count] = (int)j;
+        count += !((__builtin_fabs(c[j]) < factor * level[j]) & (w[j] == 0.0));
+    }
     return count;
+}
+
+/* sum_j norm[j] |w[j]| */
+static double size(const double *norm, const double *w, ptrdiff_t n)
+{
+    vec s = {0}, t = {0};
+    ptrdiff_t j = 0;
+    double rest = 0.0;
+    for (; j + 2 * W <= n; j += 2 * W) {
+        s += load(norm + j) * absolute(load(w + j));
+        t += load(norm + j + W) * absolute(load(w + j + W));
+    }
+    if (j + W <= n) {
+        s += load(norm + j) * absolute(load(w + j));
+        j += W;
+    }
+    for (; j < n; j++)
+        rest += norm[j] * __builtin_fabs(w[j]);
+    return sum(s + t) + rest;
 }
 
 static void prove_below(const double *c, const double *slack, const double *norm, double kappa,
@@ -931,5 +956,5 @@ const fastreg_kernels LEVEL_NAMED(fastreg_kernels_) = {
     LEVEL_NAME, dot, axpy, dot4, axpy4, column_dots, column_dots_two, add_columns, column_sums,
     {NV * W, sizeof(double), pack_wide, tiles_wide},
     {NV * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
-    bounds, list_undecided, list_urgent, prove_below,
+    bounds, list_undecided, list_urgent, prove_below, size,
 };

@@ -88,6 +88,8 @@ typedef struct {
     /* below[j] = kappa (|c| + slack) + norm reach < level */
     void (*prove_below)(const double *c, const double *slack, const double *norm, double kappa,
                         double reach, const double *level, ptrdiff_t n, unsigned char *below);
+    /* sum_j norm[j] |w[j]| */
+    double (*size)(const double *norm, const double *w, ptrdiff_t n);
 } fastreg_kernels;
 
 /* Level k of those that this build and this processor have, the best one last; NULL behind it. */
