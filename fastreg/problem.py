@@ -37,7 +37,7 @@ from fastreg.inputs import (
 
 # A column whose deviation is below the rounding of its mean is constant.
 _CONSTANT = 8 * np.finfo(np.float64).eps
-_HUGE = 1e300  # factor of a strength that holds every coefficient at zero
+_HUGE = 1e308  # factor of a strength; most tiny columns need less, at whatever strength
 _FAR = 1e130  # of a response without weight, in units of the largest one with weight
 _USUAL = 1e60  # size of a response that needs no care
 _BLOCK = 1 << 20  # entries of X that are copied at a time

@@ -23,6 +23,7 @@ from fastreg.spectrum import EPSILON, POOR, Spectrum, coefficients, decompose, g
 
 ProofFields = tuple[int, float, float, float, int, int]
 
+_HUGE = 1e300  # strength that holds every coefficient at zero
 _SMALL = 100_000  # entries up to which least squares always takes the most accurate way
 _REFINEMENTS = 5
 _FIRST_BLOCK = 32  # directions in which a Gram matrix is first searched for rounding
@@ -293,7 +294,7 @@ def closed_form(problem: Problem, method: str, l2: float, memory: float) -> Clos
 
     `memory` bounds what sparse X may fill with dense numbers beside its Gram matrix, in bytes.
     """
-    units = l2 * problem.factors(0)[1]
+    units = np.minimum(l2 * problem.factors(0)[1], _HUGE)
     columns = np.flatnonzero(problem.movable).astype(np.int32)
     n, p = problem.design.n_samples, len(columns)
     dense = not is_sparse(problem.X)

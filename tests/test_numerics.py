@@ -326,3 +326,26 @@ def test_outlying_rows(storage):
     y = y * np.where(np.arange(20) == 12, 1e6, 1.0)
     for penalty in PENALTIES.values():
         judged(storage(X), X, y, reference=None, **penalty)
+
+
+@pytest.mark.parametrize("method", ["auto", "gram", "working_set", "cholesky", "svd", "krylov"])
+def test_strengths_that_overflow_inside(method):
+    """Of columns so unlike, a ridge part may exceed every double; others feel next to nothing."""
+    X, y = regression(6, 5, seed=8)
+    X = X * [1e140, 1e140, 1e-140, 1, 1]
+    weight = [1, 0.5, 0.5, 0.5, 1, 1e-3]
+    alpha = 1e139
+    result = fastreg.solve(X, y, alpha, l1_ratio=0.0, method=method, sample_weight=weight)
+    assert result.converged
+    assert result.duality_gap <= result.tolerance
+    assert alpha * result.coef[2] ** 2 < 1e-30
+    plain = fastreg.solve(X[:, :2] * 1e-140, y, 0.0, sample_weight=weight)
+    np.testing.assert_allclose(result.coef[:2] * 1e140, plain.coef, rtol=1e-5)
+
+
+def test_tiny_columns_keep_their_penalty():
+    X, y = regression(12, 4)
+    unit = 2.0**-498
+    result = fastreg.solve(X * unit, y * unit, 0.1 * unit**2, l1_ratio=0.0)
+    plain = fastreg.solve(X, y, 0.1, l1_ratio=0.0)
+    np.testing.assert_allclose(result.coef, plain.coef, rtol=1e-9)

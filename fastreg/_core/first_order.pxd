@@ -22,3 +22,7 @@ cdef class FirstOrder:
     cdef _prove(self, double target, bint anew)
     cdef tuple run(self, double target, double tolerance, Py_ssize_t max_iter, double deadline)
     cdef _start(self, double target)
+
+
+# sum_i weight_i v_i^2
+cdef double weighted_square(LeastSquares problem, const double[::1] v) noexcept nogil

@@ -15,6 +15,7 @@ from fastreg._core.quadratic cimport Membership, Quadratic
 from fastreg._core.selection cimport Selection
 
 cdef double EPSILON = 2.220446049250313e-16
+cdef double HUGE = 1e300  # strength that holds every coefficient at zero
 
 
 @final
@@ -156,11 +157,11 @@ cdef class LeastSquares:
         cdef Py_ssize_t j
         self.l1_strength = l1
         for j in range(self.design.n_features):
-            self.l1[j] = l1 * self._l1_factor[j]
+            self.l1[j] = min(l1 * self._l1_factor[j], HUGE)
         if l2 != self._l2_strength:  # it is mostly zero, and stays that
             self._l2_strength = l2
             for j in range(self.design.n_features):
-                self.l2[j] = l2 * self._l2_factor[j]
+                self.l2[j] = min(l2 * self._l2_factor[j], HUGE)
 
     cdef void find_support(
         self, const int* features, Py_ssize_t m, Py_ssize_t found=0) noexcept nogil:
