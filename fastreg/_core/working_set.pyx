@@ -479,5 +479,4 @@ cdef class WorkingSet:
             excess = violation(problem.penalty, j, problem.w[j], problem.c[j])
             if excess > largest * problem.norm[j]:
                 largest = excess / problem.norm[j]
-        largest += self._doubt  # zero but for a rough Gram matrix
         return largest if self.complete else max(largest, self._outside.violation())
