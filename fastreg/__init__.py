@@ -19,20 +19,26 @@ if TYPE_CHECKING:
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
+    from fastreg.validation.result import ValidationResult
+    from fastreg.validation.run import validate
+    from fastreg.validation.scores import Score
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
     "PathResult",
     "Result",
     "RidgePathResult",
+    "Score",
     "Settings",
     "Status",
+    "ValidationResult",
     "__version__",
     "alpha_grid",
     "alpha_max",
     "ridge_path",
     "solve",
     "solve_path",
+    "validate",
 ]
 
 _HOME = {
@@ -42,8 +48,10 @@ _HOME = {
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
     "RidgePathResult": "fastreg.ridge_grid",
+    "Score": "fastreg.validation.scores",
     "Settings": "fastreg.settings",
     "Status": "fastreg.result",
+    "ValidationResult": "fastreg.validation.result",
     "alpha_grid": "fastreg.grid",
     "alpha_max": "fastreg.grid",
     "enet_path": "fastreg.estimators",
@@ -51,6 +59,7 @@ _HOME = {
     "ridge_path": "fastreg.ridge_grid",
     "solve": "fastreg.api",
     "solve_path": "fastreg.api",
+    "validate": "fastreg.validation.run",
 }
 
 

@@ -289,8 +289,24 @@ standardize, warm_start, settings, **options
     start = _warm_start(warm_start, problem)
     if grid is None:
         grid = default_grid(problem, ratio, n_alphas, eps, chosen, started)
-    engine = Engine(problem, chosen, ratio, grid, started)
-    record = engine.new_record(len(grid), sparse=bool(sparse_coef))
+    return run_path(
+        problem, chosen, ratio, grid, started, start=start, sparse_coef=bool(sparse_coef)
+    )
+
+
+def run_path(
+    problem: Problem,
+    settings: Settings,
+    l1_ratio: float,
+    alphas: Array,
+    started: float,
+    *,
+    start: Array | None = None,
+    sparse_coef: bool = False,
+) -> PathResult:
+    """Return the path of a problem that was prepared, over a decreasing grid."""
+    engine = Engine(problem, settings, l1_ratio, alphas, started)
+    record = engine.new_record(len(alphas), sparse=sparse_coef)
     engine.run_all(record, start)
 
     def gather(name: str) -> npt.NDArray[Any]:
@@ -308,8 +324,8 @@ standardize, warm_start, settings, **options
     return PathResult(
         **{name: gather(name) for name in _POINT_FIELDS},
         coef=coef,
-        alphas=grid,
-        l1_ratio=ratio,
+        alphas=alphas,
+        l1_ratio=l1_ratio,
         status=np.array([_worst(statuses) for statuses in record.status]),
         n_passes=engine.n_passes,
         seconds=monotonic() - started,
