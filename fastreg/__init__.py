@@ -1,7 +1,7 @@
 """fastreg: exact linear models with L1, L2 and elastic-net penalties, with proof of accuracy.
 
 The functions and classes listed here need only NumPy and SciPy. The estimators (`Lasso`,
-`ElasticNet`, `Ridge`, `lasso_path`, `enet_path`) need scikit-learn. Everything is imported on
+`ElasticNet`, `Ridge`, their CV classes, `lasso_path`, `enet_path`) need scikit-learn. Everything is imported on
 first use, so that importing fastreg costs nothing.
 """
 
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastreg.api import solve, solve_path
     from fastreg.estimators import ElasticNet as ElasticNet
+    from fastreg.estimators import ElasticNetCV as ElasticNetCV
     from fastreg.estimators import Lasso as Lasso
+    from fastreg.estimators import LassoCV as LassoCV
     from fastreg.estimators import Ridge as Ridge
+    from fastreg.estimators import RidgeCV as RidgeCV
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
     from fastreg.grid import alpha_grid, alpha_max
@@ -43,10 +46,13 @@ __all__ = [
 
 _HOME = {
     "ElasticNet": "fastreg.estimators",
+    "ElasticNetCV": "fastreg.estimators",
     "Lasso": "fastreg.estimators",
+    "LassoCV": "fastreg.estimators",
     "PathResult": "fastreg.result",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
+    "RidgeCV": "fastreg.estimators",
     "RidgePathResult": "fastreg.ridge_grid",
     "Score": "fastreg.validation.scores",
     "Settings": "fastreg.settings",

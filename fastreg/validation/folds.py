@@ -96,6 +96,7 @@ def make_folds(
         - float in (0, 1): one fold, which holds out that share of the rows, the last ones.
         - an object with ``split(X, y, groups)``, scikit-learn's splitters for example.
         - an iterable of pairs (train, test) of row indices or of masks.
+        - Folds, which are returned as they are.
     foldid : array of shape (n_samples,), optional
         In place of cv: an integer for each row. Each distinct value is a fold that holds out its
         rows; rows with a negative value are trained on in every fold.
@@ -123,6 +124,10 @@ def make_folds(
         on what it holds out.
     """
     n = int(np.shape(y)[0])
+    if isinstance(cv, Folds):
+        if cv.n_samples != n:
+            raise ValueError(f"cv holds folds of {cv.n_samples} rows, but y has {n}")
+        return cv
     options = {"groups": groups, "stratify": stratify}
     given: dict[str, Any] = {
         name: _labels(name, value, n) for name, value in options.items() if value is not None
