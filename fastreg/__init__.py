@@ -1,8 +1,8 @@
 """fastreg: exact linear models with L1, L2 and elastic-net penalties, with proof of accuracy.
 
 The functions and classes listed here need only NumPy and SciPy. The estimators (`Lasso`,
-`ElasticNet`, `Ridge`, their CV classes, `lasso_path`, `enet_path`) need scikit-learn. Everything is imported on
-first use, so that importing fastreg costs nothing.
+`ElasticNet`, `Ridge`, `LassoCV`, `ElasticNetCV`, `RidgeCV`, `lasso_path`, `enet_path`) need
+scikit-learn. Everything is imported on first use, so that importing fastreg costs nothing.
 """
 
 from importlib import import_module

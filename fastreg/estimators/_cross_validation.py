@@ -261,7 +261,7 @@ class ElasticNetCV(LinearRegressor):
             cv=self._folds(X, y, sample_weight, params),
             refit=False,
             n_threads=self._n_threads(),
-            **self._grid(ratios),
+            **self._grid(ratios, y),
             **model,
         )
         self._choose(found)
@@ -281,7 +281,7 @@ class ElasticNetCV(LinearRegressor):
             )
         return self
 
-    def _grid(self, ratios: Any) -> dict[str, Any]:
+    def _grid(self, ratios: Any, y: Any) -> dict[str, Any]:
         """Return the alphas, or how to make them."""
         alphas = self.alphas
         if alphas is None:
@@ -289,9 +289,13 @@ class ElasticNetCV(LinearRegressor):
         if isinstance(alphas, Integral):
             if not ratios.all():
                 raise ValueError(
-                    "Automatic alpha grid generation is not supported for l1_ratio=0 (no alpha "
-                    "makes all coefficients 0): give alphas as an array."
+                    "l1_ratio=0 has no automatic grid of alphas (none makes all coefficients 0): "
+                    "give alphas as an array."
                 )
+            if not (y != (y[0] if self.fit_intercept else 0.0)).any():  # nothing to explain
+                return {"alphas": np.full(int(alphas), np.finfo(np.float64).resolution)}
+            if alphas == 1:  # alpha_max, whatever eps is
+                return {"n_alphas": 1}
             if not self.eps < 1.0:
                 raise ValueError(f"eps must be < 1 for an automatic grid, got {self.eps}.")
             return {"n_alphas": int(alphas), "eps": float(self.eps)}
@@ -302,7 +306,7 @@ class ElasticNetCV(LinearRegressor):
     def _folds(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> Folds:
         """Return the folds of scikit-learn's splitter, or those of a number of folds."""
         number = _DEFAULT if self.cv is None else self.cv
-        if isinstance(number, Integral) and 2 <= number <= X.shape[0] and not params:
+        if isinstance(number, Integral) and 2 <= int(number) <= X.shape[0] and not params:
             return make_folds(X, y, cv=int(number))
         splitter = check_cv(self.cv)
         routed: dict[str, Any] = {}

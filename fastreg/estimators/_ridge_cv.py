@@ -1,5 +1,6 @@
 """RidgeCV with scikit-learn's interface."""
 
+import warnings
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -20,9 +21,13 @@ from fastreg.estimators._base import (
 )
 from fastreg.estimators._compat import Interval, StrOptions, raise_for_params, routing_enabled
 from fastreg.estimators._ridge import Ridge
+from fastreg.inputs import is_sparse
 from fastreg.ridge_grid import RidgePathResult, ridge_path
 
 __all__ = ["RidgeCV"]
+
+# Entries up to which sparse X is made dense, so that singular values can help out at tiny alphas.
+_SMALL = 100_000
 
 
 class _Predictions(BaseEstimator):
@@ -209,6 +214,16 @@ class RidgeCV(LinearRegressor):
             multi_output=True,
             y_numeric=True,
         )
+        if is_sparse(X):
+            if self.gcv_mode == "svd":
+                warnings.warn(
+                    "The 'svd' mode is not supported for sparse X: 'eigen' takes its place. "
+                    "scikit-learn will refuse it from version 1.11 on.",
+                    FutureWarning,
+                    stacklevel=3,
+                )
+            if X.shape[0] * X.shape[1] <= _SMALL:
+                X = X.toarray()
         weight = check_weight(sample_weight, X)
         total = float(X.shape[0] if weight is None else weight.sum())
         path = ridge_path(
