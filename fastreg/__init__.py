@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
     from fastreg.grid import alpha_grid, alpha_max
+    from fastreg.moments import Moments
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
+    "Moments",
     "PathResult",
     "Result",
     "RidgePathResult",
@@ -38,6 +40,7 @@ __all__ = [
 _HOME = {
     "ElasticNet": "fastreg.estimators",
     "Lasso": "fastreg.estimators",
+    "Moments": "fastreg.moments",
     "PathResult": "fastreg.result",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
