@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
     from fastreg.grid import alpha_grid, alpha_max
+    from fastreg.moments import Moments
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
+    "Moments",
     "PathResult",
     "Result",
     "RidgePathResult",
@@ -49,6 +51,7 @@ _HOME = {
     "ElasticNetCV": "fastreg.estimators",
     "Lasso": "fastreg.estimators",
     "LassoCV": "fastreg.estimators",
+    "Moments": "fastreg.moments",
     "PathResult": "fastreg.result",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",

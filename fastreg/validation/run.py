@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastreg.api import run_path
+from fastreg.api import path_result
+from fastreg.engine import Engine
 from fastreg.grid import check_grid, default_grid
 from fastreg.inputs import (
     Array,
@@ -198,8 +199,11 @@ def validate(
     if refit:
         assert whole is not None
         whole = replace(whole, feature_names=names)
-        _, i, _ = place
-        path = run_path(whole, chosen, float(ratios[i]), task.alphas[i], started)
+        i, n_points = place[1], task.alphas.shape[1]
+        engine = Engine(whole, chosen, float(ratios[i]), task.alphas[i], started)
+        record = engine.new_record(n_points)
+        engine.run_all(record, None)
+        path = path_result(engine, record, False, monotonic() - started)
     axes = 1 if np.ndim(l1_ratio) == 0 else 2
     return _result(task, folds, scored, curve, path, place, selection, axes, method, fold_weights)
 
