@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn import linear_model, metrics, model_selection
 
 import fastreg
-from fastreg.validation import Curve, make_folds
+from fastreg.validation import Curve, make_folds, run
 from fastreg.validation.scores import as_score, average
 from fastreg.validation.selection import one_standard_error, select
 
@@ -124,6 +124,41 @@ def test_more_features_than_rows(storage):
     np.testing.assert_allclose(ridge.fold_scores, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_moments_and_paths_agree(monkeypatch, model, storage):
+    X, y = regression(50, 8, seed=4)[:2]
+    weight = np.random.default_rng(0).integers(0, 3, 50)
+    options = {"l1_ratio": [0.0, 0.6, 1.0], "sample_weight": weight, "shuffle": True}
+    options |= {"random_state": 1, "n_alphas": 9, "tol": 1e-12, **model}
+    one = fastreg.validate(storage(X), y, **options)
+    monkeypatch.setattr(run, "takes_moments", lambda task, folds: False)
+    two = fastreg.validate(storage(X), y, **options)
+    assert (one.method, two.method) == ("moments", "paths")
+    assert one.n_passes == 1
+    assert two.n_passes > 5
+    np.testing.assert_allclose(one.alphas, two.alphas, rtol=1e-9)
+    np.testing.assert_allclose(one.fold_scores, two.fold_scores, rtol=1e-5, atol=1e-10)
+    np.testing.assert_allclose(one.n_active, two.n_active, atol=0.5)
+    np.testing.assert_allclose(one.path.coef, two.path.coef, atol=1e-4)
+
+
+def test_what_moments_leave_in_doubt_is_predicted():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4))
+    y = X @ [1.0, -2.0, 0.0, 3.0]  # exact: the error is all rounding of the moments
+    result = fastreg.validate(X, y, alphas=[1.0, 1e-7, 1e-9], tol=1e-14)
+    expected = fold_scores(X, y, result.folds, metrics.mean_squared_error, result.alphas)
+    np.testing.assert_allclose(result.fold_scores, expected, rtol=1e-2)
+    assert result.mean[-1] < 1e-16
+    # means of a million deviations
+    X[:, 0] += 1e6
+    y += rng.standard_normal(200)
+    result = fastreg.validate(X, y, alphas=[0.1, 0.01])
+    expected = fold_scores(X, y, result.folds, metrics.mean_squared_error, result.alphas)
+    np.testing.assert_allclose(result.fold_scores, expected, rtol=1e-6)
+
+
 def test_ridge_factors_and_eigenvalues_agree():
     X, y = regression(50, 20)[:2]
     grid = np.geomspace(10, 1e-3, 9)
@@ -217,7 +252,7 @@ def test_a_grid_of_ratios_has_an_axis():
     assert own.path is None
     with pytest.raises(ValueError, match="refit=True"):
         own.predict(X)
-    for text in ("2 l1_ratios", "chosen by min", "1se", "+-", "3 folds", "paths"):
+    for text in ("2 l1_ratios", "chosen by min", "1se", "+-", "3 folds", "moments"):
         assert text in repr(result)
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from dataclasses import replace
 from numbers import Integral, Number, Real
 from types import NoneType
 from typing import Any, ClassVar, Self
@@ -13,7 +14,6 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_scalar, column_or_1d
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from fastreg.api import solve
 from fastreg.estimators._base import (
     LinearRegressor,
     check_gram,
@@ -26,9 +26,8 @@ from fastreg.estimators._compat import Interval, StrOptions, raise_for_params, r
 from fastreg.estimators._path import enet_path, lasso_path
 from fastreg.validation.folds import Folds, folds_from_pairs, make_folds
 from fastreg.validation.result import ValidationResult
-from fastreg.validation.run import validate
-from fastreg.validation.scores import average
-from fastreg.validation.selection import Curve, select
+from fastreg.validation.run import explore
+from fastreg.validation.selection import RULES
 
 __all__ = ["ElasticNetCV", "LassoCV"]
 
@@ -104,8 +103,7 @@ class ElasticNetCV(LinearRegressor):
     result_ : fastreg.Result
         The fit to all rows, in double precision.
     validation_ : fastreg.ValidationResult
-        All about the folds. Its mean weighs the folds by their sample weights, whereas the
-        estimator, like scikit-learn's, gives each fold the same weight.
+        All about the folds. As in scikit-learn, each fold has the same weight in the mean.
 
     See Also
     --------
@@ -248,24 +246,32 @@ class ElasticNetCV(LinearRegressor):
         if not isinstance(self.precompute, (bool, np.bool_, str)):
             check_gram(self.precompute, X, self.fit_intercept, sample_weight)
         ratios = np.atleast_1d(np.asarray(getattr(self, "l1_ratio", 1.0), dtype=np.float64))
-        model: dict[str, Any] = {
-            "fit_intercept": bool(self.fit_intercept),
-            "sample_weight": sample_weight,
-            "positive": bool(self.positive),
-            "settings": settings_for(float(self.tol), self.max_iter),
-        }
-        found = validate(
+        settings = settings_for(float(self.tol), self.max_iter)
+        found = explore(
             X,
             y,
-            l1_ratio=ratios,
-            cv=self._folds(X, y, sample_weight, params),
-            refit=False,
-            n_threads=self._n_threads(),
             **self._grid(ratios, y),
-            **model,
+            l1_ratio=ratios,
+            folds={"cv": self._folds(X, y, sample_weight, params)},
+            scoring="mean_squared_error",
+            selection=self.selection if self.selection in RULES else "min",
+            refit="point",
+            sample_weight=sample_weight,
+            offset=None,
+            model={
+                "fit_intercept": bool(self.fit_intercept),
+                "penalty_factor": None,
+                "lower": None,
+                "upper": None,
+                "positive": bool(self.positive),
+                "standardize": False,
+            },
+            settings=replace(settings, n_threads=self._n_threads()),
+            weigh_folds=False,
         )
-        self._choose(found)
-        result = solve(X, y, self.alpha_, l1_ratio=self.l1_ratio_, **model)
+        self._store_choice(found)
+        result = found.result
+        assert result is not None
         self._store([(result, None)], X, y)
         self.n_iter_ = max(result.n_sweeps, result.n_iter)
         self.dual_gap_ = result.duality_gap
@@ -293,15 +299,16 @@ class ElasticNetCV(LinearRegressor):
                     "give alphas as an array."
                 )
             if not (y != (y[0] if self.fit_intercept else 0.0)).any():  # nothing to explain
-                return {"alphas": np.full(int(alphas), np.finfo(np.float64).resolution)}
+                grid = np.full(int(alphas), np.finfo(np.float64).resolution)
+                return {"alphas": grid, "n_alphas": 1, "eps": 0.5}
             if alphas == 1:  # alpha_max, whatever eps is
-                return {"n_alphas": 1}
+                return {"alphas": None, "n_alphas": 1, "eps": 0.5}
             if not self.eps < 1.0:
                 raise ValueError(f"eps must be < 1 for an automatic grid, got {self.eps}.")
-            return {"n_alphas": int(alphas), "eps": float(self.eps)}
+            return {"alphas": None, "n_alphas": int(alphas), "eps": float(self.eps)}
         for i, alpha in enumerate(alphas):
             check_scalar(alpha, f"alphas[{i}]", Real, min_val=0.0, include_boundaries="left")
-        return {"alphas": alphas}
+        return {"alphas": alphas, "n_alphas": 1, "eps": 0.5}
 
     def _folds(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> Folds:
         """Return the folds of scikit-learn's splitter, or those of a number of folds."""
@@ -324,14 +331,9 @@ class ElasticNetCV(LinearRegressor):
         n_jobs = int(self.n_jobs)
         return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)
 
-    def _choose(self, found: ValidationResult) -> None:
-        """Write the choice by means over folds of equal weight, and what it was made from."""
-        mean, error = average(found.fold_scores, np.ones(found.n_folds))
-        curve = Curve(found.alphas[None], mean[None], error[None], found.n_active[None], False)
-        rule = self.selection if self.selection in ("min", "1se") else "min"
-        _, i, j = select(curve, rule)
-        self.alpha_ = float(found.alphas[i, j])
-        self.l1_ratio_ = float(found.l1_ratios[i])
+    def _store_choice(self, found: ValidationResult) -> None:
+        """Write the choice, and what it was made from."""
+        self.alpha_, self.l1_ratio_ = found.alpha, found.l1_ratio
         automatic = self.alphas is None or isinstance(self.alphas, Integral)
         single = len(found.l1_ratios) == 1 or not automatic
         self.alphas_ = found.alphas[0] if single else found.alphas

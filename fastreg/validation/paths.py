@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
+from time import monotonic
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastreg._core.objective import Outcome
+from fastreg.api import path_result, point_result
 from fastreg.blocks import product
 from fastreg.choice import Plan, decades
 from fastreg.engine import Engine
+from fastreg.grid import default_grid
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem, prepare
+from fastreg.responses import solve_responses
+from fastreg.result import PathResult, Result
 from fastreg.settings import Settings
 from fastreg.spectrum import coefficients, decompose, gaps
 from fastreg.validation.folds import Folds, Rows
@@ -77,16 +83,15 @@ class Scored:
     n_passes: int
 
 
-def score_folds(task: Task, folds: Folds) -> Scored:
+def stack_folds(run: Callable[[int, Settings], Scored], n_folds: int, settings: Settings) -> Scored:
     """Return the scores of all folds; they run in threads of their own, if there are several."""
-    n_threads = min(task.settings.n_threads, len(folds))
-    settings = replace(task.settings, n_threads=1) if n_threads > 1 else task.settings
-    numbers = range(len(folds))
-
-    def run(k: int) -> Scored:
-        return _score_fold(task, folds, k, settings)
-
-    each: list[Scored] = in_threads(run, numbers, n_threads)
+    n_threads = min(settings.n_threads, n_folds)
+    if n_threads == 1:
+        each = [run(k, settings) for k in range(n_folds)]
+    else:
+        own = replace(settings, n_threads=1)
+        with ThreadPoolExecutor(n_threads) as pool:
+            each = list(pool.map(lambda k: run(k, own), range(n_folds)))
     return Scored(
         scores=np.stack([one.scores for one in each], axis=-1),
         n_active=np.stack([one.n_active for one in each], axis=-1),
@@ -96,15 +101,75 @@ def score_folds(task: Task, folds: Folds) -> Scored:
     )
 
 
-def in_threads(function: Callable[[int], Any], numbers: range, n_threads: int) -> list[Any]:
-    """Return the function of all numbers, in their order."""
-    if n_threads == 1:
-        return [function(k) for k in numbers]
-    with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(function, numbers))
+class PathScorer:
+    """Scores folds, makes grids and fits all rows, by paths on X."""
+
+    method = "paths"
+
+    def __init__(self, task: Task, folds: Folds) -> None:
+        self.task, self.folds, self.n_passes = task, folds, 0
+
+    @cached_property
+    def _whole(self) -> Problem:
+        """The problem of all rows."""
+        task = self.task
+        problem = prepare(
+            task.X,
+            task.y,
+            offset=task.offset,
+            sample_weight=task.weight if task.weighted else None,
+            plan=task.plan(task.settings),
+            **task.model,
+        )
+        self.n_passes += problem.n_reads
+        return problem
+
+    def grid(self, n_alphas: int, eps: float) -> Array:
+        """Return a grid for each l1_ratio."""
+        settings, started = self.task.settings, self.task.started
+        return grids(
+            lambda ratio: default_grid(self._whole, ratio, n_alphas, eps, settings, started),
+            self.task.l1_ratios,
+        )
+
+    def score(self, alphas: Array) -> Scored:
+        """Return the scores of all folds."""
+        task = replace(self.task, alphas=alphas)
+        return stack_folds(
+            lambda k, settings: score_fold(task, self.folds, k, settings),
+            len(self.folds),
+            task.settings,
+        )
+
+    def path(self, l1_ratio: float, alphas: Array) -> PathResult:
+        """Return the fits to all rows over a grid."""
+        engine = self._engine(l1_ratio, alphas)
+        record = engine.new_record(len(alphas))
+        engine.run_all(record, None)
+        return path_result(engine, record, False, self._end(engine))
+
+    def solve(self, l1_ratio: float, alpha: float) -> Result:
+        """Return the fit to all rows at one strength."""
+        engine = self._engine(l1_ratio, np.array([alpha]))
+        record = engine.new_record(1)
+        solve_responses(engine, record, None, np.zeros(self._whole.n_responses, np.intp))
+        return point_result(engine, record, alpha, self._end(engine))
+
+    def _engine(self, l1_ratio: float, alphas: Array) -> Engine:
+        return Engine(self._whole, self.task.settings, l1_ratio, alphas, self.task.started)
+
+    def _end(self, engine: Engine) -> float:
+        self.n_passes += engine.n_passes - self._whole.n_reads
+        return monotonic() - self.task.started
 
 
-def _score_fold(task: Task, folds: Folds, k: int, settings: Settings) -> Scored:
+def grids(grid_of: Callable[[float], Array], l1_ratios: Array) -> Array:
+    """Return a grid for each l1_ratio."""
+    return np.stack([grid_of(ratio) for ratio in l1_ratios.tolist()])
+
+
+def score_fold(task: Task, folds: Folds, k: int, settings: Settings) -> Scored:
+    """Return the scores of one fold."""
     problem = prepare(
         task.X,
         task.y,
@@ -113,7 +178,7 @@ def _score_fold(task: Task, folds: Folds, k: int, settings: Settings) -> Scored:
         plan=task.plan(settings),
         **task.model,
     )
-    held = _HeldOut(task, folds.test[k])
+    held = HeldOut(task, folds.test[k])
     shape = task.alphas.shape
     scores, n_active, gap = np.empty(shape), np.empty(shape), np.empty(shape)
     status = np.empty(shape, dtype=np.int64)
@@ -127,7 +192,7 @@ def _score_fold(task: Task, folds: Folds, k: int, settings: Settings) -> Scored:
 
 
 @dataclass(frozen=True)
-class _Path:
+class Path:
     """Coefficients of the features that move at all, of every alpha (and response)."""
 
     active: Rows
@@ -138,10 +203,25 @@ class _Path:
     status: npt.NDArray[np.int64]
     n_passes: int
 
+    @classmethod
+    def of(cls, path: PathResult, points: Rows | None = None) -> Path:
+        """Return some or all points of a path."""
+        chosen = slice(None) if points is None else points
+        coef, intercept = path.coef[chosen], path.intercept[chosen]
+        return cls(
+            active=np.arange(path.n_features),
+            coef=coef.reshape(-1, path.n_features),
+            intercept=intercept.reshape(len(intercept), -1),
+            n_active=path.n_active,
+            relative_gap=path.relative_gap,
+            status=path.status,
+            n_passes=path.n_passes,
+        )
+
 
 def _fit(
     problem: Problem, settings: Settings, l1_ratio: float, alphas: Array, started: float
-) -> _Path:
+) -> Path:
     smooth = l1_ratio == 0 and not problem.has_bounds
     if smooth and settings.method == "auto" and len(alphas) >= _FEW:
         path = _fit_ridge(problem, settings, alphas)
@@ -163,7 +243,7 @@ def _fit(
         coef = coef if len(active) == p else coef[:, active]
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = np.where(record.duality_gap == 0, 0.0, record.duality_gap / record.null_objective)
-    return _Path(
+    return Path(
         active=active,
         coef=coef,
         intercept=record.intercept,
@@ -180,7 +260,7 @@ def _worst(status: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.asarray(np.where(low < 0, low, status.max(axis=1)))
 
 
-def _fit_ridge(problem: Problem, settings: Settings, alphas: Array) -> _Path | None:
+def _fit_ridge(problem: Problem, settings: Settings, alphas: Array) -> Path | None:
     """Return the whole grid from one decomposition, or None where the proof fails."""
     if not problem.movable.any() or not (problem.y_size > 0).all():
         return None
@@ -209,7 +289,7 @@ def _fit_ridge(problem: Problem, settings: Settings, alphas: Array) -> _Path | N
             )
     if not (gap <= settings.tol).all():
         return None
-    return _Path(
+    return Path(
         active=np.arange(p),
         coef=coef.reshape(k * m, p),
         intercept=intercept,
@@ -220,7 +300,7 @@ def _fit_ridge(problem: Problem, settings: Settings, alphas: Array) -> _Path | N
     )
 
 
-class _HeldOut:
+class HeldOut:
     """The rows that a fold holds out."""
 
     def __init__(self, task: Task, rows: Rows) -> None:
@@ -244,7 +324,7 @@ class _HeldOut:
             return self.X_rows
         return self.X.T[active].take(self.rows, axis=1).T
 
-    def score(self, path: _Path) -> Array:
+    def score(self, path: Path) -> Array:
         """Return the score of every alpha."""
         Z = self.columns(path.active)
         k, m = path.intercept.shape

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastreg.api import path_result
-from fastreg.engine import Engine
-from fastreg.grid import check_grid, default_grid
+from fastreg.grid import check_grid
 from fastreg.inputs import (
     Array,
     as_alphas,
@@ -18,12 +16,12 @@ from fastreg.inputs import (
     as_matrix,
     as_response,
     as_strength,
+    as_weight,
 )
-from fastreg.problem import Problem, prepare
-from fastreg.result import PathResult
 from fastreg.settings import Settings, resolve_settings
-from fastreg.validation.folds import Folds, make_folds
-from fastreg.validation.paths import Scored, Task, score_folds
+from fastreg.validation.folds import make_folds
+from fastreg.validation.from_moments import MomentScorer, takes_moments
+from fastreg.validation.paths import PathScorer, Task
 from fastreg.validation.result import ValidationResult
 from fastreg.validation.scores import as_score, average
 from fastreg.validation.selection import (
@@ -124,15 +122,17 @@ def validate(
     ----------
     L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and Regression Trees", 1984.
     """
-    started = monotonic()
-    chosen = resolve_settings(settings, options)
-    check_selection(selection)
     if not isinstance(refit, (bool, np.bool_)):
         raise TypeError(f"refit must be True or False, got {refit!r}")
-    check_grid(n_alphas, eps)
-    ratios = _as_ratios(l1_ratio)
-    grid = None if alphas is None else _as_grids(alphas, len(ratios))
-    matrix, names = as_matrix(X)
+    folds = {
+        "cv": cv,
+        "foldid": foldid,
+        "groups": groups,
+        "stratify": stratify,
+        "time_ordered": time_ordered,
+        "shuffle": shuffle,
+        "random_state": random_state,
+    }
     model = {
         "fit_intercept": fit_intercept,
         "penalty_factor": penalty_factor,
@@ -141,104 +141,109 @@ def validate(
         "positive": positive,
         "standardize": standardize,
     }
-    targets, shift = _as_targets(y, offset, matrix.shape[0])
-    if grid is None:
-        depth = np.power(eps, np.arange(n_alphas) / max(n_alphas - 1, 1))
-        rough = np.broadcast_to(depth, (len(ratios), n_alphas))
-    else:
-        rough = grid
+    return explore(
+        X,
+        y,
+        alphas=alphas,
+        n_alphas=n_alphas,
+        eps=eps,
+        l1_ratio=l1_ratio,
+        folds=folds,
+        scoring=scoring,
+        selection=selection,
+        refit="path" if refit else "none",
+        sample_weight=sample_weight,
+        offset=offset,
+        model=model,
+        settings=resolve_settings(settings, options),
+    )
+
+
+def explore(
+    X: Any,
+    y: Any,
+    *,
+    alphas: Any,
+    n_alphas: int,
+    eps: float,
+    l1_ratio: Any,
+    folds: dict[str, Any],
+    scoring: Any,
+    selection: Any,
+    refit: str,
+    sample_weight: Any,
+    offset: Any,
+    model: dict[str, Any],
+    settings: Settings,
+    weigh_folds: bool = True,
+) -> ValidationResult:
+    """Do what `validate` says, with the arguments of `make_folds` and `prepare` in dictionaries.
+
+    `refit` is "path", "point" (the chosen one only) or "none"; without `weigh_folds` all folds
+    count the same.
+    """
+    started = monotonic()
+    check_selection(selection)
+    check_grid(n_alphas, eps)
+    ratios = _as_ratios(l1_ratio)
+    matrix, names = as_matrix(X)
+    n = matrix.shape[0]
+    targets, shift = _as_targets(y, offset, n)
+    weighted = sample_weight is not None
+    as_weight(sample_weight, n)  # checks
+    weight = np.ones(n)
+    if weighted:
+        weight = weight * as_float("sample_weight", sample_weight, ndim=(0, 1))
+    grid = None if alphas is None else _as_grids(alphas, len(ratios))
+    rough = np.power(eps, np.arange(n_alphas) / max(n_alphas - 1, 1))[None]
     task = Task(
         X=matrix,
         y=targets,
         offset=shift,
-        weight=np.ones(matrix.shape[0]),
-        weighted=sample_weight is not None,
+        weight=weight,
+        weighted=weighted,
         model=model,
         l1_ratios=ratios,
-        alphas=rough,
+        alphas=rough if grid is None else grid,
         score=as_score(scoring),
-        settings=chosen,
+        settings=settings,
         started=started,
     )
-    if sample_weight is not None:
-        weight = as_float("sample_weight", sample_weight, ndim=(0, 1))
-        task = replace(task, weight=np.broadcast_to(weight, (matrix.shape[0],)) + 0.0)
-    whole = _prepare_all(task, sample_weight) if grid is None or refit else None
-    if grid is None:
-        assert whole is not None
-        task = replace(
-            task,
-            alphas=np.stack(
-                [default_grid(whole, ratio, n_alphas, eps, chosen, started) for ratio in ratios]
-            ),
-        )
-    folds = make_folds(
-        matrix,
-        targets,
-        cv=cv,
-        foldid=foldid,
-        groups=groups,
-        stratify=stratify,
-        time_ordered=time_ordered,
-        shuffle=shuffle,
-        random_state=random_state,
-    )
-    folds.require_weight(task.weight)
-    scored, method = score_grid(task, folds)
-    fold_weights = np.array([float(task.weight[rows].sum()) for rows in folds.test])
+    made = make_folds(matrix, targets, **folds)
+    made.require_weight(weight)
+    scorer: MomentScorer | PathScorer
+    scorer = (MomentScorer if takes_moments(task, made) else PathScorer)(task, made)
+    grid = scorer.grid(n_alphas, eps) if grid is None else grid
+    scored = scorer.score(grid)
+    fold_weights = np.array([float(weight[rows].sum()) for rows in made.test])
+    fold_weights = fold_weights if weigh_folds else np.ones(len(made))
     mean, standard_error = average(scored.scores, fold_weights)
     curve = Curve(
-        alphas=task.alphas[None],
+        alphas=grid[None],
         mean=mean[None],
         standard_error=standard_error[None],
         n_active=(scored.n_active @ (fold_weights / fold_weights.sum()))[None],
         greater_is_better=task.score.greater_is_better,
     )
     place = select(curve, selection)
-    path = None
-    if refit:
-        assert whole is not None
-        whole = replace(whole, feature_names=names)
-        i, n_points = place[1], task.alphas.shape[1]
-        engine = Engine(whole, chosen, float(ratios[i]), task.alphas[i], started)
-        record = engine.new_record(n_points)
-        engine.run_all(record, None)
-        path = path_result(engine, record, False, monotonic() - started)
+    _, i, j = place
+    path = result = None
+    if refit == "path":
+        path = replace(scorer.path(float(ratios[i]), grid[i]), feature_names=names)
+        result = path[j]
+    elif refit == "point":
+        result = scorer.solve(float(ratios[i]), float(grid[i, j]))
+        result = replace(result, feature_names=names)
+    fits = [scored] + [one for one in (path if path is not None else result,) if one is not None]
     axes = 1 if np.ndim(l1_ratio) == 0 else 2
-    return _result(task, folds, scored, curve, path, place, selection, axes, method, fold_weights)
-
-
-def score_grid(task: Task, folds: Folds) -> tuple[Scored, str]:
-    """Return the scores of all folds by the way that suits them, and its name."""
-    return score_folds(task, folds), "paths"
-
-
-def _result(
-    task: Task,
-    folds: Folds,
-    scored: Scored,
-    curve: Curve,
-    path: PathResult | None,
-    place: tuple[int, ...],
-    selection: Any,
-    axes: int,
-    method: str,
-    fold_weights: Array,
-) -> ValidationResult:
-    """Return the result, its grid with the last `axes` of the three axes."""
 
     def drop(values: Array) -> Array:
+        """Return the last of the three axes of the grid, those that the user gave."""
         return values.reshape(values.shape[3 - axes :])
 
-    def short(index: tuple[int, ...]) -> tuple[int, ...]:
-        return index[3 - axes :]
-
-    statuses = [scored.status] if path is None else [scored.status, path.status]
-    gaps = [scored.relative_gap] if path is None else [scored.relative_gap, path.relative_gap]
-    bad = sum(int(np.count_nonzero(np.asarray(status) <= 0)) for status in statuses)
     return ValidationResult(
         alphas=drop(curve.alphas),
-        l1_ratios=task.l1_ratios,
+        l1_ratios=ratios,
         degrees=None,
         scoring=task.score.name,
         greater_is_better=task.score.greater_is_better,
@@ -248,35 +253,23 @@ def _result(
         standard_error=drop(curve.standard_error),
         n_active=drop(curve.n_active),
         selection=selection if isinstance(selection, str) else _name(selection),
-        index=short(place),
-        index_min=short(best(curve)),
-        index_1se=short(one_standard_error(curve)),
-        result=None if path is None else path[place[2]],
+        index=place[3 - axes :],
+        index_min=best(curve)[3 - axes :],
+        index_1se=one_standard_error(curve)[3 - axes :],
+        result=result,
         path=path,
-        folds=folds,
-        largest_gap=max(float(np.max(gap)) for gap in gaps),
-        n_unconverged=bad,
-        n_fits=sum(np.size(status) for status in statuses),
-        n_passes=scored.n_passes + (0 if path is None else path.n_passes),
-        seconds=monotonic() - task.started,
-        method=method,
+        folds=made,
+        largest_gap=max(float(np.max(fit.relative_gap)) for fit in fits),
+        n_unconverged=sum(int(np.count_nonzero(np.asarray(fit.status) <= 0)) for fit in fits),
+        n_fits=sum(np.size(fit.status) for fit in fits),
+        n_passes=scored.n_passes + scorer.n_passes,
+        seconds=monotonic() - started,
+        method=scorer.method,
     )
 
 
 def _name(selection: Any) -> str:
     return str(getattr(selection, "__name__", type(selection).__name__))
-
-
-def _prepare_all(task: Task, sample_weight: Any) -> Problem:
-    """Return the problem of all rows."""
-    return prepare(
-        task.X,
-        task.y,
-        offset=task.offset,
-        sample_weight=sample_weight,
-        plan=task.plan(task.settings),
-        **task.model,
-    )
 
 
 def _as_ratios(l1_ratio: Any) -> Array:
