@@ -1,8 +1,8 @@
 """fastreg: exact linear models with L1, L2 and elastic-net penalties, with proof of accuracy.
 
 The functions and classes listed here need only NumPy and SciPy. The estimators (`Lasso`,
-`ElasticNet`, `Ridge`, `lasso_path`, `enet_path`) need scikit-learn. Everything is imported on
-first use, so that importing fastreg costs nothing.
+`ElasticNet`, `Ridge`, `LassoCV`, `ElasticNetCV`, `RidgeCV`, `lasso_path`, `enet_path`) need
+scikit-learn. Everything is imported on first use, so that importing fastreg costs nothing.
 """
 
 from importlib import import_module
@@ -11,39 +11,56 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastreg.api import solve, solve_path
     from fastreg.estimators import ElasticNet as ElasticNet
+    from fastreg.estimators import ElasticNetCV as ElasticNetCV
     from fastreg.estimators import Lasso as Lasso
+    from fastreg.estimators import LassoCV as LassoCV
     from fastreg.estimators import Ridge as Ridge
+    from fastreg.estimators import RidgeCV as RidgeCV
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
     from fastreg.grid import alpha_grid, alpha_max
+    from fastreg.moments import Moments
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
+    from fastreg.validation.result import ValidationResult
+    from fastreg.validation.run import validate
+    from fastreg.validation.scores import Score
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
+    "Moments",
     "PathResult",
     "Result",
     "RidgePathResult",
+    "Score",
     "Settings",
     "Status",
+    "ValidationResult",
     "__version__",
     "alpha_grid",
     "alpha_max",
     "ridge_path",
     "solve",
     "solve_path",
+    "validate",
 ]
 
 _HOME = {
     "ElasticNet": "fastreg.estimators",
+    "ElasticNetCV": "fastreg.estimators",
     "Lasso": "fastreg.estimators",
+    "LassoCV": "fastreg.estimators",
+    "Moments": "fastreg.moments",
     "PathResult": "fastreg.result",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
+    "RidgeCV": "fastreg.estimators",
     "RidgePathResult": "fastreg.ridge_grid",
+    "Score": "fastreg.validation.scores",
     "Settings": "fastreg.settings",
     "Status": "fastreg.result",
+    "ValidationResult": "fastreg.validation.result",
     "alpha_grid": "fastreg.grid",
     "alpha_max": "fastreg.grid",
     "enet_path": "fastreg.estimators",
@@ -51,6 +68,7 @@ _HOME = {
     "ridge_path": "fastreg.ridge_grid",
     "solve": "fastreg.api",
     "solve_path": "fastreg.api",
+    "validate": "fastreg.validation.run",
 }
 
 

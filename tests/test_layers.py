@@ -23,6 +23,7 @@ FLOORS = [
     {"_core.dependence", "_core.record", "_core.horizon"},
     {"_core.outside"},
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
+    {"_core.moments"},
     {"_core.small", "_core.descent"},
     {"inputs", "settings"},
     {"choice"},
@@ -34,7 +35,8 @@ FLOORS = [
     {"ridge_grid", "smooth"},
     {"engine"},
     {"responses", "grid"},
-    {"api"},
+    {"api", "moment_problem"},
+    {"moments"},
     {"validation"},
     {"estimators"},
 ]

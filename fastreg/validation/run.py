@@ -1,0 +1,308 @@
+"""The function `validate`: folds, grid, scores, choice, fit to all rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from fastreg.grid import check_grid
+from fastreg.inputs import (
+    Array,
+    as_alphas,
+    as_float,
+    as_matrix,
+    as_response,
+    as_strength,
+    as_weight,
+)
+from fastreg.settings import Settings, resolve_settings
+from fastreg.validation.folds import make_folds
+from fastreg.validation.from_moments import MomentScorer, takes_moments
+from fastreg.validation.paths import PathScorer, Task
+from fastreg.validation.result import ValidationResult
+from fastreg.validation.scores import as_score, average
+from fastreg.validation.selection import (
+    Curve,
+    best,
+    check_selection,
+    one_standard_error,
+    select,
+)
+
+
+def validate(
+    X: Any,
+    y: Any,
+    *,
+    alphas: Any = None,
+    n_alphas: int = 100,
+    eps: float = 1e-3,
+    l1_ratio: Any = 1.0,
+    cv: Any = 5,
+    foldid: Any = None,
+    groups: Any = None,
+    stratify: Any = None,
+    time_ordered: bool = False,
+    shuffle: bool = False,
+    random_state: Any = None,
+    scoring: Any = "mean_squared_error",
+    selection: Any = "min",
+    refit: bool = True,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    offset: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    positive: bool = False,
+    standardize: bool = False,
+    settings: Settings | None = None,
+    **options: Any,
+) -> ValidationResult:
+    """Choose alpha and l1_ratio by the score of held-out rows, averaged over folds.
+
+        mean(alpha, l1_ratio) = sum_k v_k score(y_i, b_k + x_i'w_k : i held out by fold k)
+
+    with (w_k, b_k) the minimiser of the objective of `solve` on the rows that fold k trains on, and
+    v_k the share of the sample weights that it holds out. The standard error is
+    sqrt(sum_k v_k (score_k - mean)^2 / (K - 1)).
+
+    Parameters
+    ----------
+    X, y, fit_intercept, offset, penalty_factor, lower, upper, positive, standardize
+        As in `solve`. Means and deviations are those of the rows a fold trains on.
+    alphas : array of shape (n_alphas,) or (n_l1_ratios, n_alphas), optional
+        The grid, in any order. Default: `alpha_grid` of all rows, for each l1_ratio.
+    n_alphas, eps : int, float
+        As in `solve_path`.
+    l1_ratio : float or sequence of float, default 1.0
+        A sequence is validated jointly with alpha.
+    cv : int, float, splitter or iterable of (train, test), default 5
+        Folds in the order of the rows; a float in (0, 1) is the share of rows, the last ones, that
+        are held out once; an object with a method ``split``, as scikit-learn's, makes its own.
+    foldid : array of shape (n_samples,), optional
+        In place of cv: the fold that holds out each row; negative for none.
+    groups : array of shape (n_samples,), optional
+        Rows of one group are never parted.
+    stratify : array of shape (n_samples,), optional
+        Labels of which every fold gets its share.
+    time_ordered : bool, default False
+        Every fold trains on the rows before those it holds out.
+    shuffle, random_state
+        Folds of rows (or groups) at random; an int or a generator makes them reproducible.
+    scoring : str, callable or Score, default "mean_squared_error"
+        Or "mean_absolute_error", "r2", "deviance", or an error (y_true, y_pred, sample_weight) ->
+        float; `Score` names one, and says whether it is a merit. Of several responses the average
+        score counts.
+    selection : {"min", "1se"} or callable, default "min"
+        "min" is the best mean. "1se" is the simplest point within one standard error of it: the
+        largest alpha; with several l1_ratios, of their largest alphas within, the one with the
+        fewest nonzero coefficients. A callable takes a `Curve` and returns an index.
+    refit : bool, default True
+        Whether to fit all rows, along the alphas of the chosen l1_ratio.
+    sample_weight : array of shape (n_samples,), optional
+        Weights >= 0 of the rows in grid, fits, scores, and of the folds in their mean; a weight of
+        k equals k copies of the row in the same fold.
+    settings, **options
+        As in `solve`. With several ``n_threads``, folds run in parallel; results are the same.
+
+    Returns
+    -------
+    ValidationResult
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not acceptable; the message names it and says what is.
+
+    References
+    ----------
+    L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and Regression Trees", 1984.
+    """
+    if not isinstance(refit, (bool, np.bool_)):
+        raise TypeError(f"refit must be True or False, got {refit!r}")
+    folds = {
+        "cv": cv,
+        "foldid": foldid,
+        "groups": groups,
+        "stratify": stratify,
+        "time_ordered": time_ordered,
+        "shuffle": shuffle,
+        "random_state": random_state,
+    }
+    model = {
+        "fit_intercept": fit_intercept,
+        "penalty_factor": penalty_factor,
+        "lower": lower,
+        "upper": upper,
+        "positive": positive,
+        "standardize": standardize,
+    }
+    return explore(
+        X,
+        y,
+        alphas=alphas,
+        n_alphas=n_alphas,
+        eps=eps,
+        l1_ratio=l1_ratio,
+        folds=folds,
+        scoring=scoring,
+        selection=selection,
+        refit="path" if refit else "none",
+        sample_weight=sample_weight,
+        offset=offset,
+        model=model,
+        settings=resolve_settings(settings, options),
+    )
+
+
+def explore(
+    X: Any,
+    y: Any,
+    *,
+    alphas: Any,
+    n_alphas: int,
+    eps: float,
+    l1_ratio: Any,
+    folds: dict[str, Any],
+    scoring: Any,
+    selection: Any,
+    refit: str,
+    sample_weight: Any,
+    offset: Any,
+    model: dict[str, Any],
+    settings: Settings,
+    weigh_folds: bool = True,
+) -> ValidationResult:
+    """Do what `validate` says, with the arguments of `make_folds` and `prepare` in dictionaries.
+
+    `refit` is "path", "point" (the chosen one only) or "none"; without `weigh_folds` all folds
+    count the same.
+    """
+    started = monotonic()
+    check_selection(selection)
+    check_grid(n_alphas, eps)
+    ratios = _as_ratios(l1_ratio)
+    matrix, names = as_matrix(X)
+    n = matrix.shape[0]
+    targets, shift = _as_targets(y, offset, n)
+    weighted = sample_weight is not None
+    as_weight(sample_weight, n)  # checks
+    weight = np.ones(n)
+    if weighted:
+        weight = weight * as_float("sample_weight", sample_weight, ndim=(0, 1))
+    grid = None if alphas is None else _as_grids(alphas, len(ratios))
+    rough = np.power(eps, np.arange(n_alphas) / max(n_alphas - 1, 1))[None]
+    task = Task(
+        X=matrix,
+        y=targets,
+        offset=shift,
+        weight=weight,
+        weighted=weighted,
+        model=model,
+        l1_ratios=ratios,
+        alphas=rough if grid is None else grid,
+        score=as_score(scoring),
+        settings=settings,
+        started=started,
+    )
+    made = make_folds(matrix, targets, **folds)
+    made.require_weight(weight)
+    scorer: MomentScorer | PathScorer
+    scorer = (MomentScorer if takes_moments(task, made) else PathScorer)(task, made)
+    grid = scorer.grid(n_alphas, eps) if grid is None else grid
+    scored = scorer.score(grid)
+    fold_weights = np.array([float(weight[rows].sum()) for rows in made.test])
+    fold_weights = fold_weights if weigh_folds else np.ones(len(made))
+    mean, standard_error = average(scored.scores, fold_weights)
+    curve = Curve(
+        alphas=grid[None],
+        mean=mean[None],
+        standard_error=standard_error[None],
+        n_active=(scored.n_active @ (fold_weights / fold_weights.sum()))[None],
+        greater_is_better=task.score.greater_is_better,
+    )
+    place = select(curve, selection)
+    _, i, j = place
+    path = result = None
+    if refit == "path":
+        path = replace(scorer.path(float(ratios[i]), grid[i]), feature_names=names)
+        result = path[j]
+    elif refit == "point":
+        result = scorer.solve(float(ratios[i]), float(grid[i, j]))
+        result = replace(result, feature_names=names)
+    fits = [scored] + [one for one in (path if path is not None else result,) if one is not None]
+    axes = 1 if np.ndim(l1_ratio) == 0 else 2
+
+    def drop(values: Array) -> Array:
+        """Return the last of the three axes of the grid, those that the user gave."""
+        return values.reshape(values.shape[3 - axes :])
+
+    return ValidationResult(
+        alphas=drop(curve.alphas),
+        l1_ratios=ratios,
+        degrees=None,
+        scoring=task.score.name,
+        greater_is_better=task.score.greater_is_better,
+        fold_scores=scored.scores.reshape(scored.scores.shape[2 - axes :]),
+        fold_weights=fold_weights,
+        mean=drop(curve.mean),
+        standard_error=drop(curve.standard_error),
+        n_active=drop(curve.n_active),
+        selection=selection if isinstance(selection, str) else _name(selection),
+        index=place[3 - axes :],
+        index_min=best(curve)[3 - axes :],
+        index_1se=one_standard_error(curve)[3 - axes :],
+        result=result,
+        path=path,
+        folds=made,
+        largest_gap=max(float(np.max(fit.relative_gap)) for fit in fits),
+        n_unconverged=sum(int(np.count_nonzero(np.asarray(fit.status) <= 0)) for fit in fits),
+        n_fits=sum(np.size(fit.status) for fit in fits),
+        n_passes=scored.n_passes + scorer.n_passes,
+        seconds=monotonic() - started,
+        method=scorer.method,
+    )
+
+
+def _name(selection: Any) -> str:
+    return str(getattr(selection, "__name__", type(selection).__name__))
+
+
+def _as_ratios(l1_ratio: Any) -> Array:
+    """Return the l1_ratios as an array."""
+    if np.ndim(l1_ratio) == 0:
+        return np.array([as_strength("l1_ratio", l1_ratio, high=1.0)])
+    if np.ndim(l1_ratio) != 1 or len(l1_ratio) == 0:
+        raise ValueError("l1_ratio must be a number or a sequence of at least one number")
+    return np.array([as_strength("l1_ratio", ratio, high=1.0) for ratio in l1_ratio])
+
+
+def _as_grids(alphas: Any, n_ratios: int) -> Array:
+    """Return a decreasing grid for each l1_ratio."""
+    array = as_float("alphas", alphas, ndim=(1, 2))
+    if array.ndim == 1:
+        return np.tile(as_alphas(array), (n_ratios, 1))
+    if len(array) != n_ratios:
+        raise ValueError(
+            f"alphas must be a vector or have a row for each of {n_ratios} l1_ratios, "
+            f"got shape {array.shape}"
+        )
+    return np.stack([as_alphas(row) for row in array])
+
+
+def _as_targets(y: Any, offset: Any, n: int) -> tuple[Array, Array | None]:
+    """Return y, of one or two dimensions, and the offset in its shape."""
+    responses, many = as_response(y, n)
+    targets = responses if many else responses[:, 0]
+    if offset is None:
+        return targets, None
+    shift = as_float("offset", offset, ndim=(1, 2))
+    if shift.shape not in ((n,), targets.shape):
+        raise ValueError(f"offset must have shape ({n},) or that of y, got {shift.shape}")
+    if shift.ndim < targets.ndim:
+        shift = shift[:, None]
+    return targets, np.broadcast_to(shift, targets.shape) + 0.0
