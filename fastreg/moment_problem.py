@@ -21,7 +21,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import linalg
 
 from fastreg import lapack
@@ -301,9 +300,7 @@ class MomentFit:
                 smallest = self._smallest_eigenvalue + ridge - movable.sum() * rho
                 stretch = movable.sum() / np.maximum(smallest, 0.0)
                 definite = (gap + 1.5 * doubt * size) / (1.0 - 2.0 * rho * stretch)
-                plain = np.minimum(
-                    plain, np.where(2.0 * rho * stretch < 0.5, definite, np.inf)
-                )
+                plain = np.minimum(plain, np.where(2.0 * rho * stretch < 0.5, definite, np.inf))
         return np.fmin(plain, best), doubt
 
     @cached_property
