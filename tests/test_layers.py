@@ -30,7 +30,7 @@ FLOORS = [
     {"result"},
     {"problem", "lapack", "cauchy"},
     {"blocks", "normal_equations"},
-    {"spectrum"},
+    {"spectrum", "survey"},
     {"ridge", "grid_fit"},
     {"ridge_grid", "smooth"},
     {"engine"},

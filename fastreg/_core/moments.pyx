@@ -101,7 +101,7 @@ def merge(const double[::1] a, const double[::1] b, Py_ssize_t p, Py_ssize_t m):
 
 def merge_others(const double[:, ::1] folds, Py_ssize_t p, Py_ssize_t m):
     """Return, for each fold, the moments of all others: sums from both ends, never a difference."""
-    cdef Py_ssize_t k, i, count = folds.shape[0], size = folds.shape[1]
+    cdef Py_ssize_t k, count = folds.shape[0], size = folds.shape[1]
     cdef double[:, ::1] out = np.zeros((count, size))
     cdef double[::1] first = np.zeros(size)
     cdef double[::1] step = np.empty(p + m)
@@ -123,7 +123,7 @@ def heldout(const double[::1] state, Py_ssize_t p, Py_ssize_t m, Py_ssize_t resp
 
     and whether each is certain, or has lost digits to cancellation.
     """
-    cdef Py_ssize_t a, j, k, count, n_models = coef.shape[0], q = p + m
+    cdef Py_ssize_t a, j, count, n_models = coef.shape[0], q = p + m
     cdef double[::1] error = np.empty(n_models)
     cdef char[::1] certain = np.empty(n_models, dtype=np.int8)
     cdef double[::1] w = np.empty(p)
