@@ -10,47 +10,65 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastreg.api import solve, solve_path
+    from fastreg.criteria import InformationCriteria, information_criteria
     from fastreg.estimators import ElasticNet as ElasticNet
     from fastreg.estimators import Lasso as Lasso
     from fastreg.estimators import Ridge as Ridge
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
     from fastreg.grid import alpha_grid, alpha_max
+    from fastreg.polynomial import PolynomialBasis
+    from fastreg.relaxed import RelaxedPath, relax
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
+    from fastreg.stability import StabilitySelection, stability_selection
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
+    "InformationCriteria",
     "PathResult",
+    "PolynomialBasis",
+    "RelaxedPath",
     "Result",
     "RidgePathResult",
     "Settings",
+    "StabilitySelection",
     "Status",
     "__version__",
     "alpha_grid",
     "alpha_max",
+    "information_criteria",
+    "relax",
     "ridge_path",
     "solve",
     "solve_path",
+    "stability_selection",
 ]
 
 _HOME = {
     "ElasticNet": "fastreg.estimators",
+    "InformationCriteria": "fastreg.criteria",
     "Lasso": "fastreg.estimators",
     "PathResult": "fastreg.result",
+    "PolynomialBasis": "fastreg.polynomial",
+    "RelaxedPath": "fastreg.relaxed",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
     "RidgePathResult": "fastreg.ridge_grid",
     "Settings": "fastreg.settings",
+    "StabilitySelection": "fastreg.stability",
     "Status": "fastreg.result",
     "alpha_grid": "fastreg.grid",
     "alpha_max": "fastreg.grid",
     "enet_path": "fastreg.estimators",
+    "information_criteria": "fastreg.criteria",
     "lasso_path": "fastreg.estimators",
+    "relax": "fastreg.relaxed",
     "ridge_path": "fastreg.ridge_grid",
     "solve": "fastreg.api",
     "solve_path": "fastreg.api",
+    "stability_selection": "fastreg.stability",
 }
 
 

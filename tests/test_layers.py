@@ -24,6 +24,8 @@ FLOORS = [
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
     {"_core.small", "_core.descent"},
     {"inputs", "settings"},
+    {"monomials", "selection_bounds"},
+    {"polynomial"},
     {"choice"},
     {"result"},
     {"problem", "lapack", "cauchy"},
@@ -33,7 +35,8 @@ FLOORS = [
     {"ridge_grid", "smooth"},
     {"engine"},
     {"responses", "grid"},
-    {"api"},
+    {"api", "supports"},
+    {"criteria", "relaxed", "stability"},
     {"validation"},
     {"estimators"},
 ]
