@@ -141,11 +141,11 @@ def solve(
         standardize=standardize,
         plan=Plan(chosen, (ratio == 0 or strength == 0) and unbounded, 0.0, _width(y)),
     )
-    start = _warm_start(warm_start, problem)
+    start = as_warm_start(warm_start, problem)
     engine = Engine(problem, chosen, ratio, np.array([strength]), started)
     record = engine.new_record(1)
     solve_responses(engine, record, start, np.zeros(problem.n_responses, np.intp))
-    return _result(engine, record, strength, monotonic() - started)
+    return point_result(engine, record, strength, monotonic() - started)
 
 
 def _small_result(found: dict[str, Any], started: float) -> Result:
@@ -177,11 +177,11 @@ def solve_each(
     results = []
     for i in reversed(range(len(grid))):
         own = np.flatnonzero(place == i)
-        results.append((_result(engine, record, float(engine.alphas[i]), seconds, own), own))
+        results.append((point_result(engine, record, float(engine.alphas[i]), seconds, own), own))
     return results
 
 
-def _result(
+def point_result(
     engine: Engine,
     record: Record,
     alpha: float,
@@ -286,12 +286,19 @@ standardize, warm_start, settings, **options
         standardize=standardize,
         plan=Plan(chosen, ratio == 0 and unbounded, depth, _width(y)),
     )
-    start = _warm_start(warm_start, problem)
+    start = as_warm_start(warm_start, problem)
     if grid is None:
         grid = default_grid(problem, ratio, n_alphas, eps, chosen, started)
     engine = Engine(problem, chosen, ratio, grid, started)
     record = engine.new_record(len(grid), sparse=bool(sparse_coef))
     engine.run_all(record, start)
+
+    return path_result(engine, record, bool(sparse_coef), monotonic() - started)
+
+
+def path_result(engine: Engine, record: Record, sparse_coef: bool, seconds: float) -> PathResult:
+    """Return the result of all responses over the grid of an engine."""
+    problem = engine.problem
 
     def gather(name: str) -> npt.NDArray[Any]:
         values = getattr(record, name)
@@ -308,11 +315,11 @@ standardize, warm_start, settings, **options
     return PathResult(
         **{name: gather(name) for name in _POINT_FIELDS},
         coef=coef,
-        alphas=grid,
-        l1_ratio=ratio,
+        alphas=engine.alphas,
+        l1_ratio=engine.l1_ratio,
         status=np.array([_worst(statuses) for statuses in record.status]),
         n_passes=engine.n_passes,
-        seconds=monotonic() - started,
+        seconds=seconds,
         method=engine.method,
         n_features=problem.design.n_features,
         feature_names=problem.feature_names,
@@ -334,7 +341,8 @@ _POINT_FIELDS = (
 )
 
 
-def _warm_start(given: Any, problem: Problem) -> Array | None:
+def as_warm_start(given: Any, problem: Problem) -> Array | None:
+    """Return first coefficients, one row a response."""
     if given is None:
         return None
     array = as_float("warm_start", getattr(given, "coef", given), ndim=(1, 2))

@@ -52,7 +52,7 @@ def alpha_max(
     """
     ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
     problem = prepare(X, y, **known_model(model))
-    largest = _largest(problem, ratio, Settings(), monotonic())
+    largest = largest_alphas(problem, ratio, Settings(), monotonic())
     return largest if problem.many else float(largest[0])
 
 
@@ -106,7 +106,7 @@ def default_grid(
     problem: Problem, ratio: float, n_alphas: int, eps: float, settings: Settings, started: float
 ) -> Array:
     """Return the grid that begins at the largest alpha_max of the responses."""
-    largest = _largest(problem, ratio or _RIDGE_GRID_RATIO, settings, started)
+    largest = largest_alphas(problem, ratio or _RIDGE_GRID_RATIO, settings, started)
     top = float(largest.max())
     if top == 0 or not math.isfinite(top):
         # Nothing to select: any strength gives the same answer, so any scale will do.
@@ -115,7 +115,7 @@ def default_grid(
     return np.asarray(top * np.power(eps, exponents))
 
 
-def _largest(problem: Problem, ratio: float, settings: Settings, started: float) -> Array:
+def largest_alphas(problem: Problem, ratio: float, settings: Settings, started: float) -> Array:
     """Return alpha_max of every response."""
     engine = Engine(problem, replace(settings, method="auto"), ratio, np.array([0.0]), started)
     return np.array([engine.alpha_max(k) for k in range(problem.n_responses)])

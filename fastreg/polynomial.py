@@ -8,7 +8,7 @@ same size and are far from dependent; powers of the inputs themselves are neithe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -151,6 +151,17 @@ class PolynomialBasis:
         """
         _check_degree(degree, self.degree)
         return int(np.searchsorted(self.degrees, degree, side="right"))
+
+    def up_to(self, degree: int) -> PolynomialBasis:
+        """Return the basis of a lower degree: the first columns of this one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If degree is not an integer from 1 to that of the basis.
+        """
+        n = self.n_columns(degree)
+        return replace(self, degree=int(degree), exponents=self.exponents[:n])
 
     def transform(self, X: Any) -> Array:
         """Return the columns for some rows: shape (n, n_columns), in Fortran order.

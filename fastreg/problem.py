@@ -36,7 +36,7 @@ from fastreg.inputs import (
 )
 
 # A column whose deviation is below the rounding of its mean is constant.
-_CONSTANT = 8 * np.finfo(np.float64).eps
+CONSTANT = 8 * np.finfo(np.float64).eps
 _HUGE = 1e300  # factor of a strength that holds every coefficient at zero
 _FAR = 1e130  # of a response without weight, in units of the largest one with weight
 _USUAL = 1e60  # size of a response that needs no care
@@ -203,13 +203,7 @@ def prepare(
     TypeError, ValueError
         Naming the argument, what was wrong and what is accepted.
     """
-    for name, flag in (
-        ("fit_intercept", fit_intercept),
-        ("positive", positive),
-        ("standardize", standardize),
-    ):
-        if not isinstance(flag, (bool, np.bool_)):
-            raise TypeError(f"{name} must be True or False, got {flag!r}")
+    check_flags(fit_intercept, positive, standardize)
     matrix, names = as_matrix(X)
     n, p = matrix.shape
     targets, many = as_response(y, n)
@@ -217,14 +211,7 @@ def prepare(
     if offset is not None:
         require_square("y", targets)
         targets = as_offset(offset, targets)
-    factor = as_factor(penalty_factor, p)
-    low, high = as_bounds(lower, upper, positive, p)
-    excluded = np.isposinf(factor)
-    if np.any(excluded & ((low > 0) | (high < 0))):
-        raise ValueError(
-            "penalty_factor is inf (coefficient 0) for a feature whose lower and upper bounds "
-            "leave out 0"
-        )
+    factor, low, high, excluded = check_penalty(p, penalty_factor, lower, upper, positive)
     design: Design = CSCDesign(matrix) if is_sparse(matrix) else DenseDesign(matrix)
     centre = bool(fit_intercept)
     responses = _survey_responses(targets, weight, sample_weight is not None, centre)
@@ -241,20 +228,14 @@ def prepare(
         matrix, design, weight, responses.design, wanted, centre, takes_float
     )
     scale_of_column = deviation if fit_intercept else np.hypot(deviation, mean)
-    exponent = np.frexp(np.where(scale_of_column > 0, scale_of_column, 1.0))[1]
-    scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
+    scale = unit_scale(scale_of_column)
     design.set_units(mean if fit_intercept else np.zeros(p), scale)
     if cross is not None:
         cross *= scale
     if gram is not None:
         gram *= scale
         gram *= scale[:, None]
-    if excluded.any():
-        factor = np.where(excluded, 0.0, factor)
-    l1_unit = l2_unit = factor
-    if standardize:
-        with np.errstate(over="ignore"):
-            l1_unit, l2_unit = factor * deviation, factor * deviation * deviation
+    l1_unit, l2_unit = penalty_units(factor, excluded, deviation if standardize else None)
     return Problem(
         X=matrix,
         n_responses=responses.targets.shape[1],
@@ -281,6 +262,50 @@ def prepare(
         upper=high,
         excluded=excluded,
     )
+
+
+def check_flags(fit_intercept: Any, positive: Any, standardize: Any) -> None:
+    """Refuse what is neither True nor False."""
+    for name, flag in (
+        ("fit_intercept", fit_intercept),
+        ("positive", positive),
+        ("standardize", standardize),
+    ):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, got {flag!r}")
+
+
+def check_penalty(
+    p: int, penalty_factor: Any, lower: Any, upper: Any, positive: bool
+) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """Return penalty factors, lower and upper bounds, and which features are excluded."""
+    factor = as_factor(penalty_factor, p)
+    low, high = as_bounds(lower, upper, positive, p)
+    excluded = np.isposinf(factor)
+    if np.any(excluded & ((low > 0) | (high < 0))):
+        raise ValueError(
+            "penalty_factor is inf (coefficient 0) for a feature whose lower and upper bounds "
+            "leave out 0"
+        )
+    return factor, low, high, excluded
+
+
+def penalty_units(
+    factor: Array, excluded: npt.NDArray[np.bool_], deviation: Array | None
+) -> tuple[Array, Array]:
+    """Return `l1_unit` and `l2_unit`; the deviations of the columns are given to standardize."""
+    if excluded.any():
+        factor = np.where(excluded, 0.0, factor)
+    if deviation is None:
+        return factor, factor
+    with np.errstate(over="ignore"):
+        return factor * deviation, factor * deviation * deviation
+
+
+def unit_scale(size: Array) -> Array:
+    """Return the powers of two that bring columns of the given sizes to unit size."""
+    exponent = np.frexp(np.where(size > 0, size, 1.0))[1]
+    return np.asarray(np.ldexp(1.0, np.clip(-exponent, -1022, 1022)))
 
 
 def _survey(
@@ -333,7 +358,7 @@ def _survey(
         square = weight[used] @ (small - center) ** 2 - (weight[used] @ (small - center)) ** 2
         mean[j] = np.ldexp(center, exponent)
         deviation[j] = np.ldexp(np.sqrt(max(square, 0.0)), exponent)
-    deviation[deviation <= _CONSTANT * np.abs(mean)] = 0.0
+    deviation[deviation <= CONSTANT * np.abs(mean)] = 0.0
     return mean, deviation, cross, gram, 0.0
 
 
@@ -379,7 +404,7 @@ def _survey_responses(targets: Array, weight: Array, weighted: bool, centre: boo
         rows, mean, scale = _standardise_responses(targets, weight, centre)
         return _Responses(rows.T, DenseDesign(rows.T), mean, scale, np.sqrt((rows * rows) @ weight))
     if centre:
-        size = np.where(deviation <= _CONSTANT * level, 0.0, deviation)
+        size = np.where(deviation <= CONSTANT * level, 0.0, deviation)
     else:
         size, mean = np.hypot(deviation, mean), np.zeros(len(mean))
     scale = np.ldexp(1.0, np.where(size > 0, np.frexp(size)[1], 0))
@@ -405,7 +430,7 @@ def _standardise_responses(
             rows -= shift[:, None]
             mean += shift
     size = np.sqrt((rows * rows) @ weight)
-    size[size <= _CONSTANT * np.abs(mean)] = 0.0
+    size[size <= CONSTANT * np.abs(mean)] = 0.0
     rows[size == 0] = 0.0
     second = np.where(size > 0, np.frexp(size)[1], 0)
     rows = np.ldexp(rows, -second[:, None])

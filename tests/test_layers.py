@@ -22,6 +22,7 @@ FLOORS = [
     {"_core.objective"},
     {"_core.dependence", "_core.record", "_core.outside"},
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
+    {"_core.moments"},
     {"_core.small", "_core.descent"},
     {"inputs", "settings"},
     {"monomials", "selection_bounds"},
@@ -37,6 +38,8 @@ FLOORS = [
     {"responses", "grid"},
     {"api", "supports"},
     {"criteria", "relaxed", "stability"},
+    {"api", "moment_problem"},
+    {"moments"},
     {"validation"},
     {"estimators"},
 ]

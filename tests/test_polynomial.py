@@ -214,3 +214,73 @@ def test_mistakes_are_named():
     with pytest.raises(TypeError, match="got a sparse one"):
         PolynomialBasis.of(sparse.csc_array(X), 2)
     assert fastreg.PolynomialBasis is PolynomialBasis
+
+
+def curve(n=60, seed=0, noise=0.1):
+    x = np.linspace(0, 4, n)
+    return x[:, None], x * (x - 1) * (x - 3) + noise * np.random.default_rng(seed).normal(size=n)
+
+
+@pytest.mark.parametrize("selection", ["min", "1se"])
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0, [0.3, 0.9]], ids=["ridge", "lasso", "mixes"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_joint_choice_is_that_of_a_loop(l1_ratio, selection, weighted):
+    """Every degree, mix, alpha and fold fitted on its own rows; the best mean error."""
+    x, y = curve(40, noise=0.5)
+    weight = np.random.default_rng(4).uniform(0.5, 2, 40) if weighted else None
+    basis = PolynomialBasis.of(x, 6)
+    foldid = np.arange(40) % 4
+    alphas = np.array([1.0, 0.1, 0.01, 1e-4])
+    degrees = [2, 3, 6]
+    arguments = {"alphas": alphas, "sample_weight": weight, "l1_ratio": l1_ratio}
+    found = fastreg.validate_degrees(
+        basis, x, y, degrees, foldid=foldid, selection=selection, **arguments
+    )
+    ratios = np.atleast_1d(l1_ratio)
+    s = np.ones(40) if weight is None else weight
+    scores = np.empty((3, len(ratios), 4, 4))
+    for d, degree in enumerate(degrees):
+        design = PolynomialBasis.of(x, degree).transform(x)
+        for i, ratio in enumerate(ratios):
+            for j, alpha in enumerate(alphas):
+                for k in range(4):
+                    train, test = foldid != k, foldid == k
+                    fit = fastreg.solve(
+                        design[train], y[train], alpha, l1_ratio=ratio, sample_weight=s[train]
+                    )
+                    error = (fit.predict(design[test]) - y[test]) ** 2
+                    scores[d, i, j, k] = np.average(error, weights=s[test])
+    share = np.array([s[foldid == k].sum() for k in range(4)]) / s.sum()
+    mean = scores @ share
+    place = np.unravel_index(mean.argmin(), mean.shape)
+    drop = (slice(None), 0) if np.ndim(l1_ratio) == 0 else ()
+    np.testing.assert_allclose(found.mean, mean[drop], rtol=1e-5)
+    expected = (place[0], place[2]) if np.ndim(l1_ratio) == 0 else place
+    assert found.index_min == expected
+    spread = np.sqrt(((scores[place] - mean[place]) ** 2) @ share / 3)
+    limit = mean[place] + spread
+    smallest = int(np.flatnonzero((mean <= limit).any(axis=(1, 2)))[0])
+    assert found.index_1se[0] == smallest
+    assert found.degree == degrees[found.index[0]]
+    assert found.index == (found.index_min if selection == "min" else found.index_1se)
+    design = PolynomialBasis.of(x, found.degree).transform(x)
+    again = fastreg.solve(
+        design, y, found.alpha, l1_ratio=found.result.l1_ratio, sample_weight=weight
+    )
+    np.testing.assert_allclose(found.predict(design), again.predict(design), atol=1e-4)
+    assert "degrees" in repr(found)
+
+
+def test_all_degrees_and_no_refit():
+    x, y = curve()
+    found = fastreg.validate_degrees(PolynomialBasis.of(x, 5), x, y, refit=False, n_alphas=7)
+    assert found.degrees == (1, 2, 3, 4, 5)
+    assert found.mean.shape == (5, 7)
+    assert found.result is None
+    assert found.converged
+    with pytest.raises(ValueError, match="degree must be >= 1 and <= 5"):
+        fastreg.validate_degrees(PolynomialBasis.of(x, 5), x, y, [3, 6])
+    with pytest.raises(ValueError, match="at least one integer"):
+        fastreg.validate_degrees(PolynomialBasis.of(x, 5), x, y, [])
+    with pytest.raises(TypeError, match="basis must be a PolynomialBasis"):
+        fastreg.validate_degrees(5, x, y)

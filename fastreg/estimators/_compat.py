@@ -8,6 +8,7 @@ from typing import Any
 
 import scipy.sparse
 from sklearn import get_config
+from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight
 
@@ -16,11 +17,15 @@ __all__ = [
     "StrOptions",
     "as_sparse_output",
     "check_sample_weight",
+    "raise_for_params",
+    "routing_enabled",
     "skips_parameter_validation",
     "validate_parameter_constraints",
 ]
 
 check_sample_weight = _check_sample_weight
+raise_for_params = _raise_for_params
+routing_enabled = _routing_enabled
 
 
 def skips_parameter_validation() -> bool:

@@ -1,0 +1,753 @@
+"""Moments: all that squared loss needs of X and y, added up chunk by chunk, merged, kept in files.
+
+The moments of some rows are their weight, and the weighted means, centred Gram matrix, centred
+products with the responses and squares of the responses. See `fastreg._core.moments` for how they
+lie in memory and are merged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from time import monotonic
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastreg._core import moments as core
+from fastreg._core.dense import ONE_READ, DenseDesign
+from fastreg._core.sparse import CSCDesign
+from fastreg.api import as_warm_start, path_result, point_result
+from fastreg.grid import check_grid, default_grid, largest_alphas
+from fastreg.inputs import (
+    Array,
+    as_alphas,
+    as_matrix,
+    as_response,
+    as_strength,
+    as_weight,
+    is_sparse,
+    known_model,
+    name_bad_column,
+    require_square,
+    with_unit_stride,
+)
+from fastreg.moment_problem import MomentFit, Sums, problem_of, with_rows
+from fastreg.normal_equations import summation_rounding
+from fastreg.problem import Problem
+from fastreg.result import PathResult, Result
+from fastreg.settings import Settings, resolve_settings
+
+Folds: TypeAlias = npt.NDArray[np.intp]
+
+_VERSION = 1  # of the files
+_KIND = "fastreg.Moments"
+_SMALLEST = 1e-280  # variance of which every product is a normal number
+_BLOCK = 1 << 20  # bytes of rows that are gathered at a time, to stay in the cache
+_FEWEST = 512  # rows of a block
+_PANEL = 128  # rows that a product adds up at a time
+_FAR = 4.0  # what the first shift of a column adds to its rounding, where its first rows are usual
+
+
+class Moments:
+    """Weights, means and centred products of the rows added so far: sums that a fit needs.
+
+    With s the sample weights, S their sum, m and k the weighted means of the columns and responses,
+
+        gram = 1/S sum_i s_i (x_i - m)(x_i - m)',   cross = 1/S sum_i s_i (y_i - k)(x_i - m)'.
+
+    Rows are added in chunks of any size, and moments of different rows (of other files, folds or
+    machines) are merged. Whatever was added, `solve` and `path` return what `fastreg.solve` and
+    `fastreg.solve_path` return for all rows at once, up to rounding, without reading a row again.
+
+    Attributes
+    ----------
+    n_features, n_responses : int
+        Zero before the first chunk.
+    n_rows : int
+        Rows added.
+    weight_sum : float
+        Sum of their weights.
+    mean : ndarray of shape (n_features,)
+        Weighted means of the columns.
+    y_mean : ndarray of shape (n_responses,)
+        Weighted means of the responses.
+    gram : ndarray of shape (n_features, n_features)
+        Weighted covariances of the columns (population).
+    cross : ndarray of shape (n_responses, n_features)
+        Weighted covariances of responses and columns.
+    y_variance : ndarray of shape (n_responses,)
+        Weighted variances of the responses.
+    rounding : float
+        Bound on the relative error of each covariance, in units of both deviations. It supposes
+        that the first rows of a chunk lie within a few deviations of its means.
+
+    Examples
+    --------
+    A file larger than memory is read in chunks (here by `numpy.memmap`; rows of a CSV or Parquet
+    file do as well):
+
+    >>> import numpy as np, tempfile, fastreg
+    >>> rng = np.random.default_rng(0)
+    >>> with tempfile.TemporaryFile() as file:
+    ...     rows = np.memmap(file, dtype=np.float64, mode="w+", shape=(10_000, 6))
+    ...     rows[:] = rng.standard_normal(rows.shape)
+    ...     rows[:, 5] += 2 * rows[:, 0] - rows[:, 3]
+    ...     moments = fastreg.Moments()
+    ...     for first in range(0, len(rows), 1000):
+    ...         chunk = rows[first : first + 1000]
+    ...         moments.add(chunk[:, :5], chunk[:, 5])
+    >>> moments.solve(0.1).coef.round(1)
+    array([ 1.9, -0. ,  0. , -0.9, -0. ])
+    """
+
+    def __init__(self) -> None:
+        self._state = np.zeros(0)
+        self.n_features = 0
+        self.n_responses = 0
+        self._many = False
+        self.feature_names: tuple[str, ...] | None = None
+
+    # ---- what there is ---------------------------------------------------------------------------
+
+    @property
+    def n_rows(self) -> int:
+        """Rows added, whatever their weight."""
+        return int(self._state[1]) if len(self._state) else 0
+
+    @property
+    def weight_sum(self) -> float:
+        """Sum of the weights of all rows."""
+        return float(self._state[0]) if len(self._state) else 0.0
+
+    @property
+    def rounding(self) -> float:
+        """Bound on the relative error of each covariance."""
+        return float(self._state[2]) if len(self._state) else 0.0
+
+    @property
+    def mean(self) -> Array:
+        """Weighted means of the columns."""
+        return self._parts()[0]
+
+    @property
+    def y_mean(self) -> Array:
+        """Weighted means of the responses."""
+        return self._parts()[1]
+
+    @property
+    def gram(self) -> Array:
+        """Weighted covariances of the columns."""
+        return self._parts()[2]
+
+    @property
+    def cross(self) -> Array:
+        """Weighted covariances of responses and columns."""
+        return self._parts()[3]
+
+    @property
+    def y_variance(self) -> Array:
+        """Weighted variances of the responses."""
+        return self._parts()[4]
+
+    def _parts(self) -> tuple[Array, Array, Array, Array, Array]:
+        """Return mean, y_mean, gram, cross and y_variance: read-only views."""
+        if not len(self._state):
+            raise ValueError("no rows were added yet")
+        state = self._state.view()
+        state.flags.writeable = False
+        return core.parts(state, self.n_features, self.n_responses)
+
+    def __repr__(self) -> str:
+        """Return the sizes in one line."""
+        return (
+            f"Moments: {self.n_rows} rows of weight {self.weight_sum:g}, {self.n_features} features,"
+            f" {self.n_responses} response{'s' if self.n_responses != 1 else ''}"
+        )
+
+    # ---- more rows -------------------------------------------------------------------------------
+
+    def add(self, X: Any, y: Any, sample_weight: Any = None, *, n_threads: int = 1) -> Moments:
+        """Add rows; they are read once and not kept.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or data frame of shape (n_rows, n_features)
+            As in `fastreg.solve`. Every chunk must have the same columns in the same order.
+        y : array of shape (n_rows,) or (n_rows, n_responses)
+        sample_weight : array of shape (n_rows,), optional
+            Weights >= 0; a weight of k equals k copies of the row.
+        n_threads : int, default 1
+            Threads for the products; they change no bit of the result.
+
+        Returns
+        -------
+        Moments
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not acceptable or does not fit the earlier chunks; nothing is added.
+        """
+        threads = resolve_settings(None, {"n_threads": n_threads}).n_threads
+        matrix, names = as_matrix(X)
+        targets, many = as_response(y, matrix.shape[0])
+        weight, total = _as_weight(sample_weight, matrix.shape[0])
+        require_square("y", targets)
+        state = _survey(matrix, targets, weight, total, threads)
+        if not np.isfinite(state).all():
+            _refuse(matrix)
+        return self.merge(_moments(state, matrix.shape[1], targets.shape[1], many, names))
+
+    def merge(self, other: Moments) -> Moments:
+        """Add the rows of other moments; return itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `other` is no `Moments`, or of other columns or responses.
+        """
+        if not isinstance(other, Moments):
+            raise TypeError(f"other must be a Moments, got {type(other).__name__}")
+        if not len(other._state):
+            return self
+        if not len(self._state):
+            self._state = other._state.copy()
+            self._take_shape(other)
+            return self
+        self._require_like(other)
+        self.feature_names = self.feature_names or other.feature_names
+        self._state = core.merge(self._state, other._state, self.n_features, self.n_responses)
+        return self
+
+    def __add__(self, other: Moments) -> Moments:
+        """Return the moments of the rows of both."""
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return Moments().merge(self).merge(other)
+
+    def _take_shape(self, other: Moments) -> None:
+        self.n_features, self.n_responses = other.n_features, other.n_responses
+        self._many, self.feature_names = other._many, other.feature_names
+
+    def _require_like(self, other: Moments) -> None:
+        if other.n_features != self.n_features:
+            raise ValueError(
+                f"X has {other.n_features} features, but earlier rows have {self.n_features}"
+            )
+        if (other.n_responses, other._many) != (self.n_responses, self._many):
+            shapes = [f"(n, {one.n_responses})" if one._many else "(n,)" for one in (other, self)]
+            raise ValueError(f"y has shape {shapes[0]}, but that of earlier rows is {shapes[1]}")
+        ours, theirs = self.feature_names, other.feature_names
+        if ours is not None and theirs is not None and ours != theirs:
+            j = next(j for j, pair in enumerate(zip(ours, theirs, strict=True)) if len({*pair}) > 1)
+            raise ValueError(
+                f"column {j} of X is {theirs[j]!r}, but that of earlier rows is {ours[j]!r}"
+            )
+
+    # ---- files -----------------------------------------------------------------------------------
+
+    def save(self, file: str | os.PathLike[str] | BinaryIO) -> None:
+        """Write the moments to a file (.npz without pickle, of a version that `load` checks)."""
+        names = np.array([] if self.feature_names is None else self.feature_names, dtype=np.str_)
+        parts = {
+            "kind": np.array(_KIND),
+            "version": np.array(_VERSION),
+            "shape": np.array([self.n_features, self.n_responses, self._many]),
+            "named": np.array(self.feature_names is not None),
+            "feature_names": names,
+            "state": self._state,
+        }
+        if hasattr(file, "write"):
+            np.savez(file, **parts)
+        else:
+            with open(file, "wb") as opened:  # np.savez would change the name
+                np.savez(opened, **parts)
+
+    @classmethod
+    def load(cls, file: str | os.PathLike[str] | BinaryIO) -> Moments:
+        """Read moments that `save` has written.
+
+        Raises
+        ------
+        ValueError
+            If the file holds no moments, is damaged, or was written by a newer version.
+        """
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                parts = {name: archive[name] for name in archive.files}
+        except OSError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{file!r} holds no moments: {error}") from None
+        if "kind" not in parts or str(parts["kind"]) != _KIND or "version" not in parts:
+            raise ValueError(f"{file!r} holds no moments that Moments.save has written")
+        if parts["version"].dtype.kind not in "iu" or int(parts["version"]) != _VERSION:
+            raise ValueError(
+                f"{file!r} is of version {parts['version']}; this fastreg reads {_VERSION}"
+            )
+        found = cls()
+        try:
+            p, m, many = (int(number) for number in parts["shape"])
+            state = np.ascontiguousarray(parts["state"], dtype=np.float64)
+            names = tuple(str(name) for name in parts["feature_names"])
+            named = bool(parts["named"])
+            expected = core.length(p, m) if p else 0
+            whole = state.shape == (expected,) and bool(np.isfinite(state).all())
+            whole = whole and (not named or len(names) == p) and (p > 0) == (m > 0)
+        except (KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise ValueError(f"{file!r} is damaged: its parts do not fit each other")
+        found._state, found.n_features, found.n_responses = state, p, m
+        found._many, found.feature_names = bool(many), names if named else None
+        return found
+
+    # ---- fits ------------------------------------------------------------------------------------
+
+    def solve(
+        self,
+        alpha: float = 1.0,
+        *,
+        l1_ratio: float = 1.0,
+        fit_intercept: bool = True,
+        penalty_factor: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        positive: bool = False,
+        standardize: bool = False,
+        warm_start: Any = None,
+        settings: Settings | None = None,
+        **options: Any,
+    ) -> Result:
+        """Minimise the objective of `fastreg.solve` over all rows added.
+
+        Parameters
+        ----------
+        alpha, l1_ratio, fit_intercept, penalty_factor, lower, upper, positive, standardize, \
+warm_start, settings, **options
+            As in `fastreg.solve`.
+
+        Returns
+        -------
+        Result
+            `n_passes` is zero. The duality gap holds for the rows themselves: what rounding has
+            done to the moments is bounded and counted in. Where that is more than the tolerance
+            (columns without a penalty that depend on each other up to rounding; strengths at which
+            the fit is all but exact) the status is ``STALLED``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not acceptable, or no rows of positive weight were added.
+        """
+        started = monotonic()
+        chosen = resolve_settings(settings, options)
+        ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+        strength = as_strength("alpha", alpha)
+        sums = self._sums()
+        problem = self._problem(
+            sums,
+            fit_intercept=fit_intercept,
+            penalty_factor=penalty_factor,
+            lower=lower,
+            upper=upper,
+            positive=positive,
+            standardize=standardize,
+        )
+        fit = MomentFit(problem, sums, chosen, ratio, np.array([strength]), started)
+        record = fit.run(as_warm_start(warm_start, problem), path=False)
+        return point_result(fit.engine, record, strength, monotonic() - started)
+
+    def path(
+        self,
+        *,
+        alphas: Any = None,
+        n_alphas: int = 100,
+        eps: float = 1e-3,
+        l1_ratio: float = 1.0,
+        fit_intercept: bool = True,
+        penalty_factor: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        positive: bool = False,
+        standardize: bool = False,
+        warm_start: Any = None,
+        sparse_coef: bool = False,
+        settings: Settings | None = None,
+        **options: Any,
+    ) -> PathResult:
+        """Minimise the objective of `fastreg.solve` for every alpha of a decreasing grid.
+
+        Parameters
+        ----------
+        alphas, n_alphas, eps, sparse_coef
+            As in `fastreg.solve_path`.
+        l1_ratio, fit_intercept, penalty_factor, lower, upper, positive, standardize, warm_start, \
+settings, **options
+            As in `fastreg.solve`.
+
+        Returns
+        -------
+        PathResult
+            As `solve` says.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not acceptable, or no rows of positive weight were added.
+        """
+        started = monotonic()
+        chosen = resolve_settings(settings, options)
+        ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+        if not isinstance(sparse_coef, (bool, np.bool_)):
+            raise TypeError(f"sparse_coef must be True or False, got {sparse_coef!r}")
+        grid = None if alphas is None else as_alphas(alphas)
+        check_grid(n_alphas, eps)
+        sums = self._sums()
+        problem = self._problem(
+            sums,
+            fit_intercept=fit_intercept,
+            penalty_factor=penalty_factor,
+            lower=lower,
+            upper=upper,
+            positive=positive,
+            standardize=standardize,
+        )
+        if grid is None:
+            grid = default_grid(_for_grid(problem, sums), ratio, n_alphas, eps, chosen, started)
+        fit = MomentFit(problem, sums, chosen, ratio, grid, started)
+        start = as_warm_start(warm_start, problem)
+        record = fit.run(start, path=True, sparse=bool(sparse_coef))
+        return path_result(fit.engine, record, bool(sparse_coef), monotonic() - started)
+
+    def alpha_max(self, *, l1_ratio: float = 1.0, **model: Any) -> float | Array:
+        """Return the smallest alpha at which every penalised coefficient is zero.
+
+        Parameters
+        ----------
+        l1_ratio, **model
+            As in `fastreg.alpha_max`.
+
+        Returns
+        -------
+        float, or ndarray of shape (n_responses,) for two-dimensional y
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not acceptable, or no rows of positive weight were added.
+        """
+        ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+        sums = self._sums()
+        problem = _for_grid(self._problem(sums, **known_model(model)), sums)
+        largest = largest_alphas(problem, ratio, Settings(), monotonic())
+        return largest if self._many else float(largest[0])
+
+    def alpha_grid(
+        self, *, n_alphas: int = 100, eps: float = 1e-3, l1_ratio: float = 1.0, **model: Any
+    ) -> Array:
+        """Return the grid that `path` takes by default.
+
+        Parameters
+        ----------
+        n_alphas, eps, l1_ratio, **model
+            As in `fastreg.alpha_grid`.
+
+        Returns
+        -------
+        ndarray of shape (n_alphas,)
+            Decreasing.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not acceptable, or no rows of positive weight were added.
+        """
+        ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
+        check_grid(n_alphas, eps)
+        sums = self._sums()
+        problem = _for_grid(self._problem(sums, **known_model(model)), sums)
+        return default_grid(problem, ratio, n_alphas, eps, Settings(), monotonic())
+
+    def _sums(self) -> Sums:
+        if self.weight_sum == 0.0:
+            raise ValueError("no rows of positive weight were added yet")
+        return Sums(*self._parts(), self.weight_sum, self.rounding)
+
+    def _problem(self, sums: Sums, **model: Any) -> Problem:
+        for name in ("sample_weight", "offset"):
+            if model.pop(name, None) is not None:
+                raise TypeError(
+                    f"{name} belongs to the rows: give it to `add` (an offset is taken off y)"
+                )
+        return problem_of(sums, many=self._many, feature_names=self.feature_names, **model)
+
+
+def _for_grid(problem: Problem, sums: Sums) -> Problem:
+    """Return the problem on what alpha_max may need of it: rows where zero is not the start."""
+    penalised = (problem.l1_unit > 0) | ~problem.movable
+    at_zero = bool(np.all((problem.lower <= 0) & (problem.upper >= 0)))
+    return problem if at_zero and penalised.all() else with_rows(problem, sums)[0]
+
+
+# ---- folds ---------------------------------------------------------------------------------------
+
+
+def fold_moments(
+    X: Any, y: Any, sample_weight: Any, fold: Any, n_folds: int, n_threads: int = 1
+) -> list[Moments]:
+    """Return the moments of each fold, from one read of X.
+
+    Parameters
+    ----------
+    X, y, sample_weight
+        As in `Moments.add`.
+    fold : array of int of shape (n_rows,)
+        The fold of each row, 0 .. n_folds - 1, or -1 for a row in none.
+    n_folds : int
+    n_threads : int, default 1
+        Threads for the products; they change no bit of the result.
+
+    Returns
+    -------
+    list of Moments
+        A fold without a row of positive weight has a weight_sum of zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not acceptable.
+
+    Notes
+    -----
+    Folds that are runs of rows are read where they lie. The rows of others are gathered, a block of
+    about a megabyte at a time.
+    """
+    matrix, names = as_matrix(X)
+    n, p = matrix.shape
+    targets, many = as_response(y, n)
+    require_square("y", targets)
+    weight, total = _as_weight(sample_weight, n)
+    fold = _as_fold(fold, n, n_folds)
+    m = targets.shape[1]
+    states = np.zeros((n_folds, core.length(p, m)))
+    rows = _Rows(matrix, targets, weight, total, n_threads)
+    runs = np.flatnonzero(fold[1:] != fold[:-1]) + 1
+    if len(runs) <= max(2 * n_folds, n // _FEWEST) or is_sparse(matrix):
+        pieces = (
+            rows.in_runs(fold, runs) if not is_sparse(matrix) else rows.of_sparse(fold, n_folds)
+        )
+    elif matrix.flags.c_contiguous or abs(matrix.strides[0]) > abs(matrix.strides[1]):
+        pieces = rows.gathered(fold, n_folds)
+    else:
+        pieces = rows.sorted_blocks(fold, n_folds)
+    for k, state in pieces:
+        states[k] = core.merge(states[k], state, p, m)
+    if not np.isfinite(states).all():
+        _refuse(matrix)
+    return [_moments(state, p, m, many, names) for state in states]
+
+
+def training_moments(folds: list[Moments]) -> list[Moments]:
+    """Return for each fold the moments of all the others: sums of moments, never differences.
+
+    Parameters
+    ----------
+    folds : list of Moments
+        Of the same columns and responses, such as `fold_moments` returns.
+
+    Returns
+    -------
+    list of Moments
+    """
+    first = folds[0]
+    p, m = first.n_features, first.n_responses
+    for other in folds[1:]:
+        first._require_like(other)
+    states = core.merge_others(np.stack([one._state for one in folds]), p, m)
+    return [_moments(state, p, m, first._many, first.feature_names) for state in states]
+
+
+def heldout_error(
+    moments: Moments, coef: Any, intercept: Any
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return the weighted mean squared errors of models on the rows of moments.
+
+        1/S sum_i s_i (y_i - b - x_i'w)^2 = var y - 2 cross w + w' gram w + (y_mean - b - mean'w)^2
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the held-out rows.
+    coef : array of shape (n_models, n_features) or (n_models, n_responses, n_features)
+    intercept : array of shape (n_models,) or (n_models, n_responses)
+
+    Returns
+    -------
+    error : ndarray of the shape of intercept
+        NaN where there are no rows.
+    certain : ndarray of bool, of the same shape
+        Whether rounding cannot have changed the error by more than a billionth of it. Where it can
+        (the model is all but exact, or means are large), predict.
+    """
+    coef, intercept = np.asarray(coef, np.float64), np.asarray(intercept, np.float64)
+    state, p, m = moments._state, moments.n_features, moments.n_responses
+    if moments.weight_sum == 0.0:
+        return np.full(intercept.shape, np.nan), np.zeros(intercept.shape, bool)
+    if coef.ndim == 2:
+        return core.heldout(state, p, m, 0, coef, intercept)
+    error, certain = np.empty(intercept.shape), np.empty(intercept.shape, bool)
+    for k in range(m):
+        error[:, k], certain[:, k] = core.heldout(state, p, m, k, coef[:, k], intercept[:, k])
+    return error, certain
+
+
+def _moments(state: Array, p: int, m: int, many: bool, names: tuple[str, ...] | None) -> Moments:
+    """Return moments that are known, without copying them."""
+    found = Moments()
+    found._state, found.n_features, found.n_responses = state, p, m
+    found._many, found.feature_names = many, names
+    return found
+
+
+def _as_weight(sample_weight: Any, n: int) -> tuple[Array | None, float]:
+    """Return weights that sum to one (None: equal ones) and the sum of the given ones."""
+    if sample_weight is None:
+        return None, float(n)
+    array = np.asarray(sample_weight)
+    if array.dtype.kind in "biuf" and array.shape in ((), (n,)) and not array.any():
+        return np.zeros(n), 0.0  # rows that count for nothing
+    return as_weight(sample_weight, n)
+
+
+def _as_fold(fold: Any, n: int, n_folds: int) -> npt.NDArray[np.intp]:
+    array = np.asarray(fold)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"fold must hold integers, got dtype {array.dtype}")
+    if array.shape != (n,):
+        raise ValueError(f"fold must have shape ({n},) as X has rows, got {array.shape}")
+    if array.min() < -1 or array.max() >= n_folds:
+        raise ValueError(f"fold must lie in -1 .. {n_folds - 1}")
+    return array.astype(np.intp, copy=False)
+
+
+class _Rows:
+    """All rows, from which those of a fold are taken."""
+
+    def __init__(
+        self, matrix: Any, targets: Array, weight: Array | None, total: float, n_threads: int
+    ) -> None:
+        self.matrix, self.targets, self.weight, self.total = matrix, targets, weight, total
+        self.n_threads = n_threads
+
+    def in_runs(self, fold: Folds, ends: Folds) -> Iterator[tuple[int, Array]]:
+        """Yield the moments of each run of rows in one fold, where they lie."""
+        edges = [0, *ends.tolist(), len(fold)]
+        for first, last in pairwise(edges):
+            if fold[first] >= 0:
+                rows = slice(first, last)
+                yield int(fold[first]), self._state(self.matrix[rows], rows)
+
+    def of_sparse(self, fold: Folds, n_folds: int) -> Iterator[tuple[int, Array]]:
+        """Yield the moments of each fold of a sparse matrix, whose rows are copied."""
+        by_rows = self.matrix.tocsr()
+        for k in range(n_folds):
+            rows = np.flatnonzero(fold == k)
+            if len(rows):
+                yield k, self._state(as_matrix(by_rows[rows])[0], rows)
+
+    def gathered(self, fold: Folds, n_folds: int) -> Iterator[tuple[int, Array]]:
+        """Yield moments of each fold, whose rows are gathered some hundred at a time."""
+        step = self._rows_a_block
+        buffer = np.empty((step, self.matrix.shape[1]), self.matrix.dtype)
+        for k in range(n_folds):
+            rows = np.flatnonzero(fold == k)
+            for first in range(0, len(rows), step):
+                some = rows[first : first + step]
+                block = np.take(self.matrix, some, axis=0, out=buffer[: len(some)], mode="clip")
+                yield k, self._state(block, some)
+
+    def sorted_blocks(self, fold: Folds, n_folds: int) -> Iterator[tuple[int, Array]]:
+        """Yield moments of each fold within blocks of rows, whose columns are read once."""
+        step = self._rows_a_block * n_folds
+        for first in range(0, len(fold), step):
+            own = fold[first : first + step]
+            order = np.argsort(own, kind="stable")
+            ends = np.searchsorted(own[order], np.arange(n_folds + 1)).tolist()
+            columns = np.take(self.matrix[first : first + step].T, order, axis=1)
+            for k, (begin, end) in enumerate(pairwise(ends)):
+                if begin < end:
+                    yield k, self._state(columns[:, begin:end].T, first + order[begin:end])
+
+    @property
+    def _rows_a_block(self) -> int:
+        row = self.matrix.shape[1] * self.matrix.dtype.itemsize
+        return int(min(max(_FEWEST, _BLOCK // row), len(self.targets)))
+
+    def _state(self, matrix: Any, rows: slice | Folds) -> Array:
+        weight, total = None, float(matrix.shape[0])
+        if self.weight is not None:
+            weight = self.weight[rows]
+            share = float(weight.sum())
+            total = self.total * share
+            weight = weight / share if share > 0 else weight
+        return _survey(matrix, self.targets[rows], weight, total, self.n_threads)
+
+
+def _survey(
+    matrix: Any, targets: Array, weight: Array | None, total: float, n_threads: int
+) -> Array:
+    """Return the moments of some rows as the vector that `fastreg._core.moments` describes."""
+    n, p = matrix.shape
+    m = targets.shape[1]
+    state = np.zeros(core.length(p, m))
+    if total == 0.0:
+        state[1] = n
+        return state
+    if weight is None:
+        weight = np.full(n, 1.0 / n)
+    responses = DenseDesign(with_unit_stride(targets))
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        y_mean, square = responses.moments(weight)
+        responses.set_units(y_mean, np.ones(m))
+        design = CSCDesign(matrix) if is_sparse(matrix) else DenseDesign(matrix)
+        design.set_threads(n_threads)
+        columns = np.arange(p, dtype=np.int32)
+        mean, variance, cross, gram = design.survey(weight, responses, columns, True)
+    _require_range(matrix, weight, variance)
+    _require_range(targets, weight, square)
+    gram[np.diag_indices(p)] = variance
+    if is_sparse(matrix):  # centred after the sum, which costs digits
+        far = np.abs(mean[variance > 0]) / np.sqrt(variance[variance > 0])
+        rounding = 2.0 * (1.0 + float(np.max(far, initial=0.0))) * summation_rounding(n)
+    else:
+        panels = n // _PANEL if p > ONE_READ else min(n // _PANEL, 64 + n // (16 * _PANEL))
+        rounding = _FAR * summation_rounding(min(n, _PANEL) + panels)
+    core.write(state, total, n, rounding, mean, y_mean, gram, cross, square)
+    return state
+
+
+def _require_range(matrix: Any, weight: Array, variance: Array) -> None:
+    """Refuse columns whose products are no normal numbers, but for those that do not vary."""
+    for j in np.flatnonzero(~(variance > _SMALLEST)):
+        column = matrix[:, [j]].toarray()[:, 0] if is_sparse(matrix) else matrix[:, j]
+        if np.isfinite(column).all():
+            used = column[weight > 0]
+            if not np.isfinite(variance[j]) or used.min() < used.max():
+                raise ValueError(
+                    f"column {j} of X or y is too large or too small for its square to be a "
+                    "number; rescale it"
+                )
+
+
+def _refuse(matrix: Any) -> None:
+    """Name a column that is not finite."""
+    for j in range(matrix.shape[1]):
+        column = matrix[:, [j]].toarray()[:, 0] if is_sparse(matrix) else matrix[:, j]
+        if not np.isfinite(column).all():
+            raise name_bad_column(column, j)
+    raise ValueError("X is too large for its squares to be numbers; rescale it")
