@@ -10,65 +10,88 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastreg.api import solve, solve_path
+    from fastreg.criteria import InformationCriteria, information_criteria
     from fastreg.estimators import ElasticNet as ElasticNet
     from fastreg.estimators import ElasticNetCV as ElasticNetCV
     from fastreg.estimators import Lasso as Lasso
     from fastreg.estimators import LassoCV as LassoCV
+    from fastreg.estimators import PolynomialRegression as PolynomialRegression
     from fastreg.estimators import Ridge as Ridge
     from fastreg.estimators import RidgeCV as RidgeCV
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
     from fastreg.grid import alpha_grid, alpha_max
     from fastreg.moments import Moments
+    from fastreg.polynomial import PolynomialBasis
+    from fastreg.relaxed import RelaxedPath, relax
     from fastreg.result import PathResult, Result, Status
     from fastreg.ridge_grid import RidgePathResult, ridge_path
     from fastreg.settings import Settings
+    from fastreg.stability import StabilitySelection, stability_selection
+    from fastreg.validation.degrees import validate_degrees
     from fastreg.validation.result import ValidationResult
     from fastreg.validation.run import validate
     from fastreg.validation.scores import Score
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
+    "InformationCriteria",
     "Moments",
     "PathResult",
+    "PolynomialBasis",
+    "RelaxedPath",
     "Result",
     "RidgePathResult",
     "Score",
     "Settings",
+    "StabilitySelection",
     "Status",
     "ValidationResult",
     "__version__",
     "alpha_grid",
     "alpha_max",
+    "information_criteria",
+    "relax",
     "ridge_path",
     "solve",
     "solve_path",
+    "stability_selection",
     "validate",
+    "validate_degrees",
 ]
 
 _HOME = {
     "ElasticNet": "fastreg.estimators",
     "ElasticNetCV": "fastreg.estimators",
+    "InformationCriteria": "fastreg.criteria",
     "Lasso": "fastreg.estimators",
     "LassoCV": "fastreg.estimators",
     "Moments": "fastreg.moments",
     "PathResult": "fastreg.result",
+    "PolynomialBasis": "fastreg.polynomial",
+    "PolynomialRegression": "fastreg.estimators",
+    "RelaxedPath": "fastreg.relaxed",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
     "RidgeCV": "fastreg.estimators",
     "RidgePathResult": "fastreg.ridge_grid",
     "Score": "fastreg.validation.scores",
     "Settings": "fastreg.settings",
+    "StabilitySelection": "fastreg.stability",
     "Status": "fastreg.result",
     "ValidationResult": "fastreg.validation.result",
     "alpha_grid": "fastreg.grid",
     "alpha_max": "fastreg.grid",
     "enet_path": "fastreg.estimators",
+    "information_criteria": "fastreg.criteria",
     "lasso_path": "fastreg.estimators",
+    "relax": "fastreg.relaxed",
     "ridge_path": "fastreg.ridge_grid",
     "solve": "fastreg.api",
     "solve_path": "fastreg.api",
+    "stability_selection": "fastreg.stability",
     "validate": "fastreg.validation.run",
+    "validate_degrees": "fastreg.validation.degrees",
 }
 
 

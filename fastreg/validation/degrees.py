@@ -1,0 +1,161 @@
+"""The function `validate_degrees`: the degree of a polynomial chosen together with its penalty."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from fastreg.api import solve_path
+from fastreg.inputs import as_float
+from fastreg.polynomial import PolynomialBasis
+from fastreg.validation.folds import make_folds
+from fastreg.validation.result import ValidationResult
+from fastreg.validation.run import validate
+from fastreg.validation.selection import (
+    Curve,
+    best,
+    check_selection,
+    one_standard_error,
+    select,
+)
+
+_FOLDS = ("cv", "foldid", "groups", "stratify", "time_ordered", "shuffle", "random_state")
+_OF_PATH = ("scoring", "n_alphas", "eps", "alphas", "l1_ratio", "selection", "refit")
+
+
+def validate_degrees(
+    basis: PolynomialBasis, X: Any, y: Any, degrees: Any = None, **arguments: Any
+) -> ValidationResult:
+    """Choose the degree of a polynomial, alpha and l1_ratio by the score of held-out rows.
+
+        mean(degree, l1_ratio, alpha), as in `validate`, of the first columns of basis.transform(X)
+
+    All degrees have the same folds, and share one design: that of a lower degree is its first
+    columns. Each has the grid of alphas that suits it, unless one is given.
+
+    Parameters
+    ----------
+    basis : PolynomialBasis
+        Of the largest degree or a higher one. Its range is that of the inputs it was made from, the
+        held-out rows too if these are among them: no response is used.
+    X : array or data frame of shape (n_samples, n_inputs)
+        Inputs.
+    y
+        As in `validate`.
+    degrees : sequence of int, optional
+        Default: from 1 to that of the basis. Sorted.
+    **arguments
+        Of `validate`. By the one-standard-error rule the smallest degree within is taken first.
+        ``penalty_factor``, ``lower`` and ``upper`` have an entry for each column of the basis.
+
+    Returns
+    -------
+    ValidationResult
+        With the degree as the first axis; its `path` and `result` have the columns of the chosen
+        degree.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not acceptable; the message names it and says what is.
+    """
+    started = monotonic()
+    if not isinstance(basis, PolynomialBasis):
+        raise TypeError(f"basis must be a PolynomialBasis, got {type(basis).__name__}")
+    known = _as_degrees(degrees, basis)
+    selection, refit = arguments.get("selection", "min"), arguments.get("refit", True)
+    check_selection(selection)
+    design = basis.transform(X)
+    targets = as_float("y", y, ndim=(1, 2))
+    fold_arguments = {name: arguments.pop(name) for name in _FOLDS if name in arguments}
+    folds = make_folds(design, targets, **fold_arguments)
+    sizes = [basis.n_columns(degree) for degree in known]
+    each = [
+        validate(
+            design[:, :size],
+            y,
+            cv=folds,
+            **{**_first(arguments, size), "refit": False, "selection": "min"},
+        )
+        for size in sizes
+    ]
+    curve = Curve(
+        alphas=_stack(each, "alphas"),
+        mean=_stack(each, "mean"),
+        standard_error=_stack(each, "standard_error"),
+        n_active=_stack(each, "n_active"),
+        greater_is_better=each[0].greater_is_better,
+    )
+    place = select(curve, selection)
+    path = None
+    if refit:
+        i, j, _ = place
+        model = {k: v for k, v in _first(arguments, sizes[i]).items() if k not in _OF_PATH}
+        ratio = float(each[0].l1_ratios[j])
+        path = solve_path(
+            design[:, : sizes[i]], y, alphas=curve.alphas[i, j], l1_ratio=ratio, **model
+        )
+    axis = 0 if np.ndim(arguments.get("l1_ratio", 1.0)) else 1
+
+    def drop(values: Any) -> Any:
+        return values[:, 0] if axis else values
+
+    def short(index: tuple[int, ...]) -> tuple[int, ...]:
+        return (index[0], *index[1 + axis :])
+
+    fold_scores = np.stack([one.fold_scores for one in each])
+    extra = 0 if path is None else int(np.count_nonzero(np.asarray(path.status) <= 0))
+    gaps = [one.largest_gap for one in each]
+    return replace(
+        each[0],
+        alphas=drop(curve.alphas),
+        degrees=tuple(known),
+        fold_scores=fold_scores,
+        mean=drop(curve.mean),
+        standard_error=drop(curve.standard_error),
+        n_active=drop(curve.n_active),
+        selection=selection if isinstance(selection, str) else _name(selection),
+        index=short(place),
+        index_min=short(best(curve)),
+        index_1se=short(one_standard_error(curve)),
+        result=None if path is None else path[place[2]],
+        path=path,
+        largest_gap=max([*gaps, *([] if path is None else [float(np.max(path.relative_gap))])]),
+        n_unconverged=sum(one.n_unconverged for one in each) + extra,
+        n_fits=sum(one.n_fits for one in each) + (0 if path is None else len(path)),
+        n_passes=sum(one.n_passes for one in each) + (0 if path is None else path.n_passes),
+        seconds=monotonic() - started,
+    )
+
+
+def _as_degrees(degrees: Any, basis: PolynomialBasis) -> list[int]:
+    if degrees is None:
+        return list(range(1, basis.degree + 1))
+    if np.ndim(degrees) != 1 or len(degrees) == 0:
+        raise ValueError(f"degrees must be a sequence of at least one integer, got {degrees!r}")
+    for degree in degrees:
+        basis.n_columns(degree)  # which says what is wrong
+    return sorted({int(degree) for degree in degrees})
+
+
+def _first(arguments: dict[str, Any], size: int) -> dict[str, Any]:
+    """Return the arguments for the first columns."""
+    own = dict(arguments)
+    for name in ("penalty_factor", "lower", "upper"):
+        array = np.asarray(own.get(name))
+        if array.ndim == 1:
+            own[name] = array[:size]
+    return own
+
+
+def _stack(each: list[ValidationResult], name: str) -> Any:
+    """Return one array over degree, l1_ratio and alpha."""
+    arrays = [getattr(one, name) for one in each]
+    return np.stack([array if array.ndim == 2 else array[None] for array in arrays])
+
+
+def _name(selection: Any) -> str:
+    return str(getattr(selection, "__name__", type(selection).__name__))
