@@ -83,9 +83,9 @@ class Moments:
     ...     moments = fastreg.Moments()
     ...     for first in range(0, len(rows), 1000):
     ...         chunk = rows[first : first + 1000]
-    ...         moments.add(chunk[:, :5], chunk[:, 5])
+    ...         _ = moments.add(chunk[:, :5], chunk[:, 5])
     >>> moments.solve(0.1).coef.round(1)
-    array([ 1.9, -0. ,  0. , -0.9, -0. ])
+    array([ 1.9,  0. ,  0. , -0.9,  0. ])
     """
 
     def __init__(self) -> None:

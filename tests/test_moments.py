@@ -295,7 +295,7 @@ def test_mistakes():
         ((X[:, :2], y), "2 features"),
         ((X, np.column_stack([y, y])), "y has shape"),
         ((X, y[:-1]), "rows"),
-        ((X * np.inf, y), "X contains"),
+        ((np.full_like(X, np.inf), y), "X contains"),
         ((X * 1e200, y), "too large"),
         ((X * 1e-200, y), "too small"),
         ((X, y * np.nan), "y contains"),

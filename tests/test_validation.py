@@ -130,7 +130,8 @@ def test_moments_and_paths_agree(monkeypatch, model, storage):
     X, y = regression(50, 8, seed=4)[:2]
     weight = np.random.default_rng(0).integers(0, 3, 50)
     options = {"l1_ratio": [0.0, 0.6, 1.0], "sample_weight": weight, "shuffle": True}
-    options |= {"random_state": 1, "n_alphas": 9, "tol": 1e-12, **model}
+    # much below this tolerance the rounding of the moments leaves doubt, and X is read again
+    options |= {"random_state": 1, "n_alphas": 9, "tol": 1e-10, **model}
     one = fastreg.validate(storage(X), y, **options)
     monkeypatch.setattr(run, "takes_moments", lambda task, folds: False)
     two = fastreg.validate(storage(X), y, **options)

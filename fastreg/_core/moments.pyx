@@ -54,7 +54,7 @@ cdef void merge_into(
     cdef Py_ssize_t i, j, k, q = p + m, size = HEAD + q + q * p + m
     cdef double weight = a[WEIGHT] + b[WEIGHT], rows = a[ROWS] + b[ROWS]
     cdef double share, other, root, rounding, far = 0.0, square
-    cdef const double* only = b if a[WEIGHT] == 0.0 else a  # before `out`, which may be `a`, changes
+    cdef const double* only = b if a[WEIGHT] == 0.0 else a  # `out` may be `a`
     if a[WEIGHT] == 0.0 or b[WEIGHT] == 0.0:
         for k in range(WEIGHT, size):
             out[k] = only[k]
