@@ -42,6 +42,7 @@ _ROUNDS = 20  # reads of a sparse X that coordinate descent takes for one streng
 _FACTOR = 0.03  # of a factor, per cube of its size
 _MOVES = 2.0  # of the moves of a working set along a path, per square
 _COLUMN = 8  # of the beginning of a column
+_HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
 _CALL = 6e4  # of what surrounds the work at one strength
 _BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
@@ -93,13 +94,14 @@ class Sparse(NamedTuple):
     def may_descend(self) -> bool:
         """Whether coordinate descent on the residual may be worth a try.
 
-        Not where the largest support is cheap beside reads, nor where everything is cheap: the end
-        of a working set is exact.
+        Not where the largest support is cheap beside reads, nor where everything is cheap, nor
+        where most entries are stored: the end of a working set is exact.
         """
         rank = float(min(self.n, self.p))
         support = 0.6 * (self.entries * rank / self.p) ** 2 / self.n
         support += _FACTOR * rank**3 + _MOVES * rank**2
-        return support > 2.0 * self.read and support + self.read > _CALL
+        is_sparse = self.entries < _HOLLOW * self.n * self.p
+        return is_sparse and support > 2.0 * self.read and support + self.read > _CALL
 
 
 def sparse(X: Any) -> Sparse | None:
