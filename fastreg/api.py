@@ -204,7 +204,7 @@ def point_result(
         coef=gather("coef"),
         alpha=alpha,
         l1_ratio=engine.l1_ratio,
-        status=Status(_worst(status)),
+        status=Status(int(worst_status(status))),
         n_passes=engine.n_passes,
         seconds=seconds,
         method=engine.method,
@@ -317,7 +317,7 @@ def path_result(engine: Engine, record: Record, sparse_coef: bool, seconds: floa
         coef=coef,
         alphas=engine.alphas,
         l1_ratio=engine.l1_ratio,
-        status=np.array([_worst(statuses) for statuses in record.status]),
+        status=worst_status(record.status),
         n_passes=engine.n_passes,
         seconds=seconds,
         method=engine.method,
@@ -363,8 +363,10 @@ def _width(y: Any) -> int:
     return int(shape[1]) if len(shape) == 2 and shape[1] > 0 else 1
 
 
-def _worst(statuses: npt.NDArray[np.int64]) -> int:
-    return int(statuses.min() if statuses.min() < 0 else statuses.max())
+def worst_status(status: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the worst status over the responses, the last axis."""
+    low = status.min(axis=-1)
+    return np.asarray(np.where(low < 0, low, status.max(axis=-1)))
 
 
 def _stack_sparse(record: Record, response: int, n_features: int) -> Any:

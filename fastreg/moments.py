@@ -248,10 +248,10 @@ class Moments:
             "state": self._state,
         }
         if hasattr(file, "write"):
-            np.savez(cast(BinaryIO, file), allow_pickle=False, **parts)
+            np.savez(cast(BinaryIO, file), **parts)
         else:
             with open(file, "wb") as opened:  # np.savez would change the name
-                np.savez(opened, allow_pickle=False, **parts)
+                np.savez(opened, **parts)
 
     @classmethod
     def load(cls, file: str | os.PathLike[str] | BinaryIO) -> Moments:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -18,6 +17,7 @@ from fastreg.inputs import Array, as_alphas, as_float, as_matrix, as_strength, k
 from fastreg.problem import Problem, prepare
 from fastreg.selection_bounds import bound_of, largest_selection
 from fastreg.settings import Settings, resolve_settings
+from fastreg.threads import in_threads
 
 Labels = npt.NDArray[np.intp]
 
@@ -226,15 +226,15 @@ def stability_selection(
     group, strata = _strata(groups, stratify, n)
     generator = np.random.default_rng(_seed(random_state))
     halves = [half for _ in range(n_pairs) for half in _pair(group, strata, generator)]
-    inner = replace(chosen, n_threads=1) if chosen.n_threads > 1 else chosen
-    plan = Plan(inner, False, decades(grid))
 
-    def run(half: npt.NDArray[np.bool_]) -> tuple[Array, int]:
-        own = half.astype(np.float64) if weight is None else half * weight
-        problem = prepare(matrix, target, sample_weight=own, plan=plan, **model)
-        return _entries(problem, inner, ratio, grid, candidates, n_select, started)
+    def run(half: npt.NDArray[np.bool_], own: Settings) -> tuple[Array, int]:
+        share = half.astype(np.float64) if weight is None else half * weight
+        plan = Plan(own, False, decades(grid))
+        problem = prepare(matrix, target, sample_weight=share, plan=plan, **model)
+        return _entries(problem, own, ratio, grid, candidates, n_select, started)
 
-    entered, unconverged = _in_threads(run, halves, chosen.n_threads)
+    each = in_threads(run, halves, chosen)
+    entered, unconverged = np.stack([one for one, _ in each]), sum(bad for _, bad in each)
     frequency = np.zeros((len(grid), matrix.shape[1]))
     for i in range(len(grid)):
         frequency[i, candidates] = np.mean(entered <= i, axis=0)
@@ -317,19 +317,6 @@ def _pair(
         part[order[half : 2 * half]] = 2
     for which in (1, 2):
         yield part[group] == which
-
-
-def _in_threads(
-    run: Callable[[npt.NDArray[np.bool_]], tuple[Array, int]],
-    halves: list[npt.NDArray[np.bool_]],
-    n_threads: int,
-) -> tuple[Array, int]:
-    if n_threads == 1:
-        each = [run(half) for half in halves]
-    else:
-        with ThreadPoolExecutor(min(n_threads, len(halves))) as pool:
-            each = list(pool.map(run, halves))
-    return np.stack([entered for entered, _ in each]), sum(bad for _, bad in each)
 
 
 def _entries(

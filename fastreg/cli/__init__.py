@@ -29,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 " install fastreg-solvers with its extra 'cli'\n"
             )
             return 2
+    if argv is None:
+        # The threads of BLAS wait for each other in loops: next to other work they make a
+        # decomposition ten times slower, and alone hardly faster. Read when NumPy is imported.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from fastreg.cli.app import run
 
     if argv is not None:

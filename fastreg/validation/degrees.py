@@ -18,6 +18,7 @@ from fastreg.validation.selection import (
     Curve,
     best,
     check_selection,
+    name_of,
     one_standard_error,
     select,
 )
@@ -117,7 +118,7 @@ def validate_degrees(
         mean=drop(curve.mean),
         standard_error=drop(curve.standard_error),
         n_active=drop(curve.n_active),
-        selection=selection if isinstance(selection, str) else _name(selection),
+        selection=name_of(selection),
         index=short(place),
         index_min=short(best(curve)),
         index_1se=short(one_standard_error(curve)),
@@ -155,7 +156,3 @@ def _stack(each: list[ValidationResult], name: str) -> Any:
     """Return one array over degree, l1_ratio and alpha."""
     arrays = [getattr(one, name) for one in each]
     return np.stack([array if array.ndim == 2 else array[None] for array in arrays])
-
-
-def _name(selection: Any) -> str:
-    return str(getattr(selection, "__name__", type(selection).__name__))

@@ -66,10 +66,12 @@ class Folds:
 
     def require_weight(self, weight: Array) -> None:
         """Refuse folds that have nothing to be fitted to, or nothing to be measured on."""
-        for k in range(len(self)):
-            if not weight[self.test[k]].any():
+        everywhere = np.count_nonzero(weight)
+        for k, (test, train) in enumerate(zip(self.test, self.train, strict=True)):
+            held = np.count_nonzero(weight[test])
+            if held == 0:
                 raise ValueError(f"all held-out rows of fold {k} have sample_weight 0")
-            if not self.training_weight(k, weight).any():
+            if held == everywhere if train is None else not weight[train].any():
                 raise ValueError(f"all rows that fold {k} trains on have sample_weight 0")
 
 

@@ -7,7 +7,6 @@ X is copied, whatever its storage, but what is held out, for the predictions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import monotonic
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastreg._core.objective import Outcome
-from fastreg.api import path_result, point_result
+from fastreg.api import path_result, point_result, worst_status
 from fastreg.blocks import product
 from fastreg.choice import Plan, decades
 from fastreg.engine import Engine
@@ -28,6 +27,7 @@ from fastreg.responses import solve_responses
 from fastreg.result import PathResult, Result
 from fastreg.settings import Settings
 from fastreg.spectrum import coefficients, decompose, gaps
+from fastreg.threads import in_threads
 from fastreg.validation.folds import Folds, Rows
 from fastreg.validation.scores import Score, columns_at_once
 
@@ -85,13 +85,7 @@ class Scored:
 
 def stack_folds(run: Callable[[int, Settings], Scored], n_folds: int, settings: Settings) -> Scored:
     """Return the scores of all folds; they run in threads of their own, if there are several."""
-    n_threads = min(settings.n_threads, n_folds)
-    if n_threads == 1:
-        each = [run(k, settings) for k in range(n_folds)]
-    else:
-        own = replace(settings, n_threads=1)
-        with ThreadPoolExecutor(n_threads) as pool:
-            each = list(pool.map(lambda k: run(k, own), range(n_folds)))
+    each = in_threads(run, range(n_folds), settings)
     return Scored(
         scores=np.stack([one.scores for one in each], axis=-1),
         n_active=np.stack([one.n_active for one in each], axis=-1),
@@ -249,15 +243,9 @@ def _fit(
         intercept=record.intercept,
         n_active=record.n_active.sum(axis=1),
         relative_gap=gap.max(axis=1),
-        status=_worst(record.status),
+        status=worst_status(record.status),
         n_passes=engine.n_passes - problem.n_reads,
     )
-
-
-def _worst(status: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the worst status over the responses."""
-    low = status.min(axis=1)
-    return np.asarray(np.where(low < 0, low, status.max(axis=1)))
 
 
 def _fit_ridge(problem: Problem, settings: Settings, alphas: Array) -> Path | None:
@@ -308,20 +296,18 @@ class HeldOut:
         self.y = task.y[rows]
         self.offset = None if task.offset is None else task.offset[rows]
         self.weight = task.weight[rows] if task.weighted else None
-        self.X_rows: Any = None
-        if not is_sparse(self.X) and self.X.flags.c_contiguous:  # whole rows are read anyway
-            self.X_rows = self.X.take(rows, axis=0)
+
+    @cached_property
+    def _whole_rows(self) -> Any:
+        return self.X[self.rows]
 
     def columns(self, active: Rows) -> Any:
         """Return the held-out rows of some columns."""
         every = len(active) == self.X.shape[1]
-        if self.X_rows is not None:
-            return self.X_rows if every else self.X_rows[:, active]
         if is_sparse(self.X):
             return (self.X if every else self.X[:, active]).tocsr()[self.rows]
-        if every:
-            self.X_rows = self.X[self.rows]
-            return self.X_rows
+        if every or self.X.flags.c_contiguous:  # of which whole rows are read anyway
+            return self._whole_rows if every else self._whole_rows[:, active]
         return self.X.T[active].take(self.rows, axis=1).T
 
     def score(self, path: Path) -> Array:

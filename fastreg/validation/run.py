@@ -28,6 +28,7 @@ from fastreg.validation.selection import (
     Curve,
     best,
     check_selection,
+    name_of,
     one_standard_error,
     select,
 )
@@ -252,7 +253,7 @@ def explore(
         mean=drop(curve.mean),
         standard_error=drop(curve.standard_error),
         n_active=drop(curve.n_active),
-        selection=selection if isinstance(selection, str) else _name(selection),
+        selection=name_of(selection),
         index=place[3 - axes :],
         index_min=best(curve)[3 - axes :],
         index_1se=one_standard_error(curve)[3 - axes :],
@@ -266,10 +267,6 @@ def explore(
         seconds=monotonic() - started,
         method=scorer.method,
     )
-
-
-def _name(selection: Any) -> str:
-    return str(getattr(selection, "__name__", type(selection).__name__))
 
 
 def _as_ratios(l1_ratio: Any) -> Array:

@@ -78,6 +78,13 @@ def check_selection(selection: Any) -> None:
         raise TypeError(f"selection must be 'min', '1se' or a callable, got {selection!r}")
 
 
+def name_of(selection: str | Callable[[Curve], Any]) -> str:
+    """Return what a result calls a rule."""
+    if isinstance(selection, str):
+        return selection
+    return str(getattr(selection, "__name__", type(selection).__name__))
+
+
 def select(curve: Curve, selection: str | Callable[[Curve], Any]) -> tuple[int, ...]:
     """Return the point that a rule chooses; a callable returns it as a flat or a full index."""
     if selection == "min":
