@@ -40,6 +40,7 @@ FLOORS = [
     {"api", "supports"},
     {"criteria", "relaxed", "stability", "moment_problem"},
     {"moments"},
+    {"fold_moments"},
     {"validation"},
     {"estimators"},
 ]

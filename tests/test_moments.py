@@ -13,7 +13,7 @@ from problems import regression, row_weights
 
 import fastreg
 from fastreg import moments as module
-from fastreg.moments import fold_moments, heldout_error, training_moments
+from fastreg.fold_moments import fold_moments, heldout_error, training_moments
 
 N = 90
 STORAGES = {

@@ -14,8 +14,9 @@ from functools import cached_property, reduce
 import numpy as np
 
 from fastreg.choice import sparse
+from fastreg.fold_moments import fold_moments, heldout_error, training_moments
 from fastreg.inputs import Array
-from fastreg.moments import Moments, fold_moments, heldout_error, training_moments
+from fastreg.moments import Moments
 from fastreg.result import PathResult, Result, Status
 from fastreg.settings import Settings
 from fastreg.validation.folds import Folds
