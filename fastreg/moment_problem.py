@@ -53,8 +53,20 @@ class Sums:
     gram: Array
     cross: Array
     square: Array
+    mean_error: Array  # of the means of columns and responses
     weight_sum: float
-    rounding: float
+    rounding: float  # relative error of gram, cross and square, to the deviations
+
+    def rounding_of(self, problem: Problem) -> float:
+        """Return the relative error of the products of a problem, to the norms."""
+        if problem.fit_intercept:
+            return self.rounding
+        # the products of the means, too
+        size = np.concatenate(
+            [problem.norm / problem.design.scale, problem.y_size * problem.y_scale]
+        )
+        doubt = float(np.max(self.mean_error[size > 0] / size[size > 0], initial=0.0))
+        return self.rounding + (2.0 + doubt) * doubt
 
 
 def problem_of(
@@ -210,7 +222,7 @@ class MomentFit:
         alphas: Array,
         started: float,
     ) -> None:
-        self.problem, self.sums, self.rounding = problem, sums, sums.rounding
+        self.problem, self.sums, self.rounding = problem, sums, sums.rounding_of(problem)
         self.task = (settings, l1_ratio, alphas, started)
         self.engine = MomentEngine(problem, *self.task)
 

@@ -136,8 +136,8 @@ class Moments:
         """Weighted variances of the responses."""
         return self._parts()[4]
 
-    def _parts(self) -> tuple[Array, Array, Array, Array, Array]:
-        """Return mean, y_mean, gram, cross and y_variance: read-only views."""
+    def _parts(self) -> tuple[Array, Array, Array, Array, Array, Array]:
+        """Return means, products and squares, and the errors of the means: read-only views."""
         if not len(self._state):
             raise ValueError("no rows were added yet")
         state = self._state.view()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import io
+from fractions import Fraction
 
 import numpy as np
 import oracle
@@ -365,6 +366,23 @@ def test_folds_refuse():
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match="NaN in column 1"):
         fold_moments(X, y, None, np.arange(N) % 2, 2)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rounding_of_a_mean_in_the_product_with_another_columns_step(seed):
+    """Chunks agree in the large mean of one column, and differ in the mean of the other."""
+    rng = np.random.default_rng(seed)
+    first = 1e8 + rng.standard_normal(20)
+    far = np.concatenate([first, rng.permutation(first)])
+    steps = np.repeat([0.0, 10.0], 20) + 1e-3 * rng.standard_normal(40)
+    X, y = np.column_stack([far, steps]), steps + 0.1 * (far - 1e8)
+    moments = fastreg.Moments().add(X[:20], y[:20]).add(X[20:], y[20:])
+    columns = [[Fraction(value) for value in column] for column in X.T]
+    centred = [[value - sum(column) / 40 for value in column] for column in columns]
+    product = sum(a * b for a, b in zip(*centred, strict=True)) / 40
+    error = abs(float(product - Fraction(float(moments.gram[0, 1]))))
+    assert error <= moments.rounding * X.std(axis=0).prod()
+    assert not heldout_error(moments, np.array([[0.1, 1.0]]), np.array([-1e7]))[1].any()
 
 
 def test_heldout_errors():

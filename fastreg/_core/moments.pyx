@@ -11,7 +11,7 @@ from fastreg._core.kernels cimport dot
 
 # Places in the vector. Behind them: means of the p columns and of the m responses, the p x p Gram
 # matrix, the m x p products of responses and columns, the m squares of the responses; all centred,
-# and divided by the sum of the weights.
+# and divided by the sum of the weights. Last come bounds on the errors of the p + m means.
 cdef enum:
     WEIGHT
     ROWS
@@ -19,12 +19,13 @@ cdef enum:
     HEAD
 
 cdef double EPSILON = 2.220446049250313e-16
+cdef double CONSTANT = 8.0 * EPSILON  # deviation over mean up to which a column does not vary
 cdef double CERTAIN = 1e-9   # relative error of a held-out error from moments
 
 
 def length(Py_ssize_t p, Py_ssize_t m):
     """Return how many numbers the moments of p columns and m responses are."""
-    return HEAD + (p + m) + (p + m) * p + m
+    return HEAD + 2 * (p + m) + (p + m) * p + m
 
 
 def write(double[::1] out, double weight, double rows, double rounding, mean, y_mean, gram, cross,
@@ -32,31 +33,33 @@ def write(double[::1] out, double weight, double rows, double rounding, mean, y_
     """Write the moments of some rows; weights of the given products sum to one."""
     place = np.asarray(out)
     place[:HEAD] = weight, rows, rounding
+    means = np.concatenate([mean, y_mean])
+    size = np.sqrt(np.concatenate([gram.diagonal(), square]))
     at = HEAD
-    for part in (mean, y_mean, gram, cross, square):
+    for part in (means, gram, cross, square, EPSILON * np.abs(means) + rounding * size):
         place[at:at + part.size] = part.ravel()
         at += part.size
 
 
 def parts(state, Py_ssize_t p, Py_ssize_t m):
-    """Return views of the parts of the moments: those that `write` takes."""
-    first = [HEAD, p, m, p * p, m * p, m]
+    """Return views of the parts of the moments: those that `write` takes, and the last one."""
+    first = [HEAD, p, m, p * p, m * p, m, p + m]
     ends = np.cumsum(first).tolist()
-    mean, y_mean, gram, cross, square = (
+    mean, y_mean, gram, cross, square, error = (
         state[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True))
-    return mean, y_mean, gram.reshape(p, p), cross.reshape(m, p), square
+    return mean, y_mean, gram.reshape(p, p), cross.reshape(m, p), square, error
 
 
 cdef void merge_into(
     const double* a, const double* b, Py_ssize_t p, Py_ssize_t m, double* step, double* out,
 ) noexcept nogil:
     """The moments of the rows of both; `out` may be one of them, `step` has room for p + m."""
-    cdef Py_ssize_t i, j, k, q = p + m, size = HEAD + q + q * p + m
+    cdef Py_ssize_t i, j, k, q = p + m, error = HEAD + q + q * p + m
     cdef double weight = a[WEIGHT] + b[WEIGHT], rows = a[ROWS] + b[ROWS]
-    cdef double share, other, root, rounding, far = 0.0, square
+    cdef double share, other, root, rounding, deviation, doubt, farthest = 0.0, doubtful = 0.0
     cdef const double* only = b if a[WEIGHT] == 0.0 else a  # `out` may be `a`
     if a[WEIGHT] == 0.0 or b[WEIGHT] == 0.0:
-        for k in range(WEIGHT, size):
+        for k in range(WEIGHT, error + q):
             out[k] = only[k]
         out[ROWS] = rows
         return
@@ -66,12 +69,15 @@ cdef void merge_into(
     for k in range(q):
         step[k] = root * (b[HEAD + k] - a[HEAD + k])
     for k in range(q):
-        # the rounding of both means, in the product of their difference, over the square
         i = HEAD + q + ((p + 1) * k if k < p else q * p + k - p)
-        square = share * a[i] + other * b[i] + step[k] * step[k]
-        if square > 0.0:
-            far = max(far, root * (fabs(a[HEAD + k]) + fabs(b[HEAD + k])) * fabs(step[k]) / square)
+        deviation = sqrt(share * a[i] + other * b[i] + step[k] * step[k])
+        doubt = root * (a[error + k] + b[error + k]) + 2.0 * EPSILON * fabs(step[k])
+        out[error + k] = share * a[error + k] + other * b[error + k] + 3.0 * EPSILON * (
+            share * fabs(a[HEAD + k]) + other * fabs(b[HEAD + k]))
         out[HEAD + k] = share * a[HEAD + k] + other * b[HEAD + k]
+        if deviation > CONSTANT * fabs(out[HEAD + k]):
+            farthest = max(farthest, fabs(step[k]) / deviation)
+            doubtful = max(doubtful, doubt / deviation)
     k = HEAD + q
     for i in range(q):
         for j in range(p):
@@ -80,7 +86,8 @@ cdef void merge_into(
     for i in range(m):
         out[k + i] = share * a[k + i] + other * b[k + i] + step[p + i] * step[p + i]
     out[WEIGHT], out[ROWS] = weight, rows
-    out[ROUNDING] = rounding + 4.0 * EPSILON * (1.0 + far)
+    # two steps are multiplied, one of which may be off by as much as a mean
+    out[ROUNDING] = rounding + 4.0 * EPSILON + (2.0 * farthest + doubtful) * doubtful
 
 
 cdef _require(Py_ssize_t size, Py_ssize_t p, Py_ssize_t m):
@@ -124,6 +131,7 @@ def heldout(const double[::1] state, Py_ssize_t p, Py_ssize_t m, Py_ssize_t resp
     and whether each is certain, or has lost digits to cancellation.
     """
     cdef Py_ssize_t a, j, count, n_models = coef.shape[0], q = p + m
+    cdef Py_ssize_t error_at = HEAD + q + q * p + m
     cdef double[::1] error = np.empty(n_models)
     cdef char[::1] certain = np.empty(n_models, dtype=np.int8)
     cdef double[::1] w = np.empty(p)
@@ -146,6 +154,7 @@ def heldout(const double[::1] state, Py_ssize_t p, Py_ssize_t m, Py_ssize_t resp
             total, inner, size = yy, 0.0, sqrt(yy)
             off = state[HEAD + p + response] - intercept[a]
             level = fabs(state[HEAD + p + response]) + fabs(intercept[a])
+            doubt = state[error_at + p + response]
             count = 0
             for j in range(p):
                 w[j] = coef[a, j]
@@ -154,10 +163,11 @@ def heldout(const double[::1] state, Py_ssize_t p, Py_ssize_t m, Py_ssize_t resp
                     size += norm[j] * fabs(w[j])
                     off -= mean[j] * w[j]
                     level += fabs(mean[j] * w[j])
+                    doubt += state[error_at + j] * fabs(w[j])
                     inner += w[j] * (
                         2.0 * (dot(&gram[j * p], &w[0], j) - cross[j]) + gram[j * p + j] * w[j])
             error[a] = total + inner + off * off
-            doubt = (count + 8) * EPSILON * level + state[ROUNDING] * size
+            doubt += (count + 8) * EPSILON * level
             doubt = 2.0 * fabs(off) * doubt + doubt * doubt
             doubt += (state[ROUNDING] + (count + 8) * EPSILON) * size * size
             certain[a] = doubt <= CERTAIN * error[a] and error[a] < INFINITY
