@@ -379,3 +379,37 @@ def known_model(model: dict[str, Any]) -> dict[str, Any]:
                 f"unknown argument {name!r}; accepted ones are {', '.join(_MODEL_ARGUMENTS)}"
             )
     return model
+
+
+def as_labels(name: str, values: Any, n: int) -> npt.NDArray[np.intp]:
+    """Return the labels of n rows as numbers, in the order of their first appearance."""
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},) as X has rows, got {array.shape}")
+    missing = array.dtype.kind in "fcmM" and bool((array != array).any())
+    try:
+        _, first, codes = np.unique(array, return_index=True, return_inverse=True)
+    except TypeError:
+        raise TypeError(
+            f"{name} must hold labels that can be compared: numbers, or strings, none missing"
+        ) from None
+    if missing:
+        raise ValueError(f"{name} contains NaN or NaT")
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(rank[codes.reshape(-1)])
+
+
+def as_generator(random_state: Any) -> np.random.Generator:
+    """Return the generator that a seed, or a generator of either kind, stands for."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.Generator(random_state._bit_generator)
+    if random_state is None or isinstance(random_state, np.random.Generator):
+        return np.random.default_rng(random_state)
+    integer = isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool)
+    if not integer or random_state < 0:
+        raise TypeError(
+            "random_state must be None, an integer >= 0, a numpy.random.Generator or RandomState, "
+            f"got {random_state!r}"
+        )
+    return np.random.default_rng(int(random_state))

@@ -13,7 +13,16 @@ import numpy.typing as npt
 from fastreg.choice import Plan, decades
 from fastreg.engine import Engine
 from fastreg.grid import check_grid, default_grid
-from fastreg.inputs import Array, as_alphas, as_float, as_matrix, as_strength, known_model
+from fastreg.inputs import (
+    Array,
+    as_alphas,
+    as_float,
+    as_generator,
+    as_labels,
+    as_matrix,
+    as_strength,
+    known_model,
+)
 from fastreg.problem import Problem, prepare
 from fastreg.selection_bounds import bound_of, largest_selection
 from fastreg.settings import Settings, resolve_settings
@@ -224,7 +233,7 @@ def stability_selection(
     else:
         grid = as_alphas(alphas)
     group, strata = _strata(groups, stratify, n)
-    generator = np.random.default_rng(_seed(random_state))
+    generator = as_generator(random_state)
     halves = [half for _ in range(n_pairs) for half in _pair(group, strata, generator)]
 
     def run(half: npt.NDArray[np.bool_], own: Settings) -> tuple[Array, int]:
@@ -273,29 +282,10 @@ def _check_count(name: str, value: Any, most: int) -> None:
         raise ValueError(f"{name} must be >= 1 and <= {most}, got {value}")
 
 
-def _seed(random_state: Any) -> Any:
-    integer = isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool)
-    if random_state is None or isinstance(random_state, np.random.Generator):
-        return random_state
-    if not integer or random_state < 0:
-        raise TypeError(
-            "random_state must be None, an integer >= 0 or a numpy.random.Generator, "
-            f"got {random_state!r}"
-        )
-    return int(random_state)
-
-
-def _labels(name: str, values: Any, n: int) -> Labels:
-    array = np.asarray(values)
-    if array.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},) as X has rows, got {array.shape}")
-    return np.unique(array, return_inverse=True)[1].astype(np.intp)
-
-
 def _strata(groups: Any, stratify: Any, n: int) -> tuple[Labels, list[Labels]]:
     """Return the group of each row, and the groups of each stratum."""
-    group = np.arange(n) if groups is None else _labels("groups", groups, n)
-    stratum = np.zeros(n, np.intp) if stratify is None else _labels("stratify", stratify, n)
+    group = np.arange(n) if groups is None else as_labels("groups", groups, n)
+    stratum = np.zeros(n, np.intp) if stratify is None else as_labels("stratify", stratify, n)
     of_group = np.zeros(int(group.max()) + 1, np.intp)
     of_group[group] = stratum
     if (of_group[group] != stratum).any():

@@ -98,6 +98,15 @@ def test_a_share_of_groups_and_of_labels():
         assert np.sum(LABELS[ours.test[0]] == label) == round(0.3 * np.sum(LABELS == label))
 
 
+@pytest.mark.parametrize("share", [0.12, 0.13, 0.5, 0.88])
+def test_a_share_of_rare_labels_is_that_of_all_rows(share):
+    labels = np.arange(40) // 4
+    ours = make_folds(X[:40], Y[:40], cv=share, stratify=labels)
+    assert len(ours.test[0]) == round(share * 40)
+    counts = np.bincount(labels[ours.test[0]], minlength=10)
+    assert counts.max() - counts.min() <= 1
+
+
 def test_foldid():
     foldid = np.random.default_rng(0).integers(3, 7, N)
     ours = folds(foldid=foldid)
@@ -161,7 +170,15 @@ def test_rows_drawn_twice_count_twice():
         ({"groups": GROUPS[:-1]}, ValueError, "groups must have shape"),
         ({"stratify": np.full(N, np.nan)}, ValueError, "contains NaN"),
         ({"groups": np.zeros(N), "cv": 0.5}, ValueError, "at least two"),
+        ({"groups": [None, *GROUPS[1:].tolist()]}, TypeError, "groups must hold labels"),
+        ({"groups": np.full(N, np.datetime64("NaT"))}, ValueError, "groups contains NaN"),
         ({"random_state": 0}, ValueError, "only with shuffle"),
+        ({"shuffle": True, "random_state": "a"}, TypeError, "random_state must be"),
+        ({"shuffle": True, "random_state": -1}, TypeError, "random_state must be"),
+        ({"cv": model_selection.KFold}, TypeError, "cv must be"),
+        ({"cv": np.array(3)}, TypeError, "cv must be"),
+        ({"foldid": np.full(N, np.inf)}, TypeError, "integers"),
+        ({"foldid": np.arange(N), "cv": np.array([1, 2])}, ValueError, "not both"),
         ({"shuffle": "yes"}, TypeError, "True or False"),
         ({"foldid": np.zeros(N)}, ValueError, "two distinct"),
         ({"foldid": -np.ones(N, int)}, ValueError, "holds out no row"),

@@ -149,6 +149,16 @@ def test_mistakes_are_named():
             PolynomialRegression(**params).fit(x, y)
 
 
+def test_arguments_have_an_entry_for_each_column_of_the_basis():
+    x, y = curve(20)
+    basis = fastreg.PolynomialBasis.of(x, 4)
+    for name, value in (("penalty_factor", np.ones(99)), ("lower", np.zeros(3))):
+        with pytest.raises(ValueError, match=f"{name} must have shape \\(4,\\), as the basis"):
+            fastreg.validate_degrees(basis, x, y, **{name: value})
+    with pytest.raises(TypeError, match="refit must be True or False"):
+        fastreg.validate_degrees(basis, x, y, refit="no")
+
+
 def test_examples():
     module = importlib.import_module("fastreg.estimators._polynomial")
     result = doctest.testmod(module)

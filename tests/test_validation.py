@@ -273,6 +273,28 @@ def test_a_callable_score():
     assert other.index == result.index
 
 
+def test_metrics_of_scikit_learn_are_scores():
+    X, y = regression(50, 5)[:2]
+    weight = np.arange(50) % 3 + 1.0
+    one = fastreg.validate(X, y, scoring=metrics.median_absolute_error, sample_weight=weight)
+    other = fastreg.validate(
+        X, y, scoring=lambda y, p, w: metrics.mean_squared_error(y, p, sample_weight=w)
+    )
+    assert one.scoring == "median_absolute_error"
+    np.testing.assert_allclose(other.fold_scores, fastreg.validate(X, y).fold_scores, rtol=1e-9)
+
+
+def test_a_score_cannot_change_what_it_is_given():
+    X, y = regression(50, 5)[:2]
+
+    def greedy(y_true, y_pred, sample_weight):
+        y_true -= 1
+        return 0.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        fastreg.validate(X, y, scoring=greedy)
+
+
 def curve(mean, error, active, greater_is_better=False):
     mean = np.asarray(mean, dtype=float)
     alphas = np.broadcast_to(np.geomspace(1, 0.01, mean.shape[-1]), mean.shape)

@@ -1,13 +1,14 @@
 """RidgeCV with scikit-learn's interface."""
 
 import warnings
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_scalar
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import validate_data
@@ -65,6 +66,10 @@ class RidgeCV(LinearRegressor):
         Whether to keep `cv_results_`; only for leave-one-out.
     alpha_per_target : bool, default=False
         Whether each target gets an alpha of its own; only for leave-one-out.
+    selection : {'min', '1se'}, default='min'
+        'min' takes the alpha of the best score, '1se' the largest alpha whose score is within one
+        standard error of it: over the folds, or over the squared errors of leave-one-out, which
+        therefore needs ``scoring=None``.
 
     Attributes
     ----------
@@ -84,8 +89,9 @@ class RidgeCV(LinearRegressor):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features seen in ``fit``, if all of them are strings.
     result_ : fastreg.RidgePathResult or fastreg.Result
-        The whole path with its leave-one-out errors, in the scaling of :func:`fastreg.ridge_path`
-        (decreasing alphas, divided by the sum of the weights); with `cv`, the last fit.
+        The whole path, in the scaling of :func:`fastreg.ridge_path` (decreasing alphas, divided by
+        the sum of the weights), its leave-one-out errors only if `store_cv_results` is True; with
+        `cv`, the fit to all rows.
 
     See Also
     --------
@@ -112,6 +118,7 @@ class RidgeCV(LinearRegressor):
         "gcv_mode": [StrOptions({"auto", "svd", "eigen"}), None],
         "store_cv_results": ["boolean"],
         "alpha_per_target": ["boolean"],
+        "selection": [StrOptions({"min", "1se"})],
     }
 
     alpha_: Any
@@ -128,6 +135,7 @@ class RidgeCV(LinearRegressor):
         gcv_mode: Any = None,
         store_cv_results: Any = False,
         alpha_per_target: Any = False,
+        selection: Any = "min",
     ) -> None:
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -136,6 +144,7 @@ class RidgeCV(LinearRegressor):
         self.gcv_mode = gcv_mode
         self.store_cv_results = store_cv_results
         self.alpha_per_target = alpha_per_target
+        self.selection = selection
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
         """Choose alpha by cross-validation, and fit it to all rows.
@@ -168,22 +177,8 @@ class RidgeCV(LinearRegressor):
             params["sample_weight"] = sample_weight
         if self.cv is None:
             self._fit_leaving_one_out(X, y, sample_weight, scorer, params)
-            return self
-        for name in ("store_cv_results", "alpha_per_target"):
-            if getattr(self, name):
-                raise ValueError(f"cv!=None and {name}=True are incompatible")
-        model = Ridge(fit_intercept=self.fit_intercept)
-        if routing_enabled():
-            model.set_fit_request(sample_weight=True)
-        grid = {"alpha": self._alphas("left")}
-        search = GridSearchCV(model, grid, cv=self.cv, scoring=scorer).fit(X, y, **params)
-        best = search.best_estimator_
-        self.alpha_, self.best_score_ = best.alpha, search.best_score_
-        self.coef_, self.intercept_, self.result_ = best.coef_, best.intercept_, best.result_
-        self.n_features_in_ = best.n_features_in_
-        self.__dict__.pop("feature_names_in_", None)
-        if hasattr(best, "feature_names_in_"):
-            self.feature_names_in_ = best.feature_names_in_
+        else:
+            self._fit_by_folds(X, y, sample_weight, scorer, params)
         return self
 
     def _alphas(self, boundaries: str) -> Any:
@@ -200,20 +195,13 @@ class RidgeCV(LinearRegressor):
         self, X: Any, y: Any, sample_weight: Any, scorer: Any, params: dict[str, Any]
     ) -> None:
         """Choose by leave-one-out errors, which a path has for all alphas."""
+        if self.selection == "1se" and self.scoring is not None:
+            raise ValueError("selection='1se' without cv needs scoring=None")
         alphas = self._alphas("neither").astype(np.float64)
         score_params = {} if sample_weight is None else {"sample_weight": sample_weight}
         if routing_enabled():
             score_params = process_routing(self, "fit", **params).scorer.score
-        refuse_unreadable(X=X, y=y)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=("csr", "csc", "coo"),
-            dtype=FLOATS,
-            multi_output=True,
-            y_numeric=True,
-        )
+        X, y = self._validate(X, y, ("csr", "csc", "coo"))
         if is_sparse(X):
             if self.gcv_mode == "svd":
                 warnings.warn(
@@ -236,17 +224,21 @@ class RidgeCV(LinearRegressor):
         order = np.argsort(-alphas, kind="stable")  # of the path
         errors = np.empty_like(path.loo_errors)
         errors[order] = path.loo_errors
+        if not self.store_cv_results:
+            path = replace(path, loo_errors=path.loo_errors[:0])
+        margin = 0.0
         target = np.asarray(y, dtype=np.float64)
         if self.scoring is None:
             cells = np.square(errors)
             if weight is not None:
                 cells *= weight if errors.ndim == 2 else weight[:, None]
             alone = self.alpha_per_target and errors.ndim == 3
-            scores = -cells.mean(axis=1 if alone else tuple(range(1, errors.ndim)))
+            rows = cells if alone or errors.ndim == 2 else cells.mean(axis=2)
+            scores, margin = -rows.mean(axis=1), _standard_error(rows)
         else:
             cells = target - errors
             scores = self._scores(cells, target, scorer, score_params)
-        self._store_choice(X, y, path, alphas, order, scores)
+        self._store_choice(X, y, path, alphas, order, scores, margin)
         if self.store_cv_results:
             self.cv_results_ = in_precision_of(X, np.moveaxis(cells, 0, -1))
 
@@ -260,11 +252,94 @@ class RidgeCV(LinearRegressor):
             [[scorer(judge, one[:, j], y[:, j], **params) for j in columns] for one in predicted]
         )
 
-    def _store_choice(
-        self, X: Any, y: Any, path: RidgePathResult, alphas: Any, order: Any, scores: Any
+    def _fit_by_folds(
+        self, X: Any, y: Any, sample_weight: Any, scorer: Any, params: dict[str, Any]
     ) -> None:
-        """Write the choice; of equal scores the first in the user's order."""
-        best = np.argmax(np.where(np.isnan(scores), -np.inf, scores), axis=0)
+        """Choose by the scores of held-out rows, a path for each fold."""
+        for name in ("store_cv_results", "alpha_per_target"):
+            if getattr(self, name):
+                raise ValueError(f"cv!=None and {name}=True are incompatible")
+        alphas = self._alphas("left").astype(np.float64)
+        score_params: dict[str, Any] = {}
+        split_params: dict[str, Any] = {}
+        if routing_enabled():
+            routed = process_routing(self, "fit", **params)
+            score_params, split_params = routed.scorer.score, routed.splitter.split
+        elif sample_weight is not None and getattr(scorer, "_accept_sample_weight", bool)():
+            score_params = {"sample_weight": sample_weight}  # as GridSearchCV does
+        X, y = self._validate(X, y, ("csr",))
+        weight = check_weight(sample_weight, X)
+        scores = []
+        for train, test in check_cv(self.cv).split(X, y, **split_params):
+            own = {name: _safe_rows(value, test, X) for name, value in score_params.items()}
+            models = self._models(
+                X[train], y[train], None if weight is None else weight[train], alphas
+            )
+            scores.append([scorer(model, X[test], y[test], **own) for model in models])
+        each = np.array(scores, dtype=np.float64).T
+        means = each.mean(axis=1)
+        best = self._choose(alphas, means, _standard_error(each))
+        model = Ridge(alphas[best], fit_intercept=self.fit_intercept).fit(X, y, weight)
+        self.alpha_, self.best_score_ = float(alphas[best]), means[best]
+        self.coef_, self.intercept_, self.result_ = model.coef_, model.intercept_, model.result_
+
+    def _models(self, X: Any, y: Any, weight: Any, alphas: Any) -> list[Ridge]:
+        """Return a fitted model for each alpha, from one decomposition for all but 0."""
+        models = [Ridge(alpha, fit_intercept=self.fit_intercept) for alpha in alphas]
+        positive = np.flatnonzero(alphas > 0)
+        for i in np.flatnonzero(alphas == 0):
+            models[i].fit(X, y, weight)
+        if len(positive) == 0:
+            return models
+        total = float(X.shape[0] if weight is None else weight.sum())
+        path = ridge_path(
+            X,
+            y,
+            alphas[positive] / (total if total > 0.0 else 1.0),
+            fit_intercept=bool(self.fit_intercept),
+            sample_weight=weight,
+        )
+        for k, i in enumerate(positive[np.argsort(-alphas[positive], kind="stable")]):
+            coef = path.coef[k].reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else path.coef[k]
+            models[i].coef_ = in_precision_of(X, coef)
+            models[i].intercept_ = in_precision_of(X, path.intercept[k])[()]
+            models[i].n_features_in_ = X.shape[1]
+        return models
+
+    def _validate(self, X: Any, y: Any, formats: tuple[str, ...]) -> tuple[Any, Any]:
+        refuse_unreadable(X=X, y=y)
+        checked: tuple[Any, Any] = validate_data(
+            self, X, y, accept_sparse=formats, dtype=FLOATS, multi_output=True, y_numeric=True
+        )
+        return checked
+
+    def _choose(self, alphas: Any, scores: Any, margin: Any) -> Any:
+        """Return the place of the alpha that is chosen, of each target.
+
+        `margin` is the standard error of each score. Of equal scores the first in the user's order
+        is taken.
+        """
+        known = np.where(np.isnan(scores), -np.inf, scores)
+        best = np.argmax(known, axis=0)
+        if self.selection == "min":
+            return best
+        margin = np.nan_to_num(np.take_along_axis(margin, np.expand_dims(best, 0), axis=0))
+        within = known >= known.max(axis=0) - margin
+        size = alphas if known.ndim == 1 else alphas[:, None]
+        return np.argmax(np.where(within, size, -np.inf), axis=0)
+
+    def _store_choice(
+        self,
+        X: Any,
+        y: Any,
+        path: RidgePathResult,
+        alphas: Any,
+        order: Any,
+        scores: Any,
+        margin: Any,
+    ) -> None:
+        """Write the choice."""
+        best = self._choose(alphas, scores, margin)
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         if scores.ndim == 1:
@@ -306,3 +381,18 @@ class RidgeCV(LinearRegressor):
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
         )
+
+
+def _standard_error(values: Any) -> Any:
+    """Return the standard error of means over the second axis."""
+    if values.shape[1] < 2:
+        return np.full(values.shape[:1] + values.shape[2:], np.nan)
+    return values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+
+
+def _safe_rows(value: Any, rows: Any, X: Any) -> Any:
+    """Return the rows of what has as many as X, anything else as it is."""
+    same = hasattr(value, "shape") or isinstance(value, (list, tuple))
+    if same and len(value) == X.shape[0]:
+        return np.asarray(value)[rows]
+    return value

@@ -67,8 +67,11 @@ def validate_degrees(
     if not isinstance(basis, PolynomialBasis):
         raise TypeError(f"basis must be a PolynomialBasis, got {type(basis).__name__}")
     known = _as_degrees(degrees, basis)
+    _check_columns(arguments, basis)
     selection, refit = arguments.get("selection", "min"), arguments.get("refit", True)
     check_selection(selection)
+    if not isinstance(refit, (bool, np.bool_)):
+        raise TypeError(f"refit must be True or False, got {refit!r}")
     design = basis.transform(X)
     targets = as_float("y", y, ndim=(1, 2))
     fold_arguments = {name: arguments.pop(name) for name in _FOLDS if name in arguments}
@@ -142,10 +145,24 @@ def _as_degrees(degrees: Any, basis: PolynomialBasis) -> list[int]:
     return sorted({int(degree) for degree in degrees})
 
 
+_OF_COLUMNS = ("penalty_factor", "lower", "upper")
+
+
+def _check_columns(arguments: dict[str, Any], basis: PolynomialBasis) -> None:
+    """Refuse what has not an entry for each column of the basis."""
+    expected = (basis.n_columns(basis.degree),)
+    for name in _OF_COLUMNS:
+        shape = np.asarray(arguments.get(name)).shape
+        if shape not in ((), expected):
+            raise ValueError(
+                f"{name} must have shape {expected}, as the basis has columns, got {shape}"
+            )
+
+
 def _first(arguments: dict[str, Any], size: int) -> dict[str, Any]:
     """Return the arguments for the first columns."""
     own = dict(arguments)
-    for name in ("penalty_factor", "lower", "upper"):
+    for name in _OF_COLUMNS:
         array = np.asarray(own.get(name))
         if array.ndim == 1:
             own[name] = array[:size]

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastreg.inputs import Array
+from fastreg.inputs import Array, as_generator, as_labels
 
 Rows: TypeAlias = npt.NDArray[np.intp]
 
@@ -132,7 +132,7 @@ def make_folds(
         return cv
     options = {"groups": groups, "stratify": stratify}
     given: dict[str, Any] = {
-        name: _labels(name, value, n) for name, value in options.items() if value is not None
+        name: as_labels(name, value, n) for name, value in options.items() if value is not None
     }
     for name, flag in (("time_ordered", time_ordered), ("shuffle", shuffle)):
         if not isinstance(flag, (bool, np.bool_)):
@@ -142,12 +142,13 @@ def make_folds(
     if random_state is not None and not shuffle:
         raise ValueError("random_state has an effect only with shuffle=True")
     if foldid is not None:
-        if cv is not None and cv != _DEFAULT:
+        if not (cv is None or (isinstance(cv, int) and cv == _DEFAULT)):
             raise ValueError("give cv or foldid, not both")
         _refuse("foldid", given)
         return _from_foldid(foldid, n)
     cv = _DEFAULT if cv is None else cv
-    if isinstance(cv, (bool, np.bool_, str, bytes)):
+    no_rows = isinstance(cv, np.ndarray) and cv.ndim == 0
+    if no_rows or isinstance(cv, (bool, np.bool_, str, bytes, type)):
         raise TypeError(f"cv must be an integer, a share, a splitter or pairs of rows, got {cv!r}")
     if isinstance(cv, (int, np.integer, float, np.floating)):
         for one, other in (("groups", "stratify"), ("time_ordered", "shuffle")):
@@ -155,7 +156,7 @@ def make_folds(
                 raise ValueError(f"{one} and {other} do not go together; make the folds yourself")
         if "time_ordered" in given and len(given) > 1:
             raise ValueError("time_ordered goes with neither groups nor stratify")
-        generator = _generator(random_state) if shuffle else None
+        generator = as_generator(random_state) if shuffle else None
         whole = isinstance(cv, (int, np.integer))
         made = _k_folds if whole else _holdout
         return made(cv, n, given.get("groups"), given.get("stratify"), time_ordered, generator)
@@ -177,25 +178,6 @@ def _refuse(what: str, given: dict[str, Any]) -> None:
         raise ValueError(f"{next(iter(given))} has no effect with {what}")
 
 
-def _labels(name: str, values: Any, n: int) -> npt.NDArray[np.intp]:
-    """Return labels as numbers, in the order of their first appearance."""
-    array = np.asarray(values)
-    if array.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},) as y has rows, got {array.shape}")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"{name} contains NaN")
-    _, first, codes = np.unique(array, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.intp)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.asarray(rank[codes.reshape(-1)])
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.Generator(random_state._bit_generator)
-    return np.random.default_rng(random_state)
-
-
 def _from_assignment(assignment: npt.NDArray[np.integer[Any]], n_folds: int) -> Folds:
     """Return a partition."""
     own: npt.NDArray[np.int32] = assignment.astype(np.int32)
@@ -209,7 +191,7 @@ def _from_foldid(foldid: Any, n: int) -> Folds:
     if array.shape != (n,):
         raise ValueError(f"foldid must have shape ({n},) as y has rows, got {array.shape}")
     if array.dtype.kind not in "iu" and not (
-        array.dtype.kind == "f" and np.array_equal(array, np.rint(array))
+        array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all()
     ):
         raise TypeError(f"foldid must hold integers, got {array.dtype}")
     values = np.unique(array[array >= 0])
@@ -308,10 +290,10 @@ def _holdout(
     if groups is not None:
         test = _held_groups(groups, share, generator)
     elif stratify is not None:
-        parts = []
-        for size, rows in _by_label(stratify):
+        parts, of_label = [], _by_label(stratify)
+        for count, (size, rows) in zip(_apportion(share, of_label, n), of_label, strict=True):
             rows = rows if generator is None else generator.permutation(rows)
-            parts.append(rows[size - round(share * size) :])
+            parts.append(rows[size - count :])
         test = np.concatenate(parts)
     else:
         rows = np.arange(n) if generator is None else generator.permutation(n)
@@ -320,6 +302,15 @@ def _holdout(
         left = "hold out" if len(test) == 0 else "train on"
         raise ValueError(f"cv={cv!r} leaves no row to {left}, of {n}")
     return Folds(n, (np.sort(test),), (None,), None)
+
+
+def _apportion(share: float, of_label: list[tuple[int, Rows]], n: int) -> list[int]:
+    """Return how many rows of each label are held out: together as many as without labels."""
+    exact = share * np.array([size for size, _ in of_label])
+    count = np.floor(exact).astype(np.intp)
+    short = max(1, round(share * n)) - int(count.sum())
+    count[np.argsort(count - exact, kind="stable")[:short]] += 1
+    return [int(number) for number in count]
 
 
 def _held_groups(groups: Rows, share: float, generator: np.random.Generator | None) -> Rows:

@@ -294,6 +294,7 @@ class HeldOut:
     def __init__(self, task: Task, rows: Rows) -> None:
         self.score_of, self.X, self.rows = task.score, task.X, rows
         self.y = task.y[rows]
+        self.y.flags.writeable = False  # a score that is the user's sees it again and again
         self.offset = None if task.offset is None else task.offset[rows]
         self.weight = task.weight[rows] if task.weighted else None
 

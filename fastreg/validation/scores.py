@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any
 
 import numpy as np
@@ -47,12 +48,18 @@ class Score:
         many = _COLUMNS.get(self.name) if self.function is _by_columns else None
         if many is None:
             columns = range(predicted.shape[1])
-            return np.array([float(self.function(y, predicted[:, i], weight)) for i in columns])
+            return np.array([_number(self.function(y, predicted[:, i], weight)) for i in columns])
         share = np.full(len(y), 1.0 / len(y)) if weight is None else weight / weight.sum()
         if y.ndim == 1:
             return many(y[:, None], predicted, share)
         each = [many(y[:, [j]], predicted[:, :, j], share) for j in range(y.shape[1])]
         return np.asarray(np.mean(each, axis=0))
+
+
+def _number(value: Any) -> float:
+    if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf":
+        return float(value)
+    raise TypeError(f"scoring must return a number, got {value!r}")
 
 
 def _squared(y: Array, predicted: Array, share: Array) -> Array:
@@ -98,13 +105,32 @@ def as_score(scoring: Any) -> Score:
     """Return the score that a name, a function (an error) or a `Score` stands for."""
     if isinstance(scoring, Score):
         return scoring
+    if hasattr(scoring, "_score_func"):
+        raise TypeError(
+            "scoring must be a function (y_true, y_pred, sample_weight) -> error, or a fastreg "
+            f"Score for a merit, not a scorer, which takes an estimator; got {scoring!r}"
+        )
     if isinstance(scoring, str):
         if scoring not in _NAMED:
             raise ValueError(f"scoring must be one of {', '.join(_NAMED)}, got {scoring!r}")
         return _NAMED[scoring]
     if callable(scoring):
-        return Score(getattr(scoring, "__name__", "score"), scoring)
+        return Score(getattr(scoring, "__name__", "score"), _by_keyword(scoring))
     raise TypeError(f"scoring must be a name, a callable or a fastreg Score, got {scoring!r}")
+
+
+def _by_keyword(function: Callable[..., Any]) -> Callable[[Any, Any, Any], Any]:
+    """Return the function with its weights as the third argument, if it knows them by name only.
+
+    The metrics of scikit-learn do.
+    """
+    try:
+        weight = signature(function).parameters.get("sample_weight")
+    except (TypeError, ValueError):  # built in
+        weight = None
+    if weight is None or weight.kind is not Parameter.KEYWORD_ONLY:
+        return function
+    return lambda y, predicted, share: function(y, predicted, sample_weight=share)
 
 
 def is_squared_error(score: Score) -> bool:
