@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastreg.settings import Settings
     from fastreg.stability import StabilitySelection, stability_selection
     from fastreg.validation.degrees import validate_degrees
+    from fastreg.validation.moments import validate_moments
     from fastreg.validation.result import ValidationResult
     from fastreg.validation.run import validate
     from fastreg.validation.scores import Score
@@ -58,6 +59,7 @@ __all__ = [
     "stability_selection",
     "validate",
     "validate_degrees",
+    "validate_moments",
 ]
 
 _HOME = {
@@ -92,6 +94,7 @@ _HOME = {
     "stability_selection": "fastreg.stability",
     "validate": "fastreg.validation.run",
     "validate_degrees": "fastreg.validation.degrees",
+    "validate_moments": "fastreg.validation.moments",
 }
 
 

@@ -1,5 +1,8 @@
 """validate: scores against plain loops over folds, selection, weights, storages, threads."""
 
+import doctest
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -142,6 +145,48 @@ def test_moments_and_paths_agree(monkeypatch, model, storage):
     np.testing.assert_allclose(one.fold_scores, two.fold_scores, rtol=1e-5, atol=1e-10)
     np.testing.assert_allclose(one.n_active, two.n_active, atol=0.5)
     np.testing.assert_allclose(one.path.coef, two.path.coef, atol=1e-4)
+
+
+WITHOUT_OFFSET = {name: model for name, model in MODELS.items() if "offset" not in model}
+
+
+@pytest.mark.parametrize("model", WITHOUT_OFFSET.values(), ids=WITHOUT_OFFSET)
+def test_folds_of_which_only_moments_are_known(model):
+    X, y = regression(90, 8, seed=4)[:2]
+    weight = np.random.default_rng(0).integers(1, 3, 90)
+    fold = np.random.default_rng(1).integers(0, 3, 90)
+    parts = [fastreg.Moments() for _ in range(3)]
+    for rows in np.array_split(np.arange(90), 7):  # chunks of a file
+        for k, part in enumerate(parts):
+            own = rows[fold[rows] == k]
+            part.add(X[own], y[own], weight[own])
+    options = {"l1_ratio": [0.3, 1.0], "n_alphas": 9, "tol": 1e-10, "selection": "1se", **model}
+    one = fastreg.validate_moments(parts, **options)
+    two = fastreg.validate(X, y, foldid=fold, sample_weight=weight, **options)
+    assert one.folds is None
+    assert one.n_passes == 0
+    assert one.index == two.index
+    np.testing.assert_allclose(one.alphas, two.alphas, rtol=1e-9)
+    np.testing.assert_allclose(one.fold_scores, two.fold_scores, rtol=1e-5)
+    np.testing.assert_allclose(one.standard_error, two.standard_error, rtol=1e-4)
+    np.testing.assert_allclose(one.result.coef, two.result.coef, atol=1e-5)
+    assert [part.n_rows for part in parts] == np.bincount(fold).tolist()
+
+
+def test_mistakes_in_folds_of_moments():
+    X, y = regression(40, 3)[:2]
+    part = fastreg.Moments().add(X, y)
+    for folds, error, message in (
+        ([part], ValueError, "at least two"),
+        ([part, X], TypeError, "fold 1 is a ndarray"),
+        ([part, fastreg.Moments()], ValueError, "fold 1 of folds has no rows"),
+        ([part, fastreg.Moments().add(X[:, :2], y)], ValueError, "2 features"),
+    ):
+        with pytest.raises(error, match=message):
+            fastreg.validate_moments(folds)
+    with pytest.raises(TypeError, match="sample_weight"):
+        fastreg.validate_moments([part, part], sample_weight=y)
+    assert doctest.testmod(importlib.import_module("fastreg.validation.moments")).failed == 0
 
 
 def test_what_moments_leave_in_doubt_is_predicted():

@@ -25,6 +25,7 @@ from fastreg.validation.paths import (
     Path,
     PathScorer,
     Scored,
+    Search,
     Task,
     grids,
     score_fold,
@@ -44,101 +45,119 @@ def takes_moments(task: Task, folds: Folds) -> bool:
 
 
 class MomentScorer:
-    """Scores folds, makes grids and fits all rows, without reading X again."""
+    """Scores folds, makes grids and fits all rows, from moments of the folds.
+
+    `paths` takes over where their rounding is too large, if there are rows.
+    """
 
     method = "moments"
 
-    def __init__(self, task: Task, folds: Folds) -> None:
+    def __init__(
+        self, search: Search, parts: list[Moments], paths: PathScorer | None = None
+    ) -> None:
+        self.search, self.parts, self.paths = search, parts, paths
+
+    @classmethod
+    def of(cls, task: Task, folds: Folds) -> MomentScorer:
+        """Return the scorer for rows, which are read once."""
         assert folds.assignment is not None
-        self.task, self.folds = task, folds
-        self.y = task.y if task.offset is None else task.y - task.offset
-        self.parts = fold_moments(
+        parts = fold_moments(
             task.X,
-            self.y,
+            task.y if task.offset is None else task.y - task.offset,
             task.weight if task.weighted else None,
             folds.assignment,
             len(folds),
             task.settings.n_threads,
         )
+        return cls(task, parts, PathScorer(task, folds))
 
     @cached_property
     def _whole(self) -> Moments:
         return reduce(Moments.merge, self.parts, Moments())
 
-    @cached_property
-    def _by_paths(self) -> PathScorer:
-        """What takes over where rounding of the moments is too large."""
-        return PathScorer(self.task, self.folds)
-
     @property
     def n_passes(self) -> int:
         """Reads of X so far, but for the folds that were fitted to X."""
-        return 1 + (self._by_paths.n_passes if "_by_paths" in self.__dict__ else 0)
+        return 0 if self.paths is None else 1 + self.paths.n_passes
 
     def grid(self, n_alphas: int, eps: float) -> Array:
         """Return a grid for each l1_ratio."""
         return grids(
             lambda ratio: self._whole.alpha_grid(
-                n_alphas=n_alphas, eps=eps, l1_ratio=ratio, **self.task.model
+                n_alphas=n_alphas, eps=eps, l1_ratio=ratio, **self.search.model
             ),
-            self.task.l1_ratios,
+            self.search.l1_ratios,
         )
 
     def score(self, alphas: Array) -> Scored:
         """Return the scores of all folds."""
-        task = replace(self.task, alphas=alphas)
         training = training_moments(self.parts)
+        search = replace(self.search, alphas=alphas)
+        paths = self.paths
+        if paths is not None:
+            paths = PathScorer(replace(paths.task, alphas=alphas), paths.folds)
 
         def run(k: int, settings: Settings) -> Scored:
-            return _score(task, self.folds, k, self.parts[k], training[k], settings)
+            found = self._score(replace(search, settings=settings), k, training[k], paths)
+            if found is None:
+                assert paths is not None
+                return score_fold(paths.task, paths.folds, k, settings)
+            return found
 
-        return stack_folds(run, len(self.folds), task.settings)
+        return stack_folds(run, len(self.parts), search.settings)
 
     def path(self, l1_ratio: float, alphas: Array) -> PathResult:
         """Return the fits to all rows over a grid."""
+        search = self.search
         path = self._whole.path(
-            alphas=alphas, l1_ratio=l1_ratio, settings=self.task.settings, **self.task.model
+            alphas=alphas, l1_ratio=l1_ratio, settings=search.settings, **search.model
         )
-        return path if path.converged else self._by_paths.path(l1_ratio, alphas)
+        return path if path.converged or self.paths is None else self.paths.path(l1_ratio, alphas)
 
     def solve(self, l1_ratio: float, alpha: float) -> Result:
         """Return the fit to all rows at one strength."""
+        search = self.search
         result = self._whole.solve(
-            alpha, l1_ratio=l1_ratio, settings=self.task.settings, **self.task.model
+            alpha, l1_ratio=l1_ratio, settings=search.settings, **search.model
         )
-        return result if result.converged else self._by_paths.solve(l1_ratio, alpha)
+        if result.converged or self.paths is None:
+            return result
+        return self.paths.solve(l1_ratio, alpha)
+
+    def _score(
+        self, search: Search, k: int, training: Moments, paths: PathScorer | None
+    ) -> Scored | None:
+        """Return the scores of one fold; None where rows must be asked."""
+        shape = search.alphas.shape
+        scores, n_active, gap = np.empty(shape), np.empty(shape), np.empty(shape)
+        status = np.empty(shape, dtype=np.int64)
+        rows = None if paths is None else HeldOut(paths.task, paths.folds.test[k])
+        for i, l1_ratio in enumerate(search.l1_ratios.tolist()):
+            path = training.path(
+                alphas=search.alphas[i],
+                l1_ratio=l1_ratio,
+                settings=search.settings,
+                **search.model,
+            )
+            if rows is not None and (path.status == Status.STALLED).any():
+                return None
+            many = np.ndim(path.intercept) == 2
+            scores[i] = _scores(search, path, self.parts[k], rows)
+            n_active[i] = path.n_active.sum(axis=1) if many else path.n_active
+            gap[i] = path.relative_gap.max(axis=1) if many else path.relative_gap
+            status[i] = path.status
+        return Scored(scores, n_active, gap, status, 0)
 
 
-def _score(
-    task: Task, folds: Folds, k: int, held: Moments, training: Moments, settings: Settings
-) -> Scored:
-    """Return the scores of one fold."""
-    shape = task.alphas.shape
-    scores, n_active, gap = np.empty(shape), np.empty(shape), np.empty(shape)
-    status = np.empty(shape, dtype=np.int64)
-    rows = HeldOut(task, folds.test[k])
-    for i, l1_ratio in enumerate(task.l1_ratios.tolist()):
-        path = training.path(
-            alphas=task.alphas[i], l1_ratio=l1_ratio, settings=settings, **task.model
-        )
-        if (path.status == Status.STALLED).any():
-            return score_fold(task, folds, k, settings)
-        many = np.ndim(path.intercept) == 2
-        scores[i] = _scores(task, path, held, rows)
-        n_active[i] = path.n_active.sum(axis=1) if many else path.n_active
-        gap[i] = path.relative_gap.max(axis=1) if many else path.relative_gap
-        status[i] = path.status
-    return Scored(scores, n_active, gap, status, 0)
-
-
-def _scores(task: Task, path: PathResult, held: Moments, rows: HeldOut) -> Array:
-    """Return the score of every alpha, from moments where these are accurate."""
-    if not is_squared_error(task.score):
+def _scores(search: Search, path: PathResult, held: Moments, rows: HeldOut | None) -> Array:
+    """Return the score of every alpha, from moments where these are accurate or all there is."""
+    if not is_squared_error(search.score):
+        assert rows is not None
         return rows.score(Path.of(path))
     error, certain = heldout_error(held, path.coef, path.intercept)
     if error.ndim == 2:
         error, certain = error.mean(axis=1), np.asarray(certain.all(axis=1))
-    if not certain.all():
+    if rows is not None and not certain.all():
         doubtful = np.flatnonzero(~certain)
         error[doubtful] = rows.score(Path.of(path, doubtful))
-    return np.asarray(error)
+    return np.asarray(np.maximum(error, 0.0))

@@ -35,21 +35,27 @@ _WIDE = 1000  # features from which the coefficients of a path are kept sparse
 _FEW = 4  # strengths below which factors are cheaper than eigenvalues
 
 
-@dataclass(frozen=True)
-class Task:
-    """What all folds have in common."""
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is looked for, whatever the data."""
 
-    X: Any  # as `as_matrix` returns it
-    y: Array  # (n,) or (n, m)
-    offset: Array | None  # of the shape of y
-    weight: Array
-    weighted: bool  # whether the user gave weights
     model: dict[str, Any]  # further arguments of `prepare`
     l1_ratios: Array
     alphas: Array  # n_l1_ratios x n_alphas, decreasing along rows
     score: Score
     settings: Settings
     started: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Search):
+    """A search on rows: what all folds have in common."""
+
+    X: Any  # as `as_matrix` returns it
+    y: Array  # (n,) or (n, m)
+    offset: Array | None  # of the shape of y
+    weight: Array
+    weighted: bool  # whether the user gave weights
 
     @property
     def depth(self) -> float:

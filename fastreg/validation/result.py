@@ -52,8 +52,8 @@ class ValidationResult:
         Fit to all rows at the chosen point; None with ``refit=False``.
     path : PathResult or None
         Fits to all rows over the alphas at the chosen l1_ratio (and degree).
-    folds : Folds
-        The rows of each fold.
+    folds : Folds or None
+        The rows of each fold; None where only their moments are known.
     largest_gap : float
         Largest duality gap of all fits, the folds' included, relative to their null objectives.
     n_unconverged : int
@@ -93,7 +93,7 @@ class ValidationResult:
     path: PathResult | None
 
     # quality
-    folds: Folds
+    folds: Folds | None
     largest_gap: float
     n_unconverged: int
     n_fits: int

@@ -21,7 +21,7 @@ from fastreg.inputs import (
 from fastreg.settings import Settings, resolve_settings
 from fastreg.validation.folds import make_folds
 from fastreg.validation.from_moments import MomentScorer, takes_moments
-from fastreg.validation.paths import PathScorer, Task
+from fastreg.validation.paths import PathScorer, Search, Task
 from fastreg.validation.result import ValidationResult
 from fastreg.validation.scores import as_score, average
 from fastreg.validation.selection import (
@@ -186,7 +186,7 @@ def explore(
     started = monotonic()
     check_selection(selection)
     check_grid(n_alphas, eps)
-    ratios = _as_ratios(l1_ratio)
+    ratios = as_ratios(l1_ratio)
     matrix, names = as_matrix(X)
     n = matrix.shape[0]
     targets, shift = _as_targets(y, offset, n)
@@ -195,7 +195,7 @@ def explore(
     weight = np.ones(n)
     if weighted:
         weight = weight * as_float("sample_weight", sample_weight, ndim=(0, 1))
-    grid = None if alphas is None else _as_grids(alphas, len(ratios))
+    grid = None if alphas is None else as_grids(alphas, len(ratios))
     rough = np.power(eps, np.arange(n_alphas) / max(n_alphas - 1, 1))[None]
     task = Task(
         X=matrix,
@@ -212,31 +212,64 @@ def explore(
     )
     made = make_folds(matrix, targets, **folds)
     made.require_weight(weight)
-    scorer: MomentScorer | PathScorer
-    scorer = (MomentScorer if takes_moments(task, made) else PathScorer)(task, made)
-    grid = scorer.grid(n_alphas, eps) if grid is None else grid
-    scored = scorer.score(grid)
+    takes = takes_moments(task, made)
     fold_weights = np.array([float(weight[rows].sum()) for rows in made.test])
-    fold_weights = fold_weights if weigh_folds else np.ones(len(made))
+    found = conclude(
+        MomentScorer.of(task, made) if takes else PathScorer(task, made),
+        task,
+        grid,
+        n_alphas,
+        eps,
+        fold_weights if weigh_folds else np.ones(len(made)),
+        selection,
+        refit,
+        several=np.ndim(l1_ratio) > 0,
+    )
+    return replace(
+        found,
+        folds=made,
+        path=None if found.path is None else replace(found.path, feature_names=names),
+        result=None if found.result is None else replace(found.result, feature_names=names),
+    )
+
+
+def conclude(
+    scorer: MomentScorer | PathScorer,
+    search: Search,
+    grid: Array | None,
+    n_alphas: int,
+    eps: float,
+    fold_weights: Array,
+    selection: Any,
+    refit: str,
+    *,
+    several: bool,
+) -> ValidationResult:
+    """Make the grid if there is none, score the folds, choose, fit all rows.
+
+    With `several` l1_ratios the result has an axis for them.
+    """
+    grid = scorer.grid(n_alphas, eps) if grid is None else grid
+    ratios = search.l1_ratios
+    scored = scorer.score(grid)
     mean, standard_error = average(scored.scores, fold_weights)
     curve = Curve(
         alphas=grid[None],
         mean=mean[None],
         standard_error=standard_error[None],
         n_active=(scored.n_active @ (fold_weights / fold_weights.sum()))[None],
-        greater_is_better=task.score.greater_is_better,
+        greater_is_better=search.score.greater_is_better,
     )
     place = select(curve, selection)
     _, i, j = place
     path = result = None
     if refit == "path":
-        path = replace(scorer.path(float(ratios[i]), grid[i]), feature_names=names)
+        path = scorer.path(float(ratios[i]), grid[i])
         result = path[j]
     elif refit == "point":
         result = scorer.solve(float(ratios[i]), float(grid[i, j]))
-        result = replace(result, feature_names=names)
     fits = [scored] + [one for one in (path if path is not None else result,) if one is not None]
-    axes = 1 if np.ndim(l1_ratio) == 0 else 2
+    axes = 2 if several else 1
 
     def drop(values: Array) -> Array:
         """Return the last of the three axes of the grid, those that the user gave."""
@@ -246,8 +279,8 @@ def explore(
         alphas=drop(curve.alphas),
         l1_ratios=ratios,
         degrees=None,
-        scoring=task.score.name,
-        greater_is_better=task.score.greater_is_better,
+        scoring=search.score.name,
+        greater_is_better=search.score.greater_is_better,
         fold_scores=scored.scores.reshape(scored.scores.shape[2 - axes :]),
         fold_weights=fold_weights,
         mean=drop(curve.mean),
@@ -259,17 +292,17 @@ def explore(
         index_1se=one_standard_error(curve)[3 - axes :],
         result=result,
         path=path,
-        folds=made,
+        folds=None,
         largest_gap=max(float(np.max(fit.relative_gap)) for fit in fits),
         n_unconverged=sum(int(np.count_nonzero(np.asarray(fit.status) <= 0)) for fit in fits),
         n_fits=sum(np.size(fit.status) for fit in fits),
         n_passes=scored.n_passes + scorer.n_passes,
-        seconds=monotonic() - started,
+        seconds=monotonic() - search.started,
         method=scorer.method,
     )
 
 
-def _as_ratios(l1_ratio: Any) -> Array:
+def as_ratios(l1_ratio: Any) -> Array:
     """Return the l1_ratios as an array."""
     if np.ndim(l1_ratio) == 0:
         return np.array([as_strength("l1_ratio", l1_ratio, high=1.0)])
@@ -278,7 +311,7 @@ def _as_ratios(l1_ratio: Any) -> Array:
     return np.array([as_strength("l1_ratio", ratio, high=1.0) for ratio in l1_ratio])
 
 
-def _as_grids(alphas: Any, n_ratios: int) -> Array:
+def as_grids(alphas: Any, n_ratios: int) -> Array:
     """Return a decreasing grid for each l1_ratio."""
     array = as_float("alphas", alphas, ndim=(1, 2))
     if array.ndim == 1:
