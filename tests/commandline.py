@@ -10,7 +10,7 @@ from fastreg.cli import main
 
 #: A short path, and a single fit to all rows.
 QUICK = ("--n-alphas", "8")
-PLAIN = ("--penalty", "l1", "--alpha", "0.1", "--test-size", "0")
+PLAIN = ("--penalty", "l1", "--alpha", "0.1", "--folds", "0")
 
 
 def run(*words):

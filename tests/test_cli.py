@@ -40,7 +40,7 @@ def test_coefficients_are_those_of_solve(csv_file, tmp_path):
     assert found["d"]["l1"] == "0"
     works(
         "fit", csv_file, "-t", "y", "-p", "elasticnet", "--l1-ratio", 0.3, "-a", 0.1,
-        "--test-size", 0, "--no-standardize", "--coef", tmp_path / "c.json",
+        "--no-standardize", "--coef", tmp_path / "c.json",
     )  # fmt: skip
     content = json.loads((tmp_path / "c.json").read_text())
     (model,) = content["models"]
@@ -51,29 +51,34 @@ def test_coefficients_are_those_of_solve(csv_file, tmp_path):
     assert 0.0 <= model["relative_gap"] < 1e-5
 
 
-def test_compares_penalties_on_rows_that_chose_nothing(csv_file, tmp_path):
-    out = works("fit", csv_file, "-t", "y", *QUICK, "--coef", tmp_path / "c.csv", "--seed", 3)
-    assert "80 rows, 48 to train, 16 to choose alpha, 16 to test." in out
+def test_compares_penalties_on_the_same_folds(csv_file, tmp_path):
+    out = works(
+        "compare", csv_file, "-t", "y", *QUICK, "--coef", tmp_path / "c.csv", "--seed", 3,
+        "--folds", 4, "--test-size", 0.2,
+    )  # fmt: skip
+    assert "80 rows, 16 of them kept apart for the test." in out
+    assert "Folds: 4, drawn by seed 3." in out
     for name in ("mean only", "least squares", "L2 (ridge)", "L1 (lasso)", "elastic net"):
         assert name in out
     assert "predicts best" in out
-    assert "standard errors on 16 test rows" in out
-    assert "Proof: no duality gap of the 24 models" in out
+    assert "on the same 4 folds" in out
+    assert "Proof: no duality gap of the 189 fits" in out  # 4 x 41 in folds, 25 of all rows
     assert next(iter(coefficients(tmp_path / "c.csv").values())).keys() == {
-        "feature", "l2", "l1", "elasticnet",
+        "feature", "none", "l2", "l1", "elasticnet",
     }  # fmt: skip
     X, y = problem()
-    parts = heldout.split(80, validation=0.2, test=0.2, seed=3)
-    assert sorted(np.concatenate([parts.fitted, parts.test])) == list(range(80))
+    parts = heldout.split(80, n_folds=4, test=0.2, seed=3)
     result = fastreg.solve(X[parts.fitted], y[parts.fitted], alpha=0.0)
-    error = np.sqrt(np.mean((y[parts.test] - result.predict(X[parts.test])) ** 2))
-    assert f"4 of 4 {error:.4f}" in out
+    squares = (y[parts.test] - result.predict(X[parts.test])) ** 2
+    error = np.sqrt(np.mean(squares))
+    spread = squares.std(ddof=1) / 4.0 / (2.0 * error)
+    assert f"{error:.3f} ± {spread:.3f} 4 0 100%" in out
 
 
 def test_the_same_seed_gives_the_same_numbers(csv_file, tmp_path):
     for name in ("one", "two"):
         works(
-            "fit", csv_file, "-t", "y", *QUICK,
+            "compare", csv_file, "-t", "y", *QUICK,
             "--coef", tmp_path / f"{name}.csv", "-m", tmp_path / f"{name}.frm",
         )  # fmt: skip
     for ending in (".csv", ".frm"):
@@ -86,12 +91,13 @@ def test_the_verdict_is_honest(tmp_path):
     path = tmp_path / "d.csv"
     x, noise = rng.normal(size=(2, 200))
     np.savetxt(path, np.column_stack([x, noise]), delimiter=",", header="x,y", comments="")
-    assert "No model predicts new rows better than the mean" in works("fit", path, "-t", "y")
+    told = works("compare", path, "-t", "y")
+    assert "No model predicts rows that it has not seen better than their mean" in told
     np.savetxt(path, np.column_stack([x, 9 * x + noise]), delimiter=",", header="x,y", comments="")
-    out = works("fit", path, "-t", "y", "-p", "l1", "--alpha", "5")
-    assert "Least squares predicts best with 1 of 1 feature: its error is" in out
-    assert "% below L1" in out
-    assert "hardly chance" in out
+    out = works("compare", path, "-t", "y", "--eps", "0.5")
+    assert "Least squares predicts best with 1 of 1 feature: its error on rows that it" in out
+    assert "none of these is within chance" in out
+    assert "chose the smallest alpha that was tried: a smaller --eps may do better." in out
 
 
 def test_weights_count_rows(tmp_path):
@@ -112,13 +118,76 @@ def test_weights_count_rows(tmp_path):
 
 def test_small_words(csv_file):
     out = works("fit", csv_file, "-t", "y", "-p", "none")
-    assert "least squares uses 4 of 4 features" in out.replace("Least", "least")
-    assert "Proof" not in out
-    out = works("fit", csv_file, "-t", "y", "-p", "l2", "-a", 1, "--test-size", 0)
-    assert "80 rows, 80 to train." in out
-    assert "Test error" not in out
+    assert "Least squares uses 4 of 4 features" in out
+    assert "looks too good" not in out
+    out = works("fit", csv_file, "-t", "y", "-p", "l2", "-a", 1, "--folds", 0)
+    assert out.startswith("y from 4 features")
+    assert "Folds" not in out
+    assert "Held-out" not in out
+    assert "the duality gap of this fit is at most" in out
     out = works("fit", csv_file, "-t", "y", "-p", "l1", "--n-alphas", 2, "--eps", 0.5)
     assert "L1 chose the smallest alpha that was tried" in out
+    out = works("fit", csv_file, "-t", "y", "-p", "l1", "--impute", "mean", "-d", 2, *QUICK)
+    assert "What is filled in and the range of each column in products comes from the inputs" in out
+
+
+# Validation of one penalty
+
+
+def test_validate_tells_both_rules(csv_file, tmp_path):
+    X, y = problem()
+    expected = fastreg.validate(
+        X, y, n_alphas=8, standardize=True, cv=5, shuffle=True, random_state=0, selection="1se"
+    )
+    out = works(
+        "validate", csv_file, "-t", "y", *QUICK, "--selection", "1se", "-m", tmp_path / "m.frm",
+        "--coef", tmp_path / "c.csv", "--plot", tmp_path / "c.png",
+    )  # fmt: skip
+    for place, name in ((expected.index_min, "least error"), (expected.index_1se, "1 s.e. rule *")):
+        assert f"{name} {expected.alphas[place]:.3g} {np.sqrt(expected.mean[place]):.3f}" in out
+    found = coefficients(tmp_path / "c.csv")
+    assert np.allclose([float(found[n]["l1"]) for n in "abcd"], expected.result.coef, atol=1e-6)
+    assert "looks too good" not in out  # nothing is least by the one-standard-error rule
+    assert len(works("predict", tmp_path / "m.frm", csv_file).split()) == 81
+
+
+def test_validate_chooses_a_degree(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2.0, 2.0, size=60)
+    y = x**3 - 2.0 * x + 0.3 * rng.normal(size=60)
+    table = np.column_stack([x, y])
+    np.savetxt(tmp_path / "d.csv", table, delimiter=",", header="x,y", comments="")
+    words = ("validate", tmp_path / "d.csv", "-t", "y", "-p", "none", "--degree", "1-8")
+    out = works(*words, "-m", tmp_path / "m.frm", "--coef", tmp_path / "c.csv")
+    assert "y from 8 features (products of 1 to 8 columns)" in out
+    assert "The best strength for each degree" in out
+    kept = list(coefficients(tmp_path / "c.csv"))
+    assert 3 <= len(kept) - 1 < 8
+    assert f"least error * {len(kept) - 1} 0 " in out
+    predicted = np.array(
+        works("predict", tmp_path / "m.frm", tmp_path / "d.csv").split()[1:], float
+    )
+    assert np.sqrt(np.mean((predicted - y) ** 2)) < 0.4
+
+
+def test_groups_and_time(tmp_path):
+    X, y = problem()
+    frame = pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "who": [f"p{i % 9}" for i in range(80)]})
+    frame = frame.with_columns(y=pl.Series(y))
+    frame.write_csv(tmp_path / "d.csv")
+    base = ("fit", tmp_path / "d.csv", "-t", "y", *QUICK, "--coef", tmp_path / "c.csv")
+    out = works(*base, "--groups", "who", "--folds", 3, "--seed", 4)
+    assert "Folds: 3 of whole groups of who, drawn by seed 4." in out
+    assert coefficients(tmp_path / "c.csv").keys() == {"(intercept)", "a", "b"}
+    labels = np.arange(80) % 9
+    expected = fastreg.validate(
+        X[:, :2], y, cv=3, n_alphas=8, standardize=True, groups=labels, shuffle=True, random_state=4
+    )
+    assert f"{np.sqrt(expected.mean[expected.index]):.3f} ±" in out
+    out = works(*base, "--drop", "who", "--time-ordered")
+    assert "Folds: 5 in the order of time, each predicted from the rows before it." in out
+    expected = fastreg.validate(X[:, :2], y, cv=5, n_alphas=8, standardize=True, time_ordered=True)
+    assert f"{np.sqrt(expected.mean[expected.index]):.3f} ±" in out
 
 
 # Prediction
@@ -133,7 +202,7 @@ def model(tmp_path):
     path = tmp_path / "rent.frm"
     works(
         "fit", tmp_path / "train.csv", "-t", "rent", "-p", "none", "--degree", 2,
-        "--test-size", 0, "-m", path,
+        "-m", path,
     )  # fmt: skip
     return path
 
@@ -167,13 +236,18 @@ def test_data_that_do_not_fit_to_the_model(model, tmp_path, text, message):
     assert message in fails("predict", model, tmp_path / "new.csv")
 
 
-def test_the_best_of_the_choosing_is_saved(csv_file, tmp_path):
-    out = works("fit", csv_file, "-t", "y", *QUICK, "-m", tmp_path / "m.frm")
+def test_the_best_of_the_comparison_is_saved(csv_file, tmp_path):
+    base = ("compare", csv_file, "-t", "y", *QUICK, "-m", tmp_path / "m.frm")
+    out = works(*base, "--test-size", 0.2)
     content = json.loads((tmp_path / "m.frm").read_text().partition("\n")[2])
-    name = {"l1": "L1 (lasso)", "l2": "L2 (ridge)", "elasticnet": "elastic net"}
-    assert f"({name[content['penalty']]}, which has the least validation error)" in out
+    name = {
+        "none": "least squares", "l1": "L1 (lasso)", "l2": "L2 (ridge)",
+        "elasticnet": "elastic net",
+    }  # fmt: skip
+    assert f"({name[content['penalty']]}, which has the least held-out error)" in out
     assert content["facts"]["rows_fitted"] == 64
     assert content["facts"]["rows_tested"] == 16
+    assert content["facts"]["held_out_error"] > 0.0
     predicted = works("predict", tmp_path / "m.frm", csv_file).split()
     assert len(predicted) == 81
 
@@ -191,10 +265,10 @@ def test_shipped_data():
     assert "10.24432/C5W894" in out
 
 
-@pytest.mark.parametrize("penalty", ["all", "l1"])
-def test_main_job(tmp_path, penalty):
+@pytest.mark.parametrize("command", ["compare", "validate", "fit"])
+def test_main_jobs(tmp_path, command):
     picture = tmp_path / "bikes.svg"
-    out = works("fit", "@bikes", "-p", penalty, "--plot", picture, *QUICK, "--style", "dark")
+    out = works(command, "@bikes", "--plot", picture, *QUICK, "--style", "dark")
     assert f"Picture: {picture}" in out
     assert "hour=17h" in (tmp_path / "bikes.svg").read_text() or picture.stat().st_size > 10_000
 
@@ -211,7 +285,7 @@ def program(*words, **options):
 
 
 def test_program(csv_file, tmp_path):
-    shown = program("fit", csv_file, "-t", "y", *QUICK)
+    shown = program("compare", csv_file, "-t", "y", *QUICK)
     assert shown.returncode == 0
     assert shown.stderr == ""
     assert "\x1b" not in shown.stdout
@@ -229,12 +303,12 @@ def test_program_in_a_plain_terminal(csv_file):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
-def test_progress_is_shown_on_terminals_only(csv_file):
+def test_progress_is_shown_on_terminals_only():
     code = (
-        "import sys, fastreg.cli.work as work; from fastreg.cli import main; work.LONG_WORK = 0;"
+        "import sys, fastreg.cli.progress as bar; from fastreg.cli import main; bar.PATIENCE = 0;"
         "sys.exit(main(sys.argv[1:]))"
     )
-    command = [sys.executable, "-P", "-c", code, "fit", csv_file, "-t", "y", *QUICK]
+    command = [sys.executable, "-P", "-c", code, "compare", "@bikes", *QUICK]
     environment = {**os.environ, "TERM": "xterm"}
     ours, theirs = os.openpty()
     with subprocess.Popen(
@@ -288,13 +362,15 @@ def test_program_into_a_full_disk(csv_file, words):
 
 
 def test_the_table_is_whole_in_a_narrow_terminal(csv_file):
-    shown = program("fit", csv_file, "-t", "y", *QUICK, env={**os.environ, "COLUMNS": "40"})
+    plain = {**os.environ, "COLUMNS": "40"}
+    shown = program("compare", csv_file, "-t", "y", *QUICK, env=plain)
     assert "…" not in shown.stdout
     assert "least squares" in shown.stdout
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["-h"], ["fit", "--help"], ["predict", "-h"], ["data", "-h"]]
+    "words",
+    [[], ["-h"], *([name, "-h"] for name in ("compare", "validate", "fit", "predict", "data"))],
 )
 def test_help(words):
     status, out, err = run(*words)

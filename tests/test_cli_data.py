@@ -33,8 +33,7 @@ def test_text_becomes_one_feature_per_level_but_the_first(tmp_path):
         )
     )
     works(
-        "fit", tmp_path / "t.csv", "-t", "rent", "-p", "none", "--test-size", 0,
-        "--coef", tmp_path / "c.csv",
+        "fit", tmp_path / "t.csv", "-t", "rent", "-p", "none", "--coef", tmp_path / "c.csv",
     )  # fmt: skip
     found = {name: float(row["none"]) for name, row in coefficients(tmp_path / "c.csv").items()}
     expected = {"(intercept)": 50.0, "town=Kiel": -41.0, "town=Ulm": -50.0, "new": 0.0, "size": 2.0}
@@ -80,7 +79,7 @@ def test_imputation(tmp_path):
         "fit", path, "-t", "y"
     )
     assert "--drop 'b'" in fails("fit", path, "-t", "y", "--drop", "a")
-    base = ("fit", path, "-t", "y", "-p", "l2", "-a", "1", "--test-size", "0", "-m")
+    base = ("fit", path, "-t", "y", "-p", "l2", "-a", "1", "-m")
     for by, fill in (("mean", 4.25), ("median", 3.5)):
         works(*base, tmp_path / "m.frm", "--impute", by)
         columns = json.loads((tmp_path / "m.frm").read_text().partition("\n")[2])["columns"]
@@ -305,7 +304,7 @@ def test_blanks_around_cells_do_not_matter(tmp_path):
     assert said[0] == said[1] == said[2]
     assert list(said[0]) == ["(intercept)", "a", "b", "s=yes"]
     holes = write_lines(tmp_path / "h.csv", "a, y", ["1, 2", " , 3", " NA , 4", "2, 5"])
-    assert "column 'a' has 2 missing values" in fails("fit", holes, "-t", "y")
+    assert "column 'a' has 2 missing values" in fails("fit", holes, "-t", "y", *PLAIN)
     flags = write_lines(tmp_path / "f.csv", "a, y", ["true, 2", "false, 3"] * 5)
     assert "a" in works("fit", flags, "-t", "y", *PLAIN)
 
@@ -341,7 +340,7 @@ def test_what_is_text_is_said(tmp_path):
     lines = [f"{'rs'[i % 2]}{i % 3},k,{i},{i * i % 11}" for i in range(30)]
     path = write_lines(tmp_path / "t.csv", "city,ok,size,y", lines)
     out = works("fit", path, "-t", "y", *PLAIN)
-    assert "30 to train. Text, one 0/1 feature per value: city, ok." in out
+    assert "30 rows. Text, one 0/1 feature per value: city, ok." in out
     assert "Text" not in works("fit", path, "-t", "y", *PLAIN, "--drop", "city", "--drop", "ok")
     wide = write_lines(
         tmp_path / "w.csv",
@@ -482,7 +481,7 @@ def test_decimal_comma(tmp_path):
 def test_numbers_can_be_names(tmp_path):
     lines = [f"{i % 3},{i},{(7, 1, 4)[i % 3]}" for i in range(30)]
     path = write_lines(tmp_path / "d.csv", "shop,size,y", lines)
-    fit = ("fit", path, "-t", "y", "-p", "none", "--test-size", 0)
+    fit = ("fit", path, "-t", "y", "-p", "none")
     out = works(*fit, "--categorical", "shop", "-m", tmp_path / "m.frm")
     assert "y from 3 features" in out
     assert "per value: shop." in out

@@ -38,8 +38,16 @@ def csv_file(tmp_path):
             "--plot is about the path",
         ),
         (["-t", "y", "--coef", "c.txt"], "must end with .csv or .json"),
-        (["-t", "y", "--validation-size", "0"], "--alpha"),
-        (["-t", "y", "--test-size", "0.9"], "leave no rows to train on"),
+        (["-t", "y", "--folds", "0"], "without --folds the strength must be given: --alpha"),
+        (["-t", "y", "--folds", "1"], "--folds 1 has nothing to train on"),
+        (["-t", "y", "--folds", "-3"], "-3 is not in the range"),
+        (["-t", "y", "--folds", "81"], "80 rows of data cannot be split into 81 folds"),
+        (["-t", "y", "--test-size", "0.99"], "cannot be split into 5 folds and a test"),
+        (["-t", "y", "--groups", "Z"], "--groups: "),
+        (["-t", "y", "--groups", "a", "--time-ordered"], "do not go together"),
+        (["-t", "y", "--time-ordered", "--folds", "80"], "cannot be split into 80 folds"),
+        (["-t", "y", "--selection", "2se"], "'2se' is not one of"),
+        (["-t", "y", "--degree", "1-3"], "'1-3' is not a valid"),
         (
             ["-t", "y", *["--drop", "a"], *["--drop", "b"], *["--drop", "c"], *["--drop", "d"]],
             "no column is left",
@@ -59,7 +67,7 @@ def test_mistakes(csv_file, words, message):
         ("a,y\n1,\n2,\n3,\n", "--target y: the column is empty"),
         ("a,y\n1,1\n2,inf\n3,3\n", "infinite"),
         ("a,y\ninf,1\n2,2\n3,3\n4,4\n5,4\n6,1\n", "column 'a' holds infinite values"),
-        ("a,b,y\n1,,1\n2,,2\n3,,3\n4,,4\n", "column 'b' is empty"),
+        ("a,b,y\n1,,1\n2,,2\n3,,3\n4,,4\n5,,5\n", "column 'b' is empty"),
         ("a,y\n1,5\n2,5\n3,5\n4,5\n5,5\n", "--target y: all values are 5"),
         ("a,y\n1,5\n2,6\n", "too few are left to train on"),
     ],
@@ -116,7 +124,7 @@ def test_lack_of_memory_and_interruption(monkeypatch, csv_file):
     assert (status, out, err.strip()) == (130, "", "fastreg: interrupted")
 
 
-@pytest.mark.parametrize("option", ["--test-size", "--validation-size", "--alpha", "--l1-ratio"])
+@pytest.mark.parametrize("option", ["--test-size", "--eps", "--alpha", "--l1-ratio"])
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_numbers_are_finite(csv_file, option, value):
     error = fails("fit", csv_file, "-t", "y", option, value)
@@ -129,7 +137,9 @@ def test_numbers_are_finite(csv_file, option, value):
 def test_one_row(tmp_path):
     (tmp_path / "one.csv").write_text("a,y\n1,2\n")
     error = fails("fit", tmp_path / "one.csv", "-t", "y", *PLAIN)
-    assert error == "1 row of data cannot be split into parts: too few are left to train on"
+    assert error == (
+        "1 row of data cannot be split: too few are left to train on; see --folds and --test-size"
+    )
 
 
 def test_a_folder_is_refused_before_the_fit(monkeypatch, csv_file, tmp_path):
@@ -146,6 +156,13 @@ def test_a_folder_is_refused_before_the_fit(monkeypatch, csv_file, tmp_path):
         (["-p", "l1", "--l1-ratio", "0.5"], "--l1-ratio is about the elastic net"),
         (["--alpha", "3", "--n-alphas", "9"], "--n-alphas is about the path of alphas, and there"),
         (["-p", "none", "--eps", "0.1"], "there is none with --penalty none"),
+        (["--alpha", "3", "--selection", "1se"], "--selection is about the path of alphas"),
+        (["--alpha", "3", "--folds", "0", "--seed", "2"], "--seed is about rows that are held out"),
+        (["--time-ordered", "--seed", "2"], "--seed draws nothing with --time-ordered"),
+        (
+            ["-p", "elasticnet", "-a", "1", *["--l1-ratio", ".2"], *["--l1-ratio", ".3"]],
+            "--alpha takes one --l1-ratio",
+        ),
         (["--style", "dark"], "--style is about the picture"),
         (["--eps", "1e-300"], "1e-300 is not in the range"),
     ],
@@ -174,9 +191,49 @@ def test_numbers_that_overflow(tmp_path):
     path = tmp_path / "huge.csv"
     rows = [f"{i}e300,{(i * i) % 7}e-300,{i + i % 3}" for i in range(60)]
     path.write_text("\n".join(["a,b,y", *rows]) + "\n")
-    status, _, err = run("fit", path, "-t", "y", "--n-alphas", 4, "--no-standardize")
+    status, _, err = run("fit", path, "-t", "y", "-p", "l2", "--n-alphas", 4, "--no-standardize")
     assert status == 2
     assert err.endswith("the columns are too large to be left as they are: --standardize them\n")
     status, out, err = run("fit", path, "-t", "y", "--n-alphas", 4, "--degree", 2)
     assert (status, err) == (0, "")
     assert "nan" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["compare", "--penalty", "l1"], "no such option '--penalty'"),
+        (["compare", "--alpha", "1"], "no such option '--alpha'"),
+        (["compare", "--folds", "0"], "0 is not in the range"),
+        (["compare", "--report", "r.pdf"], "--report r.pdf: the name must end with .html"),
+        (["compare", "--report", "nowhere/r.html"], "there is no folder nowhere"),
+        (["validate", "--degree", "3-1"], "'3-1' is not within 1-20, the lower degree first"),
+        (["validate", "--degree", "0-1"], "'0-1' is not within 1-20"),
+        (["validate", "--degree", "x"], "'x' is neither a degree, such as 2, nor a range"),
+        (["validate", "-p", "none", "--plot", "p.png"], "--plot is about the path of alphas"),
+        (["validate", "--style", "dark"], "--style is about the picture"),
+    ],
+)
+def test_mistakes_of_other_commands(csv_file, words, message):
+    assert message in fails(words[0], csv_file, "-t", "y", *words[1:])
+
+
+def test_groups_that_cannot_be(tmp_path):
+    path = tmp_path / "d.csv"
+    rows = [f"{i},{i % 2},{i * i % 7}" for i in range(20)]
+    path.write_text("\n".join(["a,who,y", *rows]) + "\n")
+    error = fails("fit", path, "-t", "y", "--groups", "who")
+    assert error.startswith("20 rows of data in 2 groups cannot be split into 5 folds")
+    path.write_text(path.read_text() + "20,,3\n")
+    assert "--groups who: the value is missing in 1 row" in fails(
+        "fit", path, "-t", "y", "--groups", "who"
+    )
+
+
+def test_weights_that_leave_a_fold_empty(tmp_path):
+    path = tmp_path / "d.csv"
+    rows = [f"{i},{1 if i < 2 else 0},{i * i % 7}" for i in range(20)]
+    path.write_text("\n".join(["a,w,y", *rows]) + "\n")
+    error = fails("fit", path, "-t", "y", "--weights", "w")
+    assert "--weights w: all held-out rows of fold" in error
+    assert error.endswith("have sample_weight 0; try another --seed")

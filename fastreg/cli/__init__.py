@@ -1,4 +1,4 @@
-"""The command line: ``fastreg fit`` and ``fastreg predict`` (see ``fastreg --help``)."""
+"""The command line: ``fastreg compare`` and others (see ``fastreg --help``)."""
 
 import importlib.util
 import io

@@ -1,23 +1,34 @@
-"""The commands and their options; what they do is in the modules beside this one."""
+"""The commands; their options are in `options`, and what they do is in `work`."""
 
-import math
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from fastreg.cli import work
+from fastreg.cli import options, work
 from fastreg.cli.errors import UserError
+from fastreg.cli.request import Request
 from fastreg.cli.screen import forget_output
 
 EXAMPLES = """\b
 Examples:
-  fastreg fit @bikes --degree 2 --plot bikes.png
-  fastreg fit houses.csv --target price --penalty l1 --model price.frm
+  fastreg compare @bikes --degree 2 --report bikes.html
+  fastreg compare houses.csv --target price --test-size 0.2 --model price.frm
+  fastreg compare visits.csv -t cost --groups patient --folds 10
+"""
+
+VALIDATE_EXAMPLES = """\b
+Examples:
+  fastreg validate houses.csv --target price --selection 1se --plot price.png
+  fastreg validate curve.csv -t y --penalty l2 --degree 1-12
+"""
+
+FIT_EXAMPLES = """\b
+Examples:
+  fastreg fit houses.csv --target price --model price.frm
   fastreg fit flats.parquet --target rent --impute median --coef rent.csv
-  fastreg fit words.svm.gz --penalty elasticnet --l1-ratio 0.9
+  fastreg fit words.svm.gz --penalty elasticnet --l1-ratio 0.9 --alpha 0.1
 """
 
 PREDICT_EXAMPLES = """\b
@@ -41,72 +52,6 @@ unless --impute says how to fill them in.
 """
 
 
-class _Command(click.Command):
-    """A command whose help lists its options in groups."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one list of options per group."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None and isinstance(parameter, click.Option):
-                group = parameter.group if isinstance(parameter, _Option) else "Other"
-                groups.setdefault(group, []).append(record)
-        for group, records in groups.items():
-            with formatter.section(group):
-                formatter.write_dl(records, col_max=26)
-
-
-class _Option(click.Option):
-    """An option that belongs to a group of the help."""
-
-    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.group = group
-
-    def get_help_extra(self, ctx: click.Context) -> Any:
-        """Tell the default, but not the range: the error message does."""
-        extra: dict[str, Any] = dict(super().get_help_extra(ctx))
-        extra.pop("range", None)
-        return extra
-
-
-class _Number(click.FloatRange):
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Refuse what no range does: nan is neither below nor above anything."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
-        return number
-
-
-class _Count(click.IntRange):
-    name = "whole number"
-
-
-def _option(group: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
-    return click.option(*names, cls=_Option, group=group, **attributes)
-
-
-_format = _option(
-    "Data",
-    "--format",
-    "file_format",
-    type=click.Choice(work.FORMATS),
-    metavar="FORMAT",
-    help=f"Of DATA, when its name does not tell: {', '.join(work.FORMATS)}.",
-)
-
-
-_decimal_comma = _option(
-    "Data", "--decimal-comma", is_flag=True, help="Numbers are written 1,5 and not 1.5 (csv, tsv)."
-)
-
-
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog=EXAMPLES,
@@ -115,166 +60,96 @@ _decimal_comma = _option(
 @click.version_option(work.version(), message="fastreg %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Fit L1, L2 and elastic-net regression to a data file, with a proof in every answer."""
+    """L1, L2 and elastic-net regression on a data file, with a proof in every answer."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
-@cli.command(cls=_Command, epilog=f"{FILES}\n{EXAMPLES}")
-@click.argument("data")
-@_option("Data", "-t", "--target", metavar="COLUMN", help="What to predict.")
-@_format
-@_decimal_comma
-@_option("Data", "--weights", metavar="COLUMN", help="How much each row counts (0 or more).")
-@_option("Data", "--drop", metavar="COLUMN", multiple=True, help="Leave out; may be repeated.")
-@_option(
-    "Data",
-    "--categorical",
-    metavar="COLUMN",
-    multiple=True,
-    help="Take its numbers for names, not amounts; may be repeated.",
-)
-@_option(
-    "Data",
-    "--impute",
-    type=click.Choice(["mean", "median"]),
-    metavar="BY",
-    help="Fill in missing numbers by mean or median, and missing text by its most frequent value.",
-)
-@_option(
-    "Data",
-    "--max-levels",
-    type=_Count(1),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Refuse text columns with more values.",
-)
-@_option(
-    "Model",
-    "-p",
-    "--penalty",
-    type=click.Choice(["all", "l1", "l2", "elasticnet", "none"]),
-    default="all",
-    show_default=True,
-    metavar="NAME",
-    help="l1, l2, elasticnet, none (least squares), or all: compare the first three.",
-)
-@_option(
-    "Model",
-    "--l1-ratio",
-    type=_Number(0.0, 1.0),
-    default=0.5,
-    show_default=True,
-    metavar="R",
-    help="Of the elastic net: 1 is L1, 0 is L2; on a path, of the target in standard deviations.",
-)
-@_option(
-    "Model",
-    "-a",
-    "--alpha",
-    type=_Number(0.0),
-    metavar="A",
-    help="Strength of the penalty; by default chosen from a path.",
-)
-@_option(
-    "Model",
-    "--n-alphas",
-    type=_Count(1, 100_000),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Length of the path.",
-)
-@_option(
-    "Model",
-    "--eps",
-    type=_Number(1e-15, 1.0, max_open=True),
-    default=1e-3,
-    show_default=True,
-    metavar="E",
-    help="Smallest alpha of the path / largest (L2: its square).",
-)
-@_option(
-    "Model",
-    "-d",
-    "--degree",
-    type=_Count(1, 20),
-    default=1,
-    show_default=True,
-    metavar="D",
-    help="Add products of up to D columns; numbers are first centred and scaled to [-1, 1].",
-)
-@_option(
-    "Model",
-    "--standardize/--no-standardize",
-    default=True,
-    help="Penalise features as if all had standard deviation 1 (the default), or as they are.",
-)
-@_option(
-    "Held-out rows",
-    "--test-size",
-    type=_Number(0.0, 1.0, max_open=True),
-    default=0.2,
-    show_default=True,
-    metavar="F",
-    help="Share of the rows that only measures the error; 0 for none.",
-)
-@_option(
-    "Held-out rows",
-    "--validation-size",
-    type=_Number(0.0, 1.0, max_open=True),
-    default=0.2,
-    show_default=True,
-    metavar="F",
-    help="Share of the rows that chooses alpha. The final model is fitted to these, too.",
-)
-@_option(
-    "Held-out rows",
-    "--seed",
-    type=_Count(0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Which rows fall into which part.",
-)
-@_option("Output", "--plot", metavar="PICTURE", help="Draw the paths (.png, .svg, .pdf).")
-@_option(
-    "Output",
-    "--style",
-    type=click.Choice(["light", "dark"]),
-    default="light",
-    show_default=True,
-    metavar="STYLE",
-    help="Of the picture: light or dark.",
-)
-@_option("Output", "--coef", metavar="FILE", help="Write the coefficients (.csv, .json).")
-@_option("Output", "-m", "--model", metavar="FILE", help="Write the model for 'fastreg predict'.")
-def fit(**options: Any) -> None:
-    """Fit penalised least squares to DATA and say how well it predicts.
-
-    The rows are split at random: most train the models, some choose alpha, and the test rows are
-    used once, for the errors that are shown: the root mean squared error, and R², its square
-    against that of the mean of the other rows. With '--penalty all' the three penalties are
-    compared, and --model keeps the one that does best on the rows that choose alpha.
-
-    Gap is the relative duality gap, which bounds what a better answer could gain, and Time that
-    of the whole path and the final fit.
-    """
+def _request(command: str, given: dict[str, Any]) -> Request:
+    """Collect what the user has written, and what he has left as it is."""
     ctx = click.get_current_context()
-    sources = {name: ctx.get_parameter_source(name) for name in options}
-    given = frozenset(name for name in sources if sources[name] is ParameterSource.COMMANDLINE)
-    work.fit(work.FitOptions(**options, given=given))
+    sources = {name: ctx.get_parameter_source(name) for name in given}
+    written = frozenset(name for name in sources if sources[name] is ParameterSource.COMMANDLINE)
+    return Request(command=command, given=written, **given)
 
 
 @cli.command(
-    cls=_Command, epilog=PREDICT_EXAMPLES, short_help="Predict from new data with a saved model."
+    cls=options.Command,
+    epilog=f"{FILES}\n{EXAMPLES}",
+    short_help="Which penalty predicts best? L1, L2, elastic net, least squares.",
+)
+@click.argument("data")
+@options.columns
+@options.path
+@options.degree
+@options.standardize
+@options.rows(fewest=2)
+@options.outputs(page=True, plot="Draw the models beside each other")
+def compare(**given: Any) -> None:
+    """Compare least squares, L2, L1 and the elastic net on the same folds of DATA.
+
+    Each fold is predicted by models that have not seen it. The error is the root of the mean
+    squared error over the folds, with its standard error. The strength of each penalty is chosen
+    by that error, which then looks too good: by how much is estimated (optimism), or measured on
+    rows that are kept apart (--test-size). --model keeps the model of least error.
+
+    Kept counts the features with a coefficient, Proven zero those that are zero in every best
+    answer, Size is the length of the vector of standardised coefficients against that of least
+    squares, Gap bounds what a better answer could gain, relative to the mean alone.
+    """
+    work.compare(_request("compare", given))
+
+
+@cli.command(
+    cls=options.Command,
+    epilog=f"{FILES}\n{VALIDATE_EXAMPLES}",
+    short_help="How strong should one penalty be, and of which degree the products?",
+)
+@click.argument("data")
+@options.columns
+@options.penalty
+@options.path
+@options.degrees
+@options.standardize
+@options.rows(fewest=2)
+@options.outputs(page=True, plot="Draw the error against alpha")
+def validate(**given: Any) -> None:
+    """Find the strength of one penalty, and the degree of products, by the folds of DATA.
+
+    Told are the point of least error and the one of the one-standard-error rule: the simplest
+    model whose error is within one standard error of the least. The model of --selection is the
+    one that is written.
+    """
+    work.validate(_request("validate", given))
+
+
+@cli.command(cls=options.Command, epilog=f"{FILES}\n{FIT_EXAMPLES}", short_help="Fit one penalty.")
+@click.argument("data")
+@options.columns
+@options.penalty
+@options.alpha
+@options.path
+@options.degree
+@options.standardize
+@options.rows(fewest=0)
+@options.outputs(page=False, plot="Draw the path of the coefficients")
+def fit(**given: Any) -> None:
+    """Fit one penalty to DATA, of the strength --alpha or of the one that the folds choose.
+
+    'fastreg compare' tells which penalty to take, 'fastreg validate' more about its strength.
+    """
+    work.fit(_request("fit", given))
+
+
+@cli.command(
+    cls=options.Command,
+    epilog=PREDICT_EXAMPLES,
+    short_help="Predict from new data with a saved model.",
 )
 @click.argument("model")
 @click.argument("data")
-@_format
-@_decimal_comma
-@_option(
+@options.reading
+@options.option(
     "Output",
     "-o",
     "--out",
@@ -284,20 +159,20 @@ def fit(**options: Any) -> None:
 def predict(
     model: str, data: str, file_format: str | None, decimal_comma: bool, out: str | None
 ) -> None:
-    """Predict the target for every row of DATA with a MODEL of 'fastreg fit --model'.
+    """Predict the target for every row of DATA with a MODEL that --model has written.
 
     DATA must have the columns that the model was fitted to, in any order; others are ignored.
     """
     work.predict(model, data, file_format, decimal_comma, out)
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=options.Command)
 @click.argument("name", required=False)
-@_option("Output", "-o", "--out", metavar="FILE", help="Write the data set as a CSV file.")
+@options.option("Output", "-o", "--out", metavar="FILE", help="Write the data set as a CSV file.")
 def data(name: str | None, out: str | None) -> None:
     """List the data sets that are shipped, or write one as a CSV file.
 
-    They are used by name: 'fastreg fit @bikes'.
+    They are used by name: 'fastreg compare @bikes'.
     """
     work.show_data(name, out)
 

@@ -1,29 +1,22 @@
-"""Fit penalties over a path, choose alpha on one part of the rows, and judge on another.
-
-The rows are split at random into three parts: *train* (the paths are fitted to it), *validation*
-(chooses alpha) and *test* (is used once, for the error that is reported). The model of the chosen
-alpha is then fitted to train and validation together; it is this model whose error is measured
-and which is saved. With an alpha that is given there is no validation part.
-"""
+"""Fit penalties, their strength chosen by `fastreg.validate`, all on the same folds."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fastreg
-from fastreg.cli.heldout import Data, Rows, power_of_two, rms
-from fastreg.cli.scales import total_variance
+from fastreg.cli.heldout import Data, Sample
+from fastreg.cli.judge import Estimate, lead, optimism, root_mean
+from fastreg.cli.scales import column_deviations, total_variance
+from fastreg.validation.degrees import validate_nested
 
 Floats = NDArray[np.float64]
 
-T = TypeVar("T")
-
-PENALTIES = ("l2", "l1", "elasticnet")
+PENALTIES = ("none", "l2", "l1", "elasticnet")
 NAMES = {
     "none": "least squares",
     "l2": "L2 (ridge)",
@@ -31,11 +24,11 @@ NAMES = {
     "elasticnet": "elastic net",
 }
 
-#: The least-squares baseline is not waited for longer than this, in seconds.
-BASELINE_SECONDS = 60.0
+#: The mixtures that are tried where none is given.
+L1_RATIOS = (0.1, 0.5, 0.9)
 
-#: How many residuals are held at once, 32 MiB of them.
-BLOCK = 2**22
+#: In a comparison least squares is not waited for longer than this, in seconds.
+BASELINE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,91 +38,77 @@ class Plan:
     Attributes
     ----------
     penalties : tuple of str
-        Of ``l1``, ``l2``, ``elasticnet``, ``none``.
-    l1_ratio : float
-        For the elastic net; see `ratio`.
+        Of ``none``, ``l2``, ``l1``, ``elasticnet``.
+    l1_ratios : tuple of float
+        Of the elastic net; see `ratio`. Several are tried together with alpha.
     alpha : float or None
         Given, or None: chosen from a path.
     n_alphas, eps : int, float
         The path: how many alphas, and the smallest as a share of the largest (for L2 its square,
         as it acts on squares).
+    selection : {"min", "1se"}
+        Which alpha is chosen.
     standardize : bool
     """
 
     penalties: tuple[str, ...]
-    l1_ratio: float
-    alpha: float | None
-    n_alphas: int
-    eps: float
-    standardize: bool
+    l1_ratios: tuple[float, ...] = L1_RATIOS
+    alpha: float | None = None
+    n_alphas: int = 100
+    eps: float = 1e-3
+    selection: str = "min"
+    standardize: bool = True
 
-    def ratio(self, penalty: str, deviation: float) -> float:
-        """Give the l1_ratio of a penalty on a target of this standard deviation.
+    def shares(self, penalty: str) -> tuple[float, ...]:
+        """List the mixtures of a penalty as the user says them."""
+        return {"l1": (1.0,), "l2": (0.0,), "none": (0.0,)}.get(penalty, self.l1_ratios)
+
+    def ratio(self, share: float, deviation: float) -> float:
+        """Give the l1_ratio for a target of this standard deviation.
 
         The L1 part of a penalty is in the unit of the target, the L2 part is not: one mixture of
         alphas would be nearly L2 for a price in cents, and nearly L1 for the same in millions. On
         a path the mixture is therefore that of the target scaled to standard deviation 1.
         """
-        share = {"l1": 1.0, "l2": 0.0, "none": 1.0}.get(penalty, self.l1_ratio)
         if self.alpha is not None:
             return share
         return share * deviation / (share * deviation + (1.0 - share))
 
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """A path over decreasing alphas, and the alpha that was chosen from it.
-
-    Attributes
-    ----------
-    path : fastreg.PathResult
-        Fitted to the training part.
-    training_errors, validation_errors : ndarray of shape (n_alphas,)
-        Root mean squared errors on these parts.
-    chosen : int
-        The index of the least validation error.
-    """
-
-    path: "fastreg.PathResult"
-    training_errors: Floats
-    validation_errors: Floats
-    chosen: int
-
-    @property
-    def alpha(self) -> float:
-        """The chosen alpha."""
-        return float(self.path.alphas[self.chosen])
-
-    @property
-    def at_edge(self) -> bool:
-        """Whether the chosen alpha is the smallest that was tried."""
-        return self.chosen == len(self.path.alphas) - 1
+    def alphas(self, penalty: str, data: Data) -> Any:
+        """Give the grid, where it is not the usual one of `fastreg.validate`."""
+        if penalty == "none":
+            return np.zeros(1)
+        if self.alpha is not None:
+            return np.array([self.alpha])
+        if penalty == "l2":
+            largest = total_variance(data.fitted.X, data.fitted.sample_weight, self.standardize)
+            return np.geomspace(largest, largest * self.eps**2, self.n_alphas)
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One penalty: how its alpha was found, and the final model.
+    """One penalty: how its strength was found, and the model that all rows but the test's give.
 
     Attributes
     ----------
     penalty : str
-    search : Search or None
-        None: alpha was given.
+    shares : tuple of float
+        The mixtures that were tried, as the user says them.
     result : fastreg.Result
-        The final model.
-    test_residuals : ndarray
-        Target minus prediction on the test part.
-    test_error : float
-        Their (weighted) root mean square; nan without a test part.
+    validation : fastreg.ValidationResult or None
+        None: there are no folds.
+    test_scores : ndarray
+        Squared errors of the test rows.
     seconds : float
-        For the path and the final fit.
+        For all fits, those of the folds included.
     """
 
     penalty: str
-    search: Search | None
+    shares: tuple[float, ...]
     result: "fastreg.Result"
-    test_residuals: Floats
-    test_error: float
+    validation: "fastreg.ValidationResult | None"
+    test_scores: Floats
     seconds: float
 
     @property
@@ -138,76 +117,165 @@ class Outcome:
         return NAMES[self.penalty]
 
     @property
+    def share(self) -> float:
+        """The mixture that was chosen, as the user says it."""
+        return self.shares[0 if self.validation is None else self.validation.index[-2]]
+
+    @property
+    def degree(self) -> int | None:
+        """The chosen degree, where there are several."""
+        return None if self.validation is None else self.validation.degree
+
+    @property
     def n_kept(self) -> int:
         """The number of features with a coefficient other than zero."""
         return int(np.count_nonzero(self.result.coef))
 
+    @property
+    def n_proven(self) -> int:
+        """The number of features that are proven to be zero at every optimum."""
+        return int(np.count_nonzero(self.result.certified_zero))
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the chosen alpha is the smallest of several."""
+        found = self.validation
+        return found is not None and 1 < found.alphas.shape[-1] == found.index[-1] + 1
+
+    @property
+    def solved(self) -> bool:
+        """Whether every fit ended with a usable status."""
+        return self.result.converged and (self.validation is None or self.validation.converged)
+
+    @property
+    def fold_scores(self) -> Floats:
+        """Mean squared error of each fold at the chosen point."""
+        assert self.validation is not None
+        scores: Floats = self.validation.fold_scores[self.validation.index]
+        return scores
+
+    @property
+    def optimism(self) -> float | None:
+        """How much better the least error of the grid looks than its model is; see `judge`.
+
+        None where the error is not the least of several.
+        """
+        found = self.validation
+        if found is None or found.mean.size == 1 or found.index != found.index_min:
+            return None
+        return optimism(found.fold_scores, found.index, found.fold_weights)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All outcomes, and the two baselines: least squares, and the mean for every row.
+    """All outcomes on the same folds, and the mean of the target as the simplest model.
 
     Attributes
     ----------
     data : Data
     outcomes : tuple of Outcome
-    least_squares : Outcome or None
-        None: not asked for, or it could not be had.
-    why_no_least_squares : str
-        The reason; empty if it is there or was not asked for.
-    mean_error : float
-        The test error of predicting the mean.
-    baselines : dict of str to (float, float)
-        Training and validation error of the baselines, fitted like the paths.
+    left_out : str
+        Why least squares is not among them; empty if it is, or was not asked for.
+    mean_scores, mean_test_scores : ndarray
+        Squared errors of the mean: a mean for each fold, and those of the test rows.
+    deviation : ndarray of shape (n_features,)
+        Standard deviations of the features in the rows that are fitted to.
     """
 
     data: Data
     outcomes: tuple[Outcome, ...]
-    least_squares: Outcome | None
-    why_no_least_squares: str
-    mean_error: float
-    baselines: dict[str, tuple[float, float]]
+    left_out: str
+    mean_scores: Floats
+    mean_test_scores: Floats
+    deviation: Floats
 
     @property
-    def best(self) -> Outcome:
-        """The outcome of least validation error: the one to keep (the test part has no say)."""
+    def weights(self) -> Floats:
+        """What each fold holds out."""
+        folds, weight = self.data.folds, self.data.fitted.weight
+        return np.array([weight[rows].sum() for rows in folds.test]) if folds else np.empty(0)
 
-        def error(outcome: Outcome) -> float:
-            search = outcome.search
-            return np.inf if search is None else float(search.validation_errors[search.chosen])
+    def error(self, scores: Floats) -> Estimate:
+        """Estimate a held-out error from scores of folds."""
+        return root_mean(scores, self.weights)
 
-        return min(self.outcomes, key=error)
+    def test_error(self, scores: Floats) -> Estimate:
+        """Estimate the error on the test rows."""
+        return root_mean(scores, self.data.test.weight)
+
+    def lead(self, first: Outcome, second: Outcome) -> Estimate:
+        """Estimate by how much the first outcome does better than the second."""
+        return lead(first.fold_scores, second.fold_scores, self.weights)
+
+    def effect(self, outcome: Outcome) -> Floats:
+        """Give standardised coefficients: the effect of one standard deviation of each feature."""
+        coef = outcome.result.coef
+        return np.asarray(coef * self.deviation[: len(coef)], dtype=np.float64)
+
+    @property
+    def ranking(self) -> list[Outcome]:
+        """The outcomes, the least held-out error first (the test has no say)."""
+        if self.data.folds is None:
+            return list(self.outcomes)
+        return sorted(self.outcomes, key=lambda outcome: self.error(outcome.fold_scores).value)
+
+    def sizes(self) -> list[float] | None:
+        """Give the norm of the effects as a share of that of least squares; None without it."""
+        norms = {o.penalty: float(np.linalg.norm(self.effect(o))) for o in self.outcomes}
+        if len(norms) == 1 or not norms.get("none"):
+            return None
+        return [norm / norms["none"] for norm in norms.values()]
+
+    def top_features(self, n: int) -> list[int]:
+        """List the features of largest effect in the best model, filled up from the next best."""
+        found: dict[int, None] = {}
+        for outcome in self.ranking:
+            size = np.abs(self.effect(outcome))
+            order = np.argsort(-size, kind="stable")[:n]
+            found.update((int(j), None) for j in order if size[j] > 0.0)
+        return list(found)[:n]
 
 
 def compare(
-    data: Data, plan: Plan, *, on_step: Callable[[str], None] = lambda _: None
+    data: Data,
+    plan: Plan,
+    *,
+    sizes: Mapping[int, int] | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
-    """Fit all penalties of a plan and the baselines.
+    """Fit all penalties of a plan.
 
     Parameters
     ----------
     data : Data
     plan : Plan
+    sizes : mapping of int to int, optional
+        The number of features, the first ones, of each degree that is tried.
     on_step : callable
         Is told what is being fitted, before each fit.
+
+    Raises
+    ------
+    ValueError
+        If numbers are too large or too small to compute with.
     """
     _load_everything()
-    outcomes = []
+    outcomes, left_out = [], ""
     for penalty in plan.penalties:
         on_step(NAMES[penalty])
-        outcomes.append(_fit(data, plan, penalty))
-    least_squares, why = None, ""
-    if "none" not in plan.penalties and len(data.parts.test):
-        on_step(NAMES["none"])
-        least_squares, why = _least_squares(data, plan)
-    mean = data.mean(data.parts.fitted)
+        if penalty == "none" and len(plan.penalties) > 1:
+            outcome, left_out = _baseline(data, plan)
+            outcomes += [] if outcome is None else [outcome]
+        else:
+            outcomes.append(_fit(data, plan, penalty, sizes))
+    fitted, test = data.fitted, data.test
     return Comparison(
         data=data,
         outcomes=tuple(outcomes),
-        least_squares=least_squares,
-        why_no_least_squares=why,
-        mean_error=data.error(data.y[data.parts.test] - mean, data.parts.test),
-        baselines=_baselines(data, plan, least_squares),
+        left_out=left_out,
+        mean_scores=_mean_scores(data),
+        mean_test_scores=(test.y - np.average(fitted.y, weights=fitted.weight)) ** 2,
+        deviation=column_deviations(fitted.X, fitted.sample_weight),
     )
 
 
@@ -215,133 +283,84 @@ def _load_everything() -> None:
     """Fit something tiny, so that no time that is told includes imports."""
     rows, y = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 2.0]]), np.array([0.0, 1.0, 3.0])
     for l1_ratio in (0.0, 1.0):
-        fastreg.solve_path(rows, y, alphas=[0.5], l1_ratio=l1_ratio)
+        fastreg.validate(rows, y, cv=3, alphas=[0.5, 0.1], l1_ratio=l1_ratio)
         fastreg.solve(rows, y, alpha=0.0, l1_ratio=l1_ratio)
 
 
-def _least_squares(data: Data, plan: Plan) -> tuple[Outcome | None, str]:
-    """Fit the baseline that nobody asked for: its failure must not end the others' comparison."""
+def _baseline(data: Data, plan: Plan) -> tuple[Outcome | None, str]:
+    """Fit least squares, whose failure must not end the comparison of the others."""
     try:
         outcome = _fit(data, plan, "none", time_limit=BASELINE_SECONDS)
     except MemoryError:
         return None, "there is not enough memory for it"
-    if not outcome.result.converged:
-        message = outcome.result.message.rstrip(".")
-        return None, f"{message[:1].lower()}{message[1:]}"
+    if not outcome.solved:
+        message = outcome.result.message if not outcome.result.converged else "a fold has no answer"
+        return None, message[:1].lower() + message[1:].rstrip(".")
     return outcome, ""
 
 
-def _baselines(
-    data: Data, plan: Plan, least_squares: Outcome | None
-) -> dict[str, tuple[float, float]]:
-    if not len(data.parts.validation):
-        return {}
-    X, y, weight = data.part(data.parts.train)
-    mean = data.mean(data.parts.train)
-    errors = {"mean only": _both_errors(data, np.full_like(data.y, mean))}
-    if least_squares is not None:
-        with suppress(MemoryError):
-            result = fastreg.solve(
-                X, y, alpha=0.0, sample_weight=weight, standardize=plan.standardize
-            )
-            errors[NAMES["none"]] = _both_errors(data, result.predict(data.X))
-    return errors
-
-
-def _both_errors(data: Data, predicted: Floats) -> tuple[float, float]:
-    residuals = data.y - predicted
-    train, validation = data.parts.train, data.parts.validation
-    return data.error(residuals[train], train), data.error(residuals[validation], validation)
-
-
-def _fit(data: Data, plan: Plan, penalty: str, **options: float) -> Outcome:
-    alpha, search, seconds = plan.alpha, None, 0.0
-    if penalty == "none":
-        alpha = 0.0
-    elif alpha is None:
-        path, seconds = _timed(_path, data, plan, penalty)
-        search = _search(path, data)
-        alpha = search.alpha
-    result, more = _timed(_final, data, plan, penalty, alpha=alpha, **options)
+def _fit(
+    data: Data,
+    plan: Plan,
+    penalty: str,
+    sizes: Mapping[int, int] | None = None,
+    **options: Any,
+) -> Outcome:
+    fitted = data.fitted
+    deviation = root_mean(
+        (fitted.y - np.average(fitted.y, weights=fitted.weight)) ** 2, fitted.weight
+    ).value
+    shares = plan.shares(penalty)
+    ratios = [plan.ratio(share, deviation) for share in shares]
+    model = {
+        "sample_weight": fitted.sample_weight,
+        "standardize": plan.standardize,
+        **options,
+    }
+    start = time.perf_counter()
+    alphas = plan.alphas(penalty, data)
+    validation = None
+    if data.folds is None:
+        result = fastreg.solve(
+            fitted.X, fitted.y, alpha=float(alphas[0]), l1_ratio=ratios[0], **model
+        )
+    else:
+        model |= {"alphas": alphas, "n_alphas": plan.n_alphas, "eps": plan.eps}
+        model |= {"l1_ratio": ratios, "cv": data.folds, "selection": plan.selection}
+        if sizes is None:
+            validation = fastreg.validate(fitted.X, fitted.y, **model)
+        else:
+            validation = validate_nested(fitted.X, fitted.y, sizes, **model)
+        assert validation.result is not None
+        result = validation.result
+    seconds = time.perf_counter() - start
     if not (np.isfinite(result.coef).all() and np.isfinite(result.intercept)):
         raise ValueError("the numbers are too large or too small to compute with")
-    test = data.parts.test
-    residuals = data.y[test]
-    if len(residuals):
-        residuals = residuals - result.predict(data.X[test])
     return Outcome(
         penalty=penalty,
-        search=search,
+        shares=shares,
         result=result,
-        test_residuals=residuals,
-        test_error=data.error(residuals, test),
-        seconds=seconds + more,
+        validation=validation,
+        test_scores=_squares(data.test, result),
+        seconds=seconds,
     )
 
 
-def _timed(function: Callable[..., T], *args: Any, **options: Any) -> tuple[T, float]:
-    start = time.perf_counter()
-    return function(*args, **options), time.perf_counter() - start
+def _squares(sample: Sample, result: "fastreg.Result") -> Floats:
+    """Compute the squared errors of rows."""
+    if not len(sample):
+        return np.empty(0)
+    predicted = result.predict(sample.X[:, : len(result.coef)])
+    return np.asarray((sample.y - predicted) ** 2)
 
 
-def _final(data: Data, plan: Plan, penalty: str, **options: Any) -> "fastreg.Result":
-    X, y, weight = data.part(data.parts.fitted)
-    return fastreg.solve(
-        X,
-        y,
-        l1_ratio=plan.ratio(penalty, data.deviation(data.parts.train)),
-        sample_weight=weight,
-        standardize=plan.standardize,
-        **options,
-    )
-
-
-def _search(path: "fastreg.PathResult", data: Data) -> Search:
-    errors = _path_errors(path, data, data.parts.validation)
-    return Search(
-        path=path,
-        training_errors=_path_errors(path, data, data.parts.train),
-        validation_errors=errors,
-        chosen=int(np.argmin(errors)),
-    )
-
-
-def _path_errors(path: "fastreg.PathResult", data: Data, rows: Rows) -> Floats:
-    """Compute the error of every alpha, some rows at a time: their residuals are a wide matrix."""
-    blocks = np.array_split(rows, 1 + len(rows) * len(path) // BLOCK)
-    parts = []
-    for block in blocks:
-        residuals = data.y[block][:, None] - path.predict(data.X[block])
-        parts.append([data.error(column, block) for column in residuals.T])
-    weight = np.array([data.weight_of(block) for block in blocks])
-    return np.array([rms(column, weight) for column in np.transpose(parts)])
-
-
-def _path(data: Data, plan: Plan, penalty: str) -> "fastreg.PathResult":
-    X, y, weight = data.part(data.parts.train)
-    ratio = plan.ratio(penalty, data.deviation(data.parts.train))
-    alphas = None
-    if ratio == 0.0:
-        largest = total_variance(X, weight, plan.standardize)
-        alphas = np.geomspace(largest, largest * plan.eps**2, plan.n_alphas)
-    return fastreg.solve_path(
-        X,
-        y,
-        alphas=alphas,
-        n_alphas=plan.n_alphas,
-        eps=plan.eps,
-        l1_ratio=ratio,
-        sample_weight=weight,
-        standardize=plan.standardize,
-    )
-
-
-def lead(first: Outcome, second: Outcome, weight: Floats | None) -> float:
-    """How many standard errors the squared errors of two outcomes are apart on the test part."""
-    unit = power_of_two(np.concatenate([first.test_residuals, second.test_residuals]))
-    difference = (second.test_residuals / unit) ** 2 - (first.test_residuals / unit) ** 2
-    share = np.ones_like(difference) if weight is None else weight
-    share = share / share.sum()
-    mean = float(share @ difference)
-    error = float(np.sqrt(share**2 @ (difference - mean) ** 2))
-    return mean / error if error else 0.0
+def _mean_scores(data: Data) -> Floats:
+    """Compute the scores of predicting the mean of the rows that a fold trains on."""
+    y, weight, folds = data.fitted.y, data.fitted.weight, data.folds
+    scores = []
+    for k in range(len(folds) if folds else 0):
+        assert folds is not None
+        train, held = folds.train_rows(k), folds.test[k]
+        mean = np.average(y[train], weights=weight[train])
+        scores.append(np.average((y[held] - mean) ** 2, weights=weight[held]))
+    return np.array(scores)

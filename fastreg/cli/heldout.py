@@ -1,6 +1,5 @@
-"""Which rows serve for what, and how errors are measured on them."""
+"""Which rows serve for what: most are fitted to, in folds; some may be kept apart for a test."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastreg.cli.errors import UserError, count
+from fastreg.validation import Folds, make_folds
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -15,81 +15,117 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The indices of the rows of each part; any but the first may be empty."""
+    """The rows that models are fitted to, those of the test, and the folds of the former."""
 
-    train: Rows
-    validation: Rows
+    fitted: Rows
     test: Rows
-
-    @property
-    def fitted(self) -> Rows:
-        """The rows that the final models are fitted to."""
-        return np.concatenate([self.train, self.validation])
+    folds: Folds | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
-    """A regression problem: design matrix, target, weights, and which row serves for what."""
+class Sample:
+    """Some rows of a regression problem."""
 
     X: Any
     y: Floats
     sample_weight: Floats | None
-    parts: Parts
 
-    def part(self, rows: Rows) -> tuple[Any, Floats, Floats | None]:
-        """Take some rows."""
-        return self.X[rows], self.y[rows], self.weight(rows)
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.y)
 
-    def weight(self, rows: Rows) -> Floats | None:
-        """Take the weights of some rows."""
-        return None if self.sample_weight is None else self.sample_weight[rows]
+    def take(self, rows: Rows) -> "Sample":
+        """Take some rows; all of them are not copied."""
+        if len(rows) == len(self):
+            return self
+        weight = self.sample_weight
+        X = self.X.tocsr() if hasattr(self.X, "tocsr") else self.X
+        return Sample(
+            X=X[rows], y=self.y[rows], sample_weight=None if weight is None else weight[rows]
+        )
 
-    def weight_of(self, rows: Rows) -> float:
-        """Sum the weights of some rows."""
-        weight = self.weight(rows)
-        return float(len(rows) if weight is None else weight.sum())
-
-    def mean(self, rows: Rows) -> float:
-        """Compute the (weighted) mean of the target."""
-        return float(np.average(self.y[rows], weights=self.weight(rows)))
-
-    def deviation(self, rows: Rows) -> float:
-        """Compute the (weighted) standard deviation of the target."""
-        return self.error(self.y[rows] - self.mean(rows), rows)
-
-    def error(self, residuals: Floats, rows: Rows) -> float:
-        """Compute the (weighted) root mean square of the residuals of some rows."""
-        return rms(residuals, self.weight(rows))
+    @property
+    def weight(self) -> Floats:
+        """The weight of every row."""
+        return np.ones(len(self)) if self.sample_weight is None else self.sample_weight
 
 
-def split(n_rows: int, *, validation: float, test: float, seed: int) -> Parts:
-    """Split rows at random.
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What models are fitted to, its folds (None: no validation), and the test rows, if any."""
+
+    fitted: Sample
+    folds: Folds | None
+    test: Sample
+
+    @classmethod
+    def of(cls, whole: Sample, parts: Parts) -> "Data":
+        """Divide the rows."""
+        test = (
+            whole.take(parts.test)
+            if len(parts.test)
+            else Sample(X=None, y=np.empty(0), sample_weight=None)
+        )
+        return cls(fitted=whole.take(parts.fitted), folds=parts.folds, test=test)
+
+
+def split(
+    n_rows: int,
+    *,
+    n_folds: int,
+    test: float = 0.0,
+    seed: int = 0,
+    groups: NDArray[Any] | None = None,
+    time_ordered: bool = False,
+) -> Parts:
+    """Divide rows into those of a test and folds of all others.
 
     Parameters
     ----------
     n_rows : int
-    validation, test : float
-        The share of the rows in each part; 0 for none, otherwise at least one row.
+    n_folds : int
+        0: no folds.
+    test : float
+        The share of the test; 0 for none, otherwise at least one row (or group).
     seed : int
+        Of what is drawn at random: all but the rows in the order of time.
+    groups : ndarray of shape (n_rows,), optional
+        Rows of one group stay together.
+    time_ordered : bool
+        The test has the last rows, and every fold trains on rows before those it holds out.
 
     Raises
     ------
     UserError
-        If no two rows are left to train on.
+        If there are too few rows, or groups, for this.
     """
-    order = np.random.default_rng(seed).permutation(n_rows)
-    n_test = max(1, round(test * n_rows)) if test else 0
-    n_validation = max(1, round(validation * n_rows)) if validation else 0
-    if n_rows - n_test - n_validation < 2:
+    rows = np.arange(n_rows)
+    how: dict[str, Any] = {"time_ordered": time_ordered, "shuffle": not time_ordered}
+    try:
+        if test:
+            generator = None if time_ordered else np.random.default_rng((seed, 1))
+            options = {**how, "random_state": generator, "groups": groups}
+            held = make_folds(None, rows, cv=test, **options).test[0]
+        else:
+            held = rows[:0]
+        fitted = np.setdiff1d(rows, held, assume_unique=True)
+        if len(fitted) < 2:
+            raise ValueError
+        folds = None
+        if n_folds:
+            own = None if groups is None else groups[fitted]
+            options = {**how, "random_state": None if time_ordered else seed, "groups": own}
+            folds = make_folds(None, fitted, cv=n_folds, **options)
+    except ValueError as error:
+        what = f"{count(n_rows, 'row')} of data"
+        if groups is not None:
+            what += f" in {count(len(np.unique(groups)), 'group')}"
+        into = f" into {n_folds} folds" if n_folds else ""
         raise UserError(
-            f"{count(n_rows, 'row')} of data cannot be split into parts: too few are left to train"
-            " on" + ("; see --test-size and --validation-size" if n_rows > 2 else "")
-        )
-    return Parts(
-        test=np.sort(order[:n_test]),
-        validation=np.sort(order[n_test : n_test + n_validation]),
-        train=np.sort(order[n_test + n_validation :]),
-    )
+            f"{what} cannot be split{into}{' and a test' if test else ''}: too few are left to"
+            " train on; see --folds and --test-size"
+        ) from error
+    return Parts(fitted=fitted, test=held, folds=folds)
 
 
 def check_weights(weight: Floats, parts: Parts, option: str) -> None:
@@ -100,24 +136,10 @@ def check_weights(weight: Floats, parts: Parts, option: str) -> None:
         raise UserError(
             f"{option}: {count(negative, 'weight')} {verb} below zero; 0 or more is needed"
         )
-    for rows in (parts.train, parts.validation, parts.test):
-        if len(rows) and weight[rows].sum() == 0.0:
-            raise UserError(f"{option}: all rows of one part have weight 0; try another --seed")
-
-
-def rms(values: Floats, weight: Floats | None) -> float:
-    """Compute a (weighted) root mean square; nan of no values, 0 of values without weight."""
-    if not len(values):
-        return float("nan")
-    if weight is not None and not weight.any():
-        return 0.0
-    unit = power_of_two(values)
-    return unit * float(np.sqrt(np.average((values / unit) ** 2, weights=weight)))
-
-
-def power_of_two(values: Floats) -> float:
-    """Find a power of two (no rounding) to divide by, so that the squares do not overflow."""
-    largest = float(np.max(np.abs(values), initial=0.0))
-    if largest == 0.0 or not math.isfinite(largest):
-        return 1.0
-    return math.ldexp(1.0, math.frexp(largest)[1] - 1)
+    if (len(parts.test) and not weight[parts.test].any()) or not weight[parts.fitted].any():
+        raise UserError(f"{option}: all rows of one part have weight 0; try another --seed")
+    if parts.folds is not None:
+        try:
+            parts.folds.require_weight(weight[parts.fitted])
+        except ValueError as error:
+            raise UserError(f"{option}: {error}; try another --seed") from error

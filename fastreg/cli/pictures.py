@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastreg.cli.compare import Comparison, Search
+from fastreg.cli.compare import Comparison, Outcome
 from fastreg.cli.errors import UserError, count, require
-from fastreg.cli.scales import column_deviations
-
-Floats = NDArray[np.float64]
+from fastreg.cli.heldout import Floats
 
 SUFFIXES = (".png", ".svg", ".pdf")
+
+#: How many residuals are held at once, 32 MiB of them.
+BLOCK = 2**22
 
 
 def check_picture_path(path: str) -> None:
@@ -22,55 +22,60 @@ def check_picture_path(path: str) -> None:
     require("matplotlib", "cli", "--plot")
 
 
-def draw(
-    comparison: Comparison, names: list[str], *, path: str, style: Any, target: str, source: str
-) -> None:
+def check_report_path(path: str) -> None:
+    """Refuse a page that cannot be made, before any work is done."""
+    if not path.lower().endswith((".html", ".htm")):
+        raise UserError(f"--report {path}: the name must end with .html")
+    require("matplotlib", "cli", "--report")
+    require("jinja2", "cli", "--report")
+
+
+def draw(comparison: Comparison, names: list[str], request: Any, target: str) -> None:
     """Draw the paths of a comparison and write the picture."""
     from fastreg.plotting import save_figure
 
-    X, _, weight = comparison.data.part(comparison.data.parts.train)
-    scale = column_deviations(X, weight)
-    searches = {o.name: o.search for o in comparison.outcomes if o.search is not None}
-    make = _one if len(searches) == 1 else _several
-    figure = make(comparison, searches, names, scale, style, target, Path(source).name)
+    searched = [o for o in comparison.outcomes if o.validation and o.validation.mean.size > 1]
+    make = _one if len(searched) == 1 else _several
+    figure = make(comparison, searched, names, request.style, target, Path(request.data).name)
     try:
-        save_figure(figure, path)
+        save_figure(figure, request.plot)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"cannot write {request.plot}: {reason}") from error
 
 
 def _one(
     comparison: Comparison,
-    searches: dict[str, Search],
+    searched: list[Outcome],
     names: list[str],
-    scale: Floats,
     style: Any,
     target: str,
     source: str,
 ) -> Any:
     from fastreg.plotting import CoefficientPathDisplay
 
-    ((name, search),) = searches.items()
+    (outcome,) = searched
+    found: Any = outcome.validation
+    width = found.path.n_features
     display = CoefficientPathDisplay.from_result(
-        search.path,
-        feature_names=names,
-        scale=scale,
-        validation_error=search.validation_errors,
-        chosen=search.chosen,
-        baselines={label: errors[1] for label, errors in comparison.baselines.items()},
+        found.path,
+        feature_names=names[:width],
+        scale=comparison.deviation[:width],
+        validation_error=held_out_errors(outcome),
+        chosen=found.index[-1],
+        baselines={"mean only": comparison.error(comparison.mean_scores).value},
         style=style,
-        title=f"How {name} shrinks {count(len(names), 'feature')} of {source}",
+        title=f"How {outcome.name} shrinks {count(width, 'feature')} of {source}",
         ylabel=f"effect of one standard deviation on {target}",
-        error_label=f"validation error ({target})",
+        error_label=f"held-out error ({target})",
     )
     return display.figure_
 
 
 def _several(
     comparison: Comparison,
-    searches: dict[str, Search],
+    searched: list[Outcome],
     names: list[str],
-    scale: Floats,
     style: Any,
     target: str,
     source: str,
@@ -82,23 +87,47 @@ def _several(
         comparison_figure,
     )
 
-    paths = {
-        name: CoefficientPathDisplay.prepare(
-            search.path, feature_names=names, scale=scale, chosen=search.chosen
+    paths, curves = {}, {}
+    for outcome in searched:
+        found: Any = outcome.validation
+        chosen = found.index[-1]
+        paths[outcome.name] = CoefficientPathDisplay.prepare(
+            found.path, feature_names=names, scale=comparison.deviation, chosen=chosen
         )
-        for name, search in searches.items()
-    }
-    curves = {
-        name: ErrorCurve(search.training_errors, search.validation_errors, search.chosen)
-        for name, search in searches.items()
-    }
+        curves[outcome.name] = ErrorCurve(
+            training_errors(comparison, outcome), held_out_errors(outcome), chosen
+        )
+    mean = comparison.error(comparison.mean_scores).value
+    baselines = {"mean only": (mean, mean)}
+    for outcome in comparison.outcomes:
+        if outcome.penalty == "none":
+            errors = training_errors(comparison, outcome), held_out_errors(outcome)
+            baselines[outcome.name] = (float(errors[0][0]), float(errors[1][0]))
+    best = next(o for o in comparison.ranking if o in searched)
     return comparison_figure(
         paths,
-        ErrorCurvesDisplay(curves, comparison.baselines),
-        best=comparison.best.name,
+        ErrorCurvesDisplay(curves, baselines),
+        best=best.name,
         title=f"How the penalties shrink {count(len(names), 'feature')} of {source}",
         subtitle=f"Lines: the effect of one standard deviation of each feature on {target}, from a"
-        " strong to a weak penalty. Dashed: the alpha of least validation error.",
+        " strong to a weak penalty. Dashed: the alpha of least held-out error.",
         unit=target,
         style=style,
     )
+
+
+def held_out_errors(outcome: Outcome) -> Floats:
+    """Give the held-out error along the path of the chosen mixture."""
+    found: Any = outcome.validation
+    return np.asarray(np.sqrt(found.mean[found.index[:-1]]))
+
+
+def training_errors(comparison: Comparison, outcome: Outcome) -> Floats:
+    """Compute the error on the rows of the fit along a path, some rows at a time."""
+    fitted, path = comparison.data.fitted, outcome.validation.path  # type: ignore[union-attr]
+    assert path is not None
+    total = np.zeros(len(path))
+    for rows in np.array_split(np.arange(len(fitted)), 1 + len(fitted) * len(path) // BLOCK):
+        block = fitted.take(rows)
+        total += block.weight @ (block.y[:, None] - path.predict(block.X)) ** 2
+    return np.asarray(np.sqrt(total / fitted.weight.sum()))

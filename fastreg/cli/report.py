@@ -1,226 +1,216 @@
-"""Say what was found: the table, the sentences, and the coefficients in a file."""
+"""Say what was found: tables of text, and sentences. The page of ``--report`` shows the same."""
 
-import csv
-import io
-import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from fastreg.cli.compare import Comparison, Outcome, lead
-from fastreg.cli.errors import UserError, count
+from fastreg.cli import words
+from fastreg.cli.compare import Comparison, Outcome
+from fastreg.cli.errors import count
+from fastreg.result import Status
 
-Floats = NDArray[np.float64]
-
-#: A relative gap below this is made of rounding errors, and is not quoted.
-PRECISION = 1e-12
+#: How many features a comparison names.
+N_TOP = 8
 
 
-def table(comparison: Comparison) -> Table:
-    """Lay out one row per model, the baselines first."""
-    judged = len(comparison.data.parts.test) > 0
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column("Model", no_wrap=True)
-    for heading in (
-        "Alpha",
-        "Features",
-        *(("Test error\n(RMSE)", "R²") if judged else ()),
-        "Gap",
-        "Time",
-    ):
-        table.add_column(heading, justify="right", no_wrap=True)
-    n_features = comparison.data.X.shape[1]
-    if judged:
-        error = number(comparison.mean_error)
-        table.add_row("mean only", "", f"0 of {n_features}", error, "0.00", "", "", style="dim")
-    baseline = comparison.least_squares
-    rows = [*((baseline,) if baseline is not None else ()), *comparison.outcomes]
-    winner = min(rows, key=lambda outcome: outcome.test_error)
-    for outcome in rows:
+@dataclass(frozen=True)
+class Grid:
+    """A table of text: what the terminal and the page show alike.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Headings; the first column is left-aligned.
+    rows : list of tuple of str
+    best, dim : set of int
+        The rows to stress, and those that stand for comparison only.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    best: frozenset[int] = frozenset()
+    dim: frozenset[int] = frozenset()
+
+    def for_terminal(self) -> Table:
+        """Lay out for a terminal."""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=0)
+        for k, heading in enumerate(self.columns):
+            table.add_column(heading, justify="right" if k else "left", no_wrap=True)
+        for i, row in enumerate(self.rows):
+            style = "bold green" if i in self.best else "dim" if i in self.dim else ""
+            table.add_row(*row, style=style)
+        return table
+
+
+def models(comparison: Comparison) -> Grid:
+    """Make the table of the models, the mean alone first."""
+    data = comparison.data
+    n_features = data.fitted.X.shape[1]
+    folds, test, sizes = data.folds is not None, len(data.test) > 0, comparison.sizes()
+    told = not test and any(outcome.optimism is not None for outcome in comparison.outcomes)
+    columns = ["Model", "Alpha"]
+    columns += ["Held-out\nRMSE ± s.e."] * folds + ["Opti-\nmism"] * told
+    columns += ["Test\nRMSE ± s.e."] if test else []
+    columns += [f"Kept\nof {n_features}", "Proven\nzero"]
+    columns += ["Size"] if sizes else []
+    columns += ["Gap", "Time"]
+    rows = []
+    if folds or test:
+        cells = ["mean only", ""]
+        cells += [words.estimate(comparison.error(comparison.mean_scores))] * folds + [""] * told
+        cells += [words.estimate(comparison.test_error(comparison.mean_test_scores))] * test
+        rows.append((*cells, "0", *[""] * (len(columns) - len(cells) - 1)))
+    for k, outcome in enumerate(comparison.outcomes):
         result = outcome.result
-        cells = [
-            outcome.name,
-            "" if outcome.penalty == "none" else f"{result.alpha:.3g}",
-            f"{outcome.n_kept} of {n_features}",
-        ]
-        if judged:
-            cells += [number(outcome.test_error), _explained(outcome, comparison)]
-        cells += [gap(result.relative_gap), duration(outcome.seconds)]
-        best = judged and len(rows) > 1 and outcome is winner
-        table.add_row(*cells, style="bold green" if best else "dim" if outcome is baseline else "")
-    return table
+        cells = [_label(outcome), "" if outcome.penalty == "none" else f"{result.alpha:.3g}"]
+        if folds:
+            cells.append(words.estimate(comparison.error(outcome.fold_scores)))
+        if told:
+            cells.append(words.optimism(outcome.optimism))
+        if test:
+            cells.append(words.estimate(comparison.test_error(outcome.test_scores)))
+        cells += [str(outcome.n_kept), str(outcome.n_proven)]
+        cells += [words.share(sizes[k])] if sizes else []
+        rows.append((*cells, words.gap(result.relative_gap), words.duration(outcome.seconds)))
+    first = len(rows) - len(comparison.outcomes)
+    several = len(comparison.outcomes) > 1
+    best = {first + comparison.outcomes.index(comparison.ranking[0])} if several else set()
+    return Grid(tuple(columns), rows, frozenset(best), frozenset(range(first)))
+
+
+def features(comparison: Comparison, names: Sequence[str], n: int = N_TOP) -> Grid:
+    """Make the table of the features of largest effect, the models side by side."""
+    effects = [comparison.effect(outcome) for outcome in comparison.outcomes]
+    rows = [
+        (names[j], *(words.effect(float(effect[j])) for effect in effects))
+        for j in comparison.top_features(n)
+    ]
+    return Grid(("Feature", *(_label(outcome) for outcome in comparison.outcomes)), rows)
 
 
 def sentences(comparison: Comparison, target: str) -> list[str]:
-    """Say in plain words what the table shows."""
+    """Say in plain words what the tables show."""
     found = []
-    if len(comparison.data.parts.test):
+    if comparison.data.folds is not None:
         found.append(_verdict(comparison, target))
-    if comparison.why_no_least_squares:
-        found.append(f"Least squares is left out: {comparison.why_no_least_squares}.")
-    unfinished = [o for o in comparison.outcomes if not o.result.converged]
+        found += _optimism_told(comparison, target)
+    if comparison.left_out:
+        found.append(f"Least squares is left out: {comparison.left_out}.")
+    found += [
+        _many_answers(o) for o in comparison.outcomes if o.result.status == Status.RANK_DEFICIENT
+    ]
+    unfinished = [outcome for outcome in comparison.outcomes if not outcome.solved]
     for outcome in unfinished:
-        message = outcome.result.message
-        found.append(f"{_upper(_short(outcome))} is not solved: {message[:1].lower()}{message[1:]}")
-    if not unfinished and any(outcome.search is not None for outcome in comparison.outcomes):
+        source = outcome.result if outcome.validation is None else outcome.validation
+        found.append(f"{words.upper(short(outcome))} is not solved: {_lower(source.message)}")
+    if not unfinished:
         found.append(_proof(comparison))
-    edge = [_short(o) for o in comparison.outcomes if o.search is not None and o.search.at_edge]
+    edge = [short(outcome) for outcome in comparison.outcomes if outcome.at_edge]
     if edge:
         found.append(
-            f"{_upper(_list(edge))} chose the smallest alpha that was tried: a smaller --eps may"
-            " do better."
+            f"{words.upper(words.listed(edge))} chose the smallest alpha that was tried: a smaller"
+            " --eps may do better."
         )
     return found
 
 
 def _verdict(comparison: Comparison, target: str) -> str:
     """Say which model predicts best, and by how much."""
-    models = [*comparison.outcomes]
-    if comparison.least_squares is not None:
-        models.append(comparison.least_squares)
-    first, *others = sorted(models, key=lambda outcome: outcome.test_error)
-    if _level(first.test_error, comparison.mean_error) or (
-        first.test_error > comparison.mean_error
-    ):
+    first, *others = comparison.ranking
+    error, mean = comparison.error(first.fold_scores), comparison.error(comparison.mean_scores)
+    if not error.value < 0.995 * mean.value:
         return (
-            "No model predicts new rows better than the mean of the others, whose error is"
-            f" {number(comparison.mean_error)} ({target})."
+            "No model predicts rows that it has not seen better than their mean, whose error is"
+            f" {words.estimate(mean)} ({target})."
         )
-    level = [other for other in others if _level(first.test_error, other.test_error)]
-    behind = [other for other in others if not _level(first.test_error, other.test_error)]
-    against = [f"level with {_list([_short(other) for other in level])}"] if level else []
-    against += [f"{_below(first.test_error, other.test_error)} {_short(other)}" for other in behind]
-    against.append(f"{_below(first.test_error, comparison.mean_error)} the mean alone")
-    kept = f"{first.n_kept} of {count(comparison.data.X.shape[1], 'feature')}"
-    verb = f"predicts best with {kept}" if others else f"uses {kept}"
+    kept = f"{first.n_kept} of {count(len(first.result.coef), 'feature')}"
+    verb = "predicts best with" if others else "uses"
     text = (
-        f"{_upper(_short(first))} {verb}: its error is {number(first.test_error)}"
-        f" ({target}), {_list(against)}."
+        f"{words.upper(short(first))} {verb} {kept}: its error on rows that it has not seen is"
+        f" {words.estimate(error)} ({target}), {1.0 - error.value / mean.value:.0%} below that of"
+        " the mean."
     )
-    if behind:
-        text += f" {_lead(comparison, first, behind[0])}"
-    return text
+    if not others:
+        return text
+    leads = [(other, comparison.lead(first, other)) for other in others]
+    parts = [f"{words.estimate(ahead)} over {short(other)}" for other, ahead in leads]
+    chance = [short(other) for other, ahead in leads if not ahead.is_clear]
+    text += f" Its lead, on the same {len(first.fold_scores)} folds, is {words.listed(parts)};"
+    if not chance:
+        return f"{text} none of these is within chance."
+    if len(chance) == len(leads):
+        return f"{text} {'all of these' if len(leads) > 1 else 'this'} may be chance."
+    return f"{text} that over {words.listed(chance)} may be chance."
 
 
-def _lead(comparison: Comparison, first: Outcome, second: Outcome) -> str:
-    rows = comparison.data.parts.test
-    weight = comparison.data.sample_weight
-    distance = lead(first, second, None if weight is None else weight[rows])
-    clear = "which may be chance"
-    if distance > 2.0:  # the best of several was picked: no proof even then
-        clear = "hardly chance" if distance > 3.0 else "probably not chance"
+def _optimism_told(comparison: Comparison, target: str) -> list[str]:
+    """Say how much the choice of a least error flatters."""
+    chosen = [outcome for outcome in comparison.outcomes if outcome.optimism is not None]
+    if not chosen:
+        return []
+    parts = [f"{words.optimism(outcome.optimism)} for {short(outcome)}" for outcome in chosen]
+    text = (
+        "Each of these errors is the least of a curve, and so looks too good, by an estimated"
+        if len(chosen) > 1
+        else "This error is the least of a curve, and so looks too good, by an estimated"
+    )
+    text += f" {words.listed(parts)} ({target}; Tibshirani & Tibshirani 2009)."
+
+    def corrected(outcome: Outcome) -> float:
+        return comparison.error(outcome.fold_scores).value + (outcome.optimism or 0.0)
+
+    after = min(comparison.ranking, key=corrected)
+    if after is not comparison.ranking[0]:
+        text += f" With that added, {short(after)} would be first."
+    return [text]
+
+
+def _many_answers(outcome: Outcome) -> str:
     return (
-        f"The lead over {_short(second)} is {distance:.1f} standard errors on"
-        f" {count(len(rows), 'test row')}, {clear}."
+        f"{words.upper(short(outcome))} has many answers, because columns depend on each other;"
+        " the one of least norm is shown."
     )
 
 
 def _proof(comparison: Comparison) -> str:
-    paths = [o.search.path for o in comparison.outcomes if o.search is not None]
-    worst = max(
-        float(np.max(path.duality_gap / np.where(path.null_objective > 0, path.null_objective, 1)))
-        for path in paths
-    )
-    solutions = sum(len(path.alphas) for path in paths)
-    return (
-        f"Proof: no duality gap of the {solutions} models on the way is larger than"
-        f" {gap(worst).removeprefix('< ')} times the objective of the mean alone, so none can be"
-        " improved by more than that."
-    )
+    found = [o.validation for o in comparison.outcomes if o.validation is not None]
+    gaps = [v.largest_gap for v in found] or [o.result.relative_gap for o in comparison.outcomes]
+    fits = sum(v.n_fits for v in found) or len(comparison.outcomes)
+    worst = float(np.max(gaps))
+    told = words.gap(max(worst, words.PRECISION))
+    which = f"of the {fits} fits on the way" if fits > 1 else "of this fit"
+    text = f"Proof: {'no' if fits > 1 else 'the'} duality gap {which} is "
+    text += f"larger than {told}" if fits > 1 else f"at most {told}"
+    text += " times the objective of the mean alone"
+    text += ", so none can be improved by more than that" if fits > 1 else ""
+    zeros = [
+        f"{_of(outcome.n_proven, len(outcome.result.coef) - outcome.n_kept)} of {short(outcome)}"
+        for outcome in comparison.outcomes
+        if outcome.penalty in ("l1", "elasticnet") and outcome.n_kept < len(outcome.result.coef)
+    ]
+    proven = f" Proven to be zero in every best answer: {words.listed(zeros)}." if zeros else ""
+    return f"{text}.{proven}"
 
 
-def write_coefficients(
-    comparison: Comparison, names: Sequence[str], target: str, path: str
-) -> bytes:
-    """Lay out the coefficients as CSV or JSON, by the ending of the path."""
-    outcomes = comparison.outcomes
-    if path.lower().endswith(".json"):
-        content = {
-            "target": target,
-            "models": [_as_json(outcome, names) for outcome in outcomes],
-        }
-        return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["feature", *(outcome.penalty for outcome in outcomes)])
-    writer.writerow(["(intercept)", *(repr(float(o.result.intercept)) for o in outcomes)])
-    columns = [outcome.result.coef.tolist() for outcome in outcomes]
-    for name, *values in zip(names, *columns, strict=True):
-        writer.writerow([name, *(f"{value!r}" if value else "0" for value in values)])
-    return text.getvalue().encode()
+def _of(n: int, zeros: int) -> str:
+    if n == zeros:
+        return "the one zero" if n == 1 else f"all {n} zeros"
+    return f"{n} of the {zeros} zeros"
 
 
-def check_coefficient_path(path: str) -> None:
-    """Refuse an ending that is not known, before any work is done."""
-    if not path.lower().endswith((".csv", ".json")):
-        raise UserError(f"--coef {path}: the name must end with .csv or .json")
-
-
-def _as_json(outcome: Outcome, names: Sequence[str]) -> dict[str, Any]:
-    result = outcome.result
-    return {
-        "penalty": outcome.penalty,
-        "alpha": float(result.alpha),
-        "l1_ratio": float(result.l1_ratio),
-        "relative_gap": float(result.relative_gap),
-        "intercept": float(result.intercept),
-        "coef": dict(zip(names, result.coef.tolist(), strict=True)),
-    }
-
-
-def number(value: float) -> str:
-    """Format with four significant digits, without an exponent where that reads well."""
-    if not np.isfinite(value):
-        return "-"
-    if value and not 1e-3 <= abs(value) < 1e6:
-        return f"{value:.3g}"
-    digits = max(0, 3 - int(np.floor(np.log10(abs(value))))) if value else 1
-    return f"{value:.{digits}f}"
-
-
-def gap(value: float) -> str:
-    """Format a relative duality gap, rounded up; of one below `PRECISION` only that is told."""
-    if not value >= PRECISION:
-        return "-" if np.isnan(value) else f"< {PRECISION:.0e}"
-    rounded = f"{value:.0e}"
-    if float(rounded) < value:
-        rounded = f"{value + 0.5 * 10.0 ** np.floor(np.log10(value)):.0e}"
-    return rounded
-
-
-def duration(seconds: float) -> str:
-    """Format a time."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1.0 else f"{seconds:.1f} s"
-
-
-def _explained(outcome: Outcome, comparison: Comparison) -> str:
-    """Compute the share of the squared error of the mean that a model explains."""
-    if not comparison.mean_error:
-        return "-"
-    share = 1.0 - (outcome.test_error / comparison.mean_error) ** 2
-    return f"{share:.2f}" if share > -10.0 else "< -10"
-
-
-def _short(outcome: Outcome) -> str:
+def short(outcome: Outcome) -> str:
+    """Name a model within a sentence."""
     name = outcome.name.partition(" (")[0]
     return f"the {name}" if outcome.penalty == "elasticnet" else name
 
 
-def _level(error: float, other: float) -> bool:
-    return abs(error - other) <= 0.005 * abs(other)
+def _label(outcome: Outcome) -> str:
+    """Name a model in a table."""
+    return f"{outcome.name} {outcome.share:g}" if outcome.penalty == "elasticnet" else outcome.name
 
 
-def _below(error: float, other: float) -> str:
-    return f"{1.0 - error / other:.0%} below"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _list(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -109,6 +109,21 @@ class Table:
             f"{option}: {self.source} has no {what} {reference!r}{did_you_mean(reference, names)}"
         )
 
+    def split_off_labels(self, reference: str, option: str) -> tuple[NDArray[Any], "Table"]:
+        """Take a column of labels, numbers or text, out of the table; see `split_off`."""
+        if self.frame is None or reference not in self.frame.columns:
+            _, values, rest = self.split_off(reference, option)
+            return values, rest
+        labels = self.frame.get_column(reference)
+        if labels.null_count():
+            rows = count(labels.null_count(), "row")
+            raise UserError(f"{option} {reference}: the value is missing in {rows}")
+        try:
+            codes = labels.rank("dense").to_numpy()
+        except pl.exceptions.PolarsError as error:
+            raise UserError(f"{option} {reference}: these are no labels") from error
+        return codes, replace(self, frame=self.frame.drop(reference))
+
     def _split_off_column(self, index: int, option: str) -> tuple[str, Floats, "Table"]:
         matrix: Any = self.matrix
         width, positions = self.n_columns_of_file, self.columns_of_file

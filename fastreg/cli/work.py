@@ -1,127 +1,62 @@
 """What the commands do: read, fit, tell, write."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, cast
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fastreg.cli import compare, heldout, pictures, report
-from fastreg.cli.compare import Comparison, Outcome, Plan
+from fastreg.cli import compare as fitting
+from fastreg.cli import heldout, page, pictures, points, report
+from fastreg.cli.coefficients import coefficients
+from fastreg.cli.compare import Comparison, Outcome
 from fastreg.cli.errors import UserError, count, first_line
 from fastreg.cli.features import Encoder, learn
 from fastreg.cli.files import check_outputs, write_whole
-from fastreg.cli.heldout import Data, Parts
+from fastreg.cli.heldout import Data, Parts, Sample
+from fastreg.cli.judge import root_mean
 from fastreg.cli.modelfile import Model, load_model, save_model
-from fastreg.cli.readers import FORMATS, catalogue, read_shipped, read_table
+from fastreg.cli.progress import progress
+from fastreg.cli.readers import catalogue, read_shipped, read_table
+from fastreg.cli.request import Request
 from fastreg.cli.screen import Screen, write_output
 from fastreg.cli.tables import Table
 
-__all__ = ["FORMATS", "FitOptions", "fit", "predict", "show_data", "version"]
-
-#: Multiplications on the way (roughly) from which a progress bar is shown: about two seconds.
-LONG_WORK = 2e9
+__all__ = ["compare", "fit", "predict", "show_data", "validate", "version"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitOptions:
-    """The options of ``fastreg fit``; see its help.
+class Problem:
+    """The data of a request, ready to be fitted to.
 
-    `given` has the names of those that the user wrote.
+    Attributes
+    ----------
+    target : str
+        Its name.
+    names : list of str
+        Of the features.
+    encoder : Encoder or None
+        Makes them; None: they are the columns of a sparse matrix.
+    table : Table
+        Without the target, weights and groups.
     """
 
-    given: frozenset[str]
-    data: str
-    target: str | None
-    file_format: str | None
-    decimal_comma: bool
-    weights: str | None
-    drop: tuple[str, ...]
-    categorical: tuple[str, ...]
-    impute: Any
-    max_levels: int
-    penalty: str
-    l1_ratio: float
-    alpha: float | None
-    n_alphas: int
-    eps: float
-    degree: int
-    standardize: bool
-    test_size: float
-    validation_size: float
-    seed: int
-    plot: str | None
-    style: str
-    coef: str | None
-    model: str | None
-
-    def __post_init__(self) -> None:
-        """Refuse what does not go together, before any work is done."""
-        self._refuse_idle()
-        if self.plot is not None:
-            pictures.check_picture_path(self.plot)
-        if self.has_path and not self.validation_size:
-            raise UserError("without --validation-size the strength must be given: --alpha")
-        if self.test_size + self.validation_size >= 1.0:
-            raise UserError("--test-size and --validation-size leave no rows to train on")
-        if self.coef is not None:
-            report.check_coefficient_path(self.coef)
-        check_outputs(
-            {"--coef": self.coef, "--model": self.model, "--plot": self.plot},
-            {"DATA": self.data, "--target": self.target, "--weights": self.weights},
-        )
-
-    def _refuse_idle(self) -> None:
-        """Refuse options that would have no effect, and so are probably not what was meant."""
-        with_ = "--penalty none" if self.penalty == "none" else "--alpha"
-        idle = {
-            f"is about the path of alphas, and there is none with {with_}": (
-                not self.has_path,
-                ("plot", "n_alphas", "eps"),
-            ),
-            "is the strength of a penalty, and there is none with --penalty none": (
-                self.penalty == "none",
-                ("alpha",),
-            ),
-            f"is about the elastic net, and --penalty is {self.penalty}": (
-                self.penalty not in ("all", "elasticnet"),
-                ("l1_ratio",),
-            ),
-            "is about the picture: say --plot, too": (self.plot is None, ("style",)),
-        }
-        for why, (applies, names) in idle.items():
-            for name in names:
-                if applies and name in self.given:
-                    raise UserError(f"--{name.replace('_', '-')} {why}")
+    request: Request
+    target: str
+    data: Data
+    names: list[str]
+    encoder: Encoder | None
+    table: Table
 
     @property
-    def has_path(self) -> bool:
-        """Whether alpha is chosen from a path."""
-        return self.alpha is None and self.penalty != "none"
-
-    @property
-    def plan(self) -> Plan:
-        """What to fit."""
-        return Plan(
-            penalties=compare.PENALTIES if self.penalty == "all" else (self.penalty,),
-            l1_ratio=self.l1_ratio,
-            alpha=self.alpha,
-            n_alphas=self.n_alphas,
-            eps=self.eps,
-            standardize=self.standardize,
-        )
-
-    def split(self, n_rows: int) -> Parts:
-        """Split the rows; without a path there is nothing to validate."""
-        return heldout.split(
-            n_rows,
-            validation=self.validation_size if self.has_path else 0.0,
-            test=self.test_size,
-            seed=self.seed,
-        )
+    def sizes(self) -> dict[int, int] | None:
+        """How many features, the first ones, each degree has; None: there is one degree."""
+        degrees = self.request.degrees
+        if len(degrees) == 1 or self.encoder is None:
+            return None
+        lengths = np.array([len(term) for term in self.encoder.terms])
+        return {degree: int(np.count_nonzero(lengths <= degree)) for degree in degrees}
 
 
 def version() -> str:
@@ -132,33 +67,31 @@ def version() -> str:
         return "(not installed)"
 
 
-def fit(options: FitOptions) -> None:
+def compare(request: Request) -> None:
+    """Do ``fastreg compare``."""
+    problem, comparison, console = _fitted(request)
+    console.print_table(report.models(comparison).for_terminal())
+    console.print("The effect of one standard deviation of a feature, where it is largest:")
+    console.print_table(report.features(comparison, problem.names).for_terminal())
+    _finish(problem, comparison, report.sentences(comparison, problem.target), console)
+
+
+def validate(request: Request) -> None:
+    """Do ``fastreg validate``."""
+    problem, comparison, console = _fitted(request)
+    (outcome,) = comparison.outcomes
+    console.print_table(points.table(comparison, outcome).for_terminal())
+    if outcome.degree is not None:
+        console.print("The best strength for each degree:")
+        console.print_table(points.degrees(comparison, outcome).for_terminal())
+    _finish(problem, comparison, report.sentences(comparison, problem.target), console)
+
+
+def fit(request: Request) -> None:
     """Do ``fastreg fit``."""
-    table = read_table(options.data, options.file_format, decimal_comma=options.decimal_comma)
-    target, y, table = table.split_off(options.target, "--target")
-    weight = None
-    if options.weights is not None:
-        _, weight, table = table.split_off(options.weights, "--weights")
-    table = table.without(options.drop).categorical(options.categorical)
-    parts = options.split(len(y))
-    if np.ptp(y[parts.train]) == 0.0:
-        raise UserError(f"--target {target}: all values are {y[parts.train][0]:g}")
-    if weight is not None:
-        heldout.check_weights(weight, parts, f"--weights {options.weights}")
-    console = Screen()
-    X, names, encoder = _design(table, parts, options)
-    console.print(_opening(options, target, parts, len(names), encoder))
-    data = Data(X=X, y=y, sample_weight=weight, parts=parts)
-    with _progress(data, options.plan) as on_step:
-        try:
-            with np.errstate(all="ignore"):  # what overflows is not finite, and refused
-                comparison = compare.compare(data, options.plan, on_step=on_step)
-        except (ValueError, TypeError) as error:
-            raise UserError(f"this cannot be fitted: {first_line(error)}") from error
-    console.print_table(report.table(comparison))
-    for sentence in report.sentences(comparison, target):
-        console.print(sentence)
-    _write_all(comparison, options, names, encoder, table, target, console)
+    problem, comparison, console = _fitted(request)
+    console.print_table(report.models(comparison).for_terminal())
+    _finish(problem, comparison, report.sentences(comparison, problem.target), console)
 
 
 def predict(
@@ -197,41 +130,122 @@ def show_data(name: str | None, out: str | None) -> None:
             console.print(f"  {key}: {about[key]}")
 
 
-def _design(
-    table: Table, parts: Parts, options: FitOptions
-) -> tuple[Any, list[str], Encoder | None]:
+def _fitted(request: Request) -> tuple[Problem, Comparison, Screen]:
+    """Read, say what was read, fit."""
+    with progress(2) as on_step:
+        problem = _read(request, on_step)
+    console = Screen()
+    for sentence in opening(problem):
+        console.print(sentence)
+    with progress(len(request.plan.penalties)) as on_step:
+        try:
+            with np.errstate(all="ignore"):  # what overflows is not finite, and refused
+                comparison = fitting.compare(
+                    problem.data,
+                    request.plan,
+                    sizes=problem.sizes,
+                    on_step=lambda name: on_step(f"fitting {name}"),
+                )
+        except (ValueError, TypeError) as error:
+            raise UserError(f"this cannot be fitted: {first_line(error)}") from error
+    return problem, comparison, console
+
+
+def _read(request: Request, on_step: Callable[[str], None]) -> Problem:
+    on_step("reading")
+    table = read_table(request.data, request.file_format, decimal_comma=request.decimal_comma)
+    target, y, table = table.split_off(request.target, "--target")
+    weight = groups = None
+    if request.weights is not None:
+        _, weight, table = table.split_off(request.weights, "--weights")
+    if request.groups is not None:
+        groups, table = table.split_off_labels(request.groups, "--groups")
+    table = table.without(request.drop).categorical(request.categorical)
+    parts = heldout.split(
+        len(y),
+        n_folds=request.folds,
+        test=request.test_size,
+        seed=request.seed,
+        groups=groups,
+        time_ordered=request.time_ordered,
+    )
+    if np.ptp(y[parts.fitted]) == 0.0:
+        raise UserError(f"--target {target}: all values are {y[parts.fitted][0]:g}")
+    if weight is not None:
+        heldout.check_weights(weight, parts, f"--weights {request.weights}")
+    on_step("making features")
+    X, names, encoder = _design(table, parts, request)
+    whole = Sample(X=X, y=y, sample_weight=weight)
+    return Problem(
+        request=request,
+        target=target,
+        data=Data.of(whole, parts),
+        names=names,
+        encoder=encoder,
+        table=table,
+    )
+
+
+def _design(table: Table, parts: Parts, request: Request) -> tuple[Any, list[str], Encoder | None]:
     """Make the design matrix, the names of its columns, and what makes it again for new rows."""
     if table.frame is None:
-        if options.degree > 1:
+        if request.degree > 1:
             raise UserError(f"--degree needs named columns, and {table.source} is a sparse matrix")
-        matrix = cast(Any, table.matrix).tocsr()
+        matrix = cast(Any, table.matrix)
         if matrix.shape[1] == 0:
             raise UserError(f"{table.source} has no column to predict from")
         return matrix, [f"x{j}" for j in table.columns_of_file], None
     encoder = learn(
         table.frame,
         parts.fitted,
-        degree=options.degree,
-        impute=options.impute,
-        max_levels=options.max_levels,
+        degree=request.degree,
+        impute=request.impute,
+        max_levels=request.max_levels,
     )
     return encoder.transform(table.frame), encoder.names(), encoder
 
 
-def _opening(
-    options: FitOptions, target: str, parts: Parts, width: int, encoder: Encoder | None
-) -> str:
-    n_rows = len(parts.fitted) + len(parts.test)
-    shares = [f"{len(parts.train)} to train"]
-    if len(parts.validation):
-        shares.append(f"{len(parts.validation)} to choose alpha")
-    if len(parts.test):
-        shares.append(f"{len(parts.test)} to test")
-    degree = f" (products of up to {options.degree} columns)" if options.degree > 1 else ""
-    return (
-        f"{target} from {count(width, 'feature')}{degree} of {options.data}:"
-        f" {count(n_rows, 'row')}, {', '.join(shares)}.{_categories(encoder)}"
+def opening(problem: Problem) -> list[str]:
+    """Say what is fitted to what, and which rows serve for what."""
+    request, data = problem.request, problem.data
+    degree = ""
+    if request.degree > 1:
+        low, high = request.degrees[0], request.degrees[-1]
+        span = f"{low} to {high}" if low < high else f"up to {high}"
+        degree = f" (products of {span} columns)"
+    rows = f"{count(len(data.fitted) + len(data.test), 'row')}"
+    if len(data.test):
+        rows += f", {len(data.test)} of them kept apart for the test"
+    text = (
+        f"{problem.target} from {count(len(problem.names), 'feature')}{degree} of {request.data}:"
+        f" {rows}.{_categories(problem.encoder)}"
     )
+    return [text, *([_folds(problem)] if data.folds is not None else [])]
+
+
+def _folds(problem: Problem) -> str:
+    request, folds = problem.request, problem.data.folds
+    assert folds is not None
+    if request.time_ordered:
+        how = f"{len(folds)} in the order of time, each predicted from the rows before it"
+    elif request.groups is not None:
+        how = f"{len(folds)} of whole groups of {request.groups}, drawn by seed {request.seed}"
+    else:
+        how = f"{len(folds)}, drawn by seed {request.seed}"
+    text = f"Folds: {how}."
+    learned = []
+    if request.standardize:
+        text += " Each model is scaled on the rows that it is fitted to."
+    if request.impute is not None:
+        learned.append("what is filled in")
+    if request.degree > 1:
+        learned.append("the range of each column in products")
+    if learned:
+        text += (
+            f" {' and '.join(learned).capitalize()} comes from the inputs of all folds, never from"
+            f" {problem.target}."
+        )
+    return text
 
 
 def _categories(encoder: Encoder | None) -> str:
@@ -244,81 +258,58 @@ def _categories(encoder: Encoder | None) -> str:
     return f" Text, one 0/1 feature per value: {', '.join(names[:8])}{more}."
 
 
-@contextmanager
-def _progress(data: Data, plan: Plan) -> Iterator[Callable[[str], None]]:
-    """Show a bar on standard error, if that is a terminal and the work is long."""
-    steps = len(plan.penalties) + 1
-    length = plan.n_alphas if plan.alpha is None else 10
-    entries = data.X.nnz if hasattr(data.X, "nnz") else data.X.size
-    console = Screen(stderr=True)
-    if not console.is_terminal or float(entries) * length * steps < LONG_WORK:
-        yield lambda _: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=steps)
-        begun = False
-
-        def on_step(name: str) -> None:
-            nonlocal begun
-            progress.update(task, advance=float(begun), description=f"fitting {name}")
-            begun = True
-
-        yield on_step
-
-
-def _write_all(
-    comparison: Comparison,
-    options: FitOptions,
-    names: list[str],
-    encoder: Encoder | None,
-    table: Table,
-    target: str,
-    console: Screen,
+def _finish(
+    problem: Problem, comparison: Comparison, sentences: list[str], console: Screen
 ) -> None:
+    """Print the sentences and write the files."""
+    for sentence in sentences:
+        console.print(sentence)
+    request = problem.request
     written = []
-    if options.coef is not None:
-        raw = report.write_coefficients(comparison, names, target, options.coef)
-        write_whole(options.coef, raw)
-        written.append(f"Coefficients: {options.coef}")
-    if options.model is not None:
-        best = comparison.best
-        save_model(options.model, _model(best, comparison, encoder, table, target))
-        why = ", which has the least validation error" if len(comparison.outcomes) > 1 else ""
-        written.append(f"Model: {options.model} ({best.name}{why})")
-    if options.plot is not None:
-        pictures.draw(
-            comparison,
-            names,
-            path=options.plot,
-            style=options.style,
-            target=target,
-            source=options.data,
-        )
-        written.append(f"Picture: {options.plot}")
+    if request.coef is not None:
+        width = len(comparison.outcomes[0].result.coef)  # of the chosen degree
+        names = problem.names[:width]
+        raw = coefficients(comparison.outcomes, names, problem.target, request.coef)
+        write_whole(request.coef, raw)
+        written.append(f"Coefficients: {request.coef}")
+    if request.model is not None:
+        best = comparison.ranking[0]
+        save_model(request.model, _model(best, problem))
+        why = ", which has the least held-out error" if len(comparison.outcomes) > 1 else ""
+        written.append(f"Model: {request.model} ({best.name}{why})")
+    if request.plot is not None:
+        pictures.draw(comparison, problem.names, request, problem.target)
+        written.append(f"Picture: {request.plot}")
+    if request.report is not None:
+        raw = page.render(comparison, problem.names, request, problem.target, opening(problem))
+        write_whole(request.report, raw)
+        written.append(f"Report: {request.report}")
     for line in written:
         console.print(line, soft_wrap=True)
 
 
-def _model(
-    outcome: Outcome, comparison: Comparison, encoder: Encoder | None, table: Table, target: str
-) -> Model:
-    result = outcome.result
+def _model(outcome: Outcome, problem: Problem) -> Model:
+    result, table, encoder, data = outcome.result, problem.table, problem.encoder, problem.data
     support = np.flatnonzero(result.coef)
+    held_out = None
+    if data.folds is not None and outcome.validation is not None:
+        held_out = float(np.sqrt(outcome.validation.mean[outcome.validation.index]))
     facts: dict[str, Any] = {
         "made_by": f"fastreg {version()}",
-        "rows_fitted": len(comparison.data.parts.fitted),
-        "rows_tested": len(comparison.data.parts.test),
+        "rows_fitted": len(data.fitted),
+        "rows_tested": len(data.test),
         "status": result.message,
         "relative_gap": float(result.relative_gap),
-        "test_error": float(outcome.test_error) if len(comparison.data.parts.test) else None,
+        "held_out_error": held_out,
+        "test_error": _root(outcome.test_scores, data.test) if len(data.test) else None,
     }
-    places, n_features = np.arange(len(result.coef), dtype=np.intp), len(result.coef)
+    places, n_features = np.arange(len(result.coef), dtype=np.intp), len(problem.names)
     if table.matrix is not None:
         places, n_features = table.columns_of_file, table.n_columns_of_file
-    left_out = np.setdiff1d(np.arange(n_features), places).tolist()
+    known = np.arange(n_features) if table.matrix is None else places
+    left_out = np.setdiff1d(np.arange(n_features), known).tolist()
     return Model(
-        target=target,
+        target=problem.target,
         penalty=outcome.penalty,
         alpha=float(result.alpha),
         l1_ratio=float(result.l1_ratio),
@@ -330,3 +321,7 @@ def _model(
         coef=np.asarray(result.coef[support], dtype=np.float64),
         facts=facts,
     )
+
+
+def _root(scores: Any, sample: Sample) -> float:
+    return root_mean(scores, sample.weight).value

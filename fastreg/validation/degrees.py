@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -63,20 +64,38 @@ def validate_degrees(
     TypeError, ValueError
         If an argument is not acceptable; the message names it and says what is.
     """
-    started = monotonic()
     if not isinstance(basis, PolynomialBasis):
         raise TypeError(f"basis must be a PolynomialBasis, got {type(basis).__name__}")
     known = _as_degrees(degrees, basis)
     _check_columns(arguments, basis)
+    sizes = {degree: basis.n_columns(degree) for degree in known}
+    return validate_nested(basis.transform(X), y, sizes, **arguments)
+
+
+def validate_nested(
+    design: Any, y: Any, sizes: Mapping[int, int], **arguments: Any
+) -> ValidationResult:
+    """Choose how many of the first columns of a design to use; see `validate_degrees`.
+
+    Parameters
+    ----------
+    design : array of shape (n_samples, n_columns)
+    y
+        As in `validate`.
+    sizes : mapping of int to int
+        The number of columns of each degree, both increasing.
+    **arguments
+        Of `validate`.
+    """
+    started = monotonic()
     selection, refit = arguments.get("selection", "min"), arguments.get("refit", True)
     check_selection(selection)
     if not isinstance(refit, (bool, np.bool_)):
         raise TypeError(f"refit must be True or False, got {refit!r}")
-    design = basis.transform(X)
     targets = as_float("y", y, ndim=(1, 2))
     fold_arguments = {name: arguments.pop(name) for name in _FOLDS if name in arguments}
     folds = make_folds(design, targets, **fold_arguments)
-    sizes = [basis.n_columns(degree) for degree in known]
+    known, widths = list(sizes), list(sizes.values())
     each = [
         validate(
             design[:, :size],
@@ -84,7 +103,7 @@ def validate_degrees(
             cv=folds,
             **{**_first(arguments, size), "refit": False, "selection": "min"},
         )
-        for size in sizes
+        for size in widths
     ]
     curve = Curve(
         alphas=_stack(each, "alphas"),
@@ -97,10 +116,10 @@ def validate_degrees(
     path = None
     if refit:
         i, j, _ = place
-        model = {k: v for k, v in _first(arguments, sizes[i]).items() if k not in _OF_PATH}
+        model = {k: v for k, v in _first(arguments, widths[i]).items() if k not in _OF_PATH}
         ratio = float(each[0].l1_ratios[j])
         path = solve_path(
-            design[:, : sizes[i]], y, alphas=curve.alphas[i, j], l1_ratio=ratio, **model
+            design[:, : widths[i]], y, alphas=curve.alphas[i, j], l1_ratio=ratio, **model
         )
     axis = 0 if np.ndim(arguments.get("l1_ratio", 1.0)) else 1
 
