@@ -70,7 +70,8 @@ def _request(command: str, given: dict[str, Any]) -> Request:
     ctx = click.get_current_context()
     sources = {name: ctx.get_parameter_source(name) for name in given}
     written = frozenset(name for name in sources if sources[name] is ParameterSource.COMMANDLINE)
-    return Request(command=command, given=written, **given)
+    typed = ctx.find_root().obj
+    return Request(command=command, words=typed, given=written, **given)
 
 
 @cli.command(
@@ -180,7 +181,7 @@ def data(name: str | None, out: str | None) -> None:
 def run(argv: list[str]) -> int:
     """Run a command; turn what the user can put right into one sentence."""
     try:
-        cli.main(args=argv, prog_name="fastreg", standalone_mode=False)
+        cli.main(args=argv, prog_name="fastreg", standalone_mode=False, obj=tuple(argv))
         sys.stdout.flush()
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "fastreg"

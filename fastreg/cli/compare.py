@@ -199,6 +199,11 @@ class Comparison:
         """Estimate a held-out error from scores of folds."""
         return root_mean(scores, self.weights)
 
+    @property
+    def mean_error(self) -> Estimate:
+        """The held-out error of the mean alone."""
+        return self.error(self.mean_scores)
+
     def test_error(self, scores: Floats) -> Estimate:
         """Estimate the error on the test rows."""
         return root_mean(scores, self.data.test.weight)

@@ -1,5 +1,8 @@
-"""From a comparison to the picture that ``--plot`` writes."""
+"""From a comparison to the picture that ``--plot`` writes, and to those of ``--report``."""
 
+import base64
+import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,7 @@ def _one(
         scale=comparison.deviation[:width],
         validation_error=held_out_errors(outcome),
         chosen=found.index[-1],
-        baselines={"mean only": comparison.error(comparison.mean_scores).value},
+        baselines={"mean only": comparison.mean_error.value},
         style=style,
         title=f"How {outcome.name} shrinks {count(width, 'feature')} of {source}",
         ylabel=f"effect of one standard deviation on {target}",
@@ -97,7 +100,7 @@ def _several(
         curves[outcome.name] = ErrorCurve(
             training_errors(comparison, outcome), held_out_errors(outcome), chosen
         )
-    mean = comparison.error(comparison.mean_scores).value
+    mean = comparison.mean_error.value
     baselines = {"mean only": (mean, mean)}
     for outcome in comparison.outcomes:
         if outcome.penalty == "none":
@@ -131,3 +134,65 @@ def training_errors(comparison: Comparison, outcome: Outcome) -> Floats:
         block = fitted.take(rows)
         total += block.weight @ (block.y[:, None] - path.predict(block.X)) ** 2
     return np.asarray(np.sqrt(total / fitted.weight.sum()))
+
+
+# The pictures of a page are small, so that their letters can be read on a phone.
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in both styles, as addresses that hold it, and its size in points of a screen."""
+
+    light: str
+    dark: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+def for_page(comparison: Comparison, names: list[str], target: str) -> list[Picture]:
+    """Draw the paths of the models, and what they gain and lose along them."""
+    searched = [o for o in comparison.outcomes if o.validation and o.validation.mean.size > 1]
+    return [_path_picture(comparison, outcome, names, target) for outcome in searched]
+
+
+def _path_picture(
+    comparison: Comparison, outcome: Outcome, names: list[str], target: str
+) -> Picture:
+    from matplotlib.figure import Figure
+
+    from fastreg.plotting import CoefficientPathDisplay
+    from fastreg.plotting._drawing import THEMES
+
+    found: Any = outcome.validation
+    width = found.path.n_features
+    display = CoefficientPathDisplay.prepare(
+        found.path,
+        feature_names=names[:width],
+        scale=comparison.deviation[:width],
+        chosen=found.index[-1],
+    )
+    addresses = {}
+    size = (4.8, 3.8)
+    for style in ("light", "dark"):
+        figure = Figure(figsize=size, facecolor=THEMES[style].paper)
+        ax = figure.subplots()
+        figure.subplots_adjust(left=0.1, right=0.62, top=0.84, bottom=0.13)
+        display.plot(ax, style=style, max_labels=7, title=outcome.name, ylabel="")
+        addresses[style] = _address(figure)
+    return Picture(
+        **addresses,
+        alt=f"Coefficients of {outcome.name} against the strength of the penalty",
+        caption=f"{outcome.name}: the effect of one standard deviation of each feature on {target},"
+        " from a strong to a weak penalty. Dashed: the strength that was chosen.",
+        width=round(96 * size[0]),
+        height=round(96 * size[1]),
+    )
+
+
+def _address(figure: Any) -> str:
+    """Render a picture into the text that stands for it in a page."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, facecolor=figure.get_facecolor())
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

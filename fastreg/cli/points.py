@@ -18,7 +18,7 @@ def table(comparison: Comparison, outcome: Outcome) -> Grid:
     columns = ["Point", *["Degree"] * degrees, *["L1 ratio"] * mixed, "Alpha"]
     columns += ["Held-out\nRMSE ± s.e.", "Opti-\nmism", "Kept, mean\nof folds"]
     columns += ["Test\nRMSE ± s.e."] * test + ["Kept", "Proven\nzero", "Gap"]
-    mean = words.estimate(comparison.error(comparison.mean_scores))
+    mean = words.estimate(comparison.mean_error)
     blank = [""] * (1 + degrees + mixed)
     rows = [("mean only", *blank, mean, "", "0", *_test_of_mean(comparison), "0", "", "")]
     for name, place in (("least error", found.index_min), ("1 s.e. rule", found.index_1se)):

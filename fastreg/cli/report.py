@@ -60,12 +60,12 @@ def models(comparison: Comparison) -> Grid:
     rows = []
     if folds or test:
         cells = ["mean only", ""]
-        cells += [words.estimate(comparison.error(comparison.mean_scores))] * folds + [""] * told
+        cells += [words.estimate(comparison.mean_error)] * folds + [""] * told
         cells += [words.estimate(comparison.test_error(comparison.mean_test_scores))] * test
         rows.append((*cells, "0", *[""] * (len(columns) - len(cells) - 1)))
     for k, outcome in enumerate(comparison.outcomes):
         result = outcome.result
-        cells = [_label(outcome), "" if outcome.penalty == "none" else f"{result.alpha:.3g}"]
+        cells = [label(outcome), "" if outcome.penalty == "none" else f"{result.alpha:.3g}"]
         if folds:
             cells.append(words.estimate(comparison.error(outcome.fold_scores)))
         if told:
@@ -88,7 +88,7 @@ def features(comparison: Comparison, names: Sequence[str], n: int = N_TOP) -> Gr
         (names[j], *(words.effect(float(effect[j])) for effect in effects))
         for j in comparison.top_features(n)
     ]
-    return Grid(("Feature", *(_label(outcome) for outcome in comparison.outcomes)), rows)
+    return Grid(("Feature", *(label(outcome) for outcome in comparison.outcomes)), rows)
 
 
 def sentences(comparison: Comparison, target: str) -> list[str]:
@@ -120,7 +120,7 @@ def sentences(comparison: Comparison, target: str) -> list[str]:
 def _verdict(comparison: Comparison, target: str) -> str:
     """Say which model predicts best, and by how much."""
     first, *others = comparison.ranking
-    error, mean = comparison.error(first.fold_scores), comparison.error(comparison.mean_scores)
+    error, mean = comparison.error(first.fold_scores), comparison.mean_error
     if not error.value < 0.995 * mean.value:
         return (
             "No model predicts rows that it has not seen better than their mean, whose error is"
@@ -207,7 +207,7 @@ def short(outcome: Outcome) -> str:
     return f"the {name}" if outcome.penalty == "elasticnet" else name
 
 
-def _label(outcome: Outcome) -> str:
+def label(outcome: Outcome) -> str:
     """Name a model in a table."""
     return f"{outcome.name} {outcome.share:g}" if outcome.penalty == "elasticnet" else outcome.name
 

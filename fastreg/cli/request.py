@@ -14,11 +14,13 @@ from fastreg.cli.files import check_outputs
 class Request:
     """The options of ``fastreg fit``, ``validate`` or ``compare``; see their help.
 
-    `given` has the names of those that the user wrote. A command leaves the others as they are
-    here: a comparison is of all penalties, and has no alpha.
+    `words` are what the user has typed after the program's name, and `given` has the names of the
+    options among them. A command leaves the others as they are here: a comparison is of all
+    penalties, and has no alpha.
     """
 
     command: str
+    words: tuple[str, ...] = ()
     given: frozenset[str]
     data: str
     target: str | None

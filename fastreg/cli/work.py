@@ -17,6 +17,7 @@ from fastreg.cli.files import check_outputs, write_whole
 from fastreg.cli.heldout import Data, Parts, Sample
 from fastreg.cli.judge import root_mean
 from fastreg.cli.modelfile import Model, load_model, save_model
+from fastreg.cli.page import Section
 from fastreg.cli.progress import progress
 from fastreg.cli.readers import catalogue, read_shipped, read_table
 from fastreg.cli.request import Request
@@ -70,28 +71,33 @@ def version() -> str:
 def compare(request: Request) -> None:
     """Do ``fastreg compare``."""
     problem, comparison, console = _fitted(request)
-    console.print_table(report.models(comparison).for_terminal())
+    grid = report.models(comparison)
+    console.print_table(grid.for_terminal())
     console.print("The effect of one standard deviation of a feature, where it is largest:")
     console.print_table(report.features(comparison, problem.names).for_terminal())
-    _finish(problem, comparison, report.sentences(comparison, problem.target), console)
+    _finish(problem, comparison, console, [Section("models", "The models", grid)])
 
 
 def validate(request: Request) -> None:
     """Do ``fastreg validate``."""
     problem, comparison, console = _fitted(request)
     (outcome,) = comparison.outcomes
-    console.print_table(points.table(comparison, outcome).for_terminal())
+    tables = [Section("points", "Two points of the curve", points.table(comparison, outcome))]
     if outcome.degree is not None:
-        console.print("The best strength for each degree:")
-        console.print_table(points.degrees(comparison, outcome).for_terminal())
-    _finish(problem, comparison, report.sentences(comparison, problem.target), console)
+        by_degree = points.degrees(comparison, outcome)
+        tables.append(Section("degrees", "The best strength for each degree", by_degree))
+    console.print_table(tables[0].grid.for_terminal())
+    for table in tables[1:]:
+        console.print(f"{table.title}:")
+        console.print_table(table.grid.for_terminal())
+    _finish(problem, comparison, console, tables)
 
 
 def fit(request: Request) -> None:
     """Do ``fastreg fit``."""
     problem, comparison, console = _fitted(request)
     console.print_table(report.models(comparison).for_terminal())
-    _finish(problem, comparison, report.sentences(comparison, problem.target), console)
+    _finish(problem, comparison, console, [])
 
 
 def predict(
@@ -259,9 +265,10 @@ def _categories(encoder: Encoder | None) -> str:
 
 
 def _finish(
-    problem: Problem, comparison: Comparison, sentences: list[str], console: Screen
+    problem: Problem, comparison: Comparison, console: Screen, tables: list[Section]
 ) -> None:
-    """Print the sentences and write the files."""
+    """Print the sentences and write the files; `tables` are those of the page."""
+    sentences = report.sentences(comparison, problem.target)
     for sentence in sentences:
         console.print(sentence)
     request = problem.request
@@ -281,7 +288,16 @@ def _finish(
         pictures.draw(comparison, problem.names, request, problem.target)
         written.append(f"Picture: {request.plot}")
     if request.report is not None:
-        raw = page.render(comparison, problem.names, request, problem.target, opening(problem))
+        raw = page.render(
+            request,
+            comparison,
+            problem.names,
+            problem.target,
+            opening=opening(problem),
+            tables=tables,
+            sentences=sentences,
+            made_by=f"fastreg {version()}",
+        )
         write_whole(request.report, raw)
         written.append(f"Report: {request.report}")
     for line in written:
