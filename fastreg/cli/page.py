@@ -14,15 +14,9 @@ import numpy as np
 
 from fastreg.cli import pictures, report, words
 from fastreg.cli.compare import Comparison, Outcome
+from fastreg.cli.errors import count
 from fastreg.cli.report import Grid
 from fastreg.cli.request import Request
-
-TITLES = {
-    "none": "Least squares predicts {target} best",
-    "l2": "L2 predicts {target} best",
-    "l1": "L1 predicts {target} best",
-    "elasticnet": "The elastic net predicts {target} best",
-}
 
 GLOSSARY = {
     "Held-out RMSE": (
@@ -116,7 +110,8 @@ def features(comparison: Comparison, names: Sequence[str]) -> Section:
     grid = report.features(comparison, names, n=12)
     effects = [comparison.effect(outcome) for outcome in comparison.outcomes]
     chosen = comparison.top_features(12)
-    largest = max((abs(float(e[j])) for e in effects for j in chosen), default=0.0) or 1.0
+    best = comparison.effect(comparison.ranking[0])
+    largest = max((abs(float(best[j])) for j in chosen), default=0.0) or 1.0
     bars = [[_bar(float(effect[j]) / largest) for effect in effects] for j in chosen]
     return Section(
         "features",
@@ -129,8 +124,8 @@ def features(comparison: Comparison, names: Sequence[str]) -> Section:
 
 
 def _bar(share: float) -> dict[str, Any]:
-    """Lay out a bar that begins in the middle, as shares of 100."""
-    width = round(50.0 * abs(share), 2)
+    """Lay out a bar from the middle, as shares of 100; one that is too long ends at the edge."""
+    width = round(50.0 * min(abs(share), 1.0), 2)
     return {
         "left": 50.0 if share >= 0 else round(50.0 - width, 2),
         "width": width,
@@ -139,29 +134,36 @@ def _bar(share: float) -> dict[str, Any]:
 
 
 def _title(comparison: Comparison, target: str) -> str:
-    first = comparison.ranking[0]
-    if comparison.error(first.fold_scores).value >= 0.995 * comparison.mean_error.value:
+    """Name the best model, and those that are behind it by no more than chance."""
+    first, *others = comparison.ranking
+    if not report.is_better_than_the_mean(comparison, first):
         return f"No model predicts {target} better than its mean"
-    if len(comparison.outcomes) > 1:
-        return TITLES[first.penalty].format(target=target)
-    return f"How well {report.short(first)} predicts {target}"
+    if not others:
+        return f"How well {report.short(first)} predicts {target}"
+    level = [first, *(o for o in others if not comparison.lead(first, o).is_clear)]
+    names = words.upper(words.listed([report.short(outcome) for outcome in level]))
+    return f"{names} {'predicts' if len(level) == 1 else 'predict'} {target} best"
 
 
 def _tiles(comparison: Comparison, target: str) -> list[dict[str, str]]:
     first = comparison.ranking[0]
     error, mean = comparison.error(first.fold_scores), comparison.mean_error
-    test = comparison.data.test
+    value, _, spread = words.estimate(error).partition(" ± ")
     tiles = [
-        ("Held-out error", words.number(error.value), f"± {error.standard_error:.2g} {target}"),
-        ("Below the mean's", f"{1.0 - error.value / mean.value:.0%}", words.number(mean.value)),
+        ("Held-out error", value, f"± {spread or 0} {target}"),
+        (
+            "Less than the mean's",
+            f"{1.0 - error.value / mean.value:.0%}",
+            f"which is {words.number(mean.value)}",
+        ),
         ("Features kept", str(first.n_kept), f"of {len(first.result.coef)}"),
         ("Proven zero", str(first.n_proven), "in every best answer"),
         ("Duality gap", words.gap(first.result.relative_gap), "relative, at most"),
     ]
-    if len(test):
-        own = comparison.test_error(first.test_scores)
-        note = f"± {own.standard_error:.2g}, on {len(test)} rows"
-        tiles.insert(1, ("Test error", words.number(own.value), note))
+    if len(comparison.data.test):
+        value, _, spread = words.estimate(comparison.test_error(first.test_scores)).partition(" ± ")
+        note = f"± {spread or 0}, on {count(len(comparison.data.test), 'row')}"
+        tiles.insert(1, ("Test error", value, note))
     return [dict(zip(("label", "value", "note"), tile, strict=True)) for tile in tiles]
 
 

@@ -153,7 +153,9 @@ class Picture:
 
 def for_page(comparison: Comparison, names: list[str], target: str) -> list[Picture]:
     """Draw the paths of the models, and what they gain and lose along them."""
-    searched = [o for o in comparison.outcomes if o.validation and o.validation.mean.size > 1]
+    searched = [
+        o for o in comparison.outcomes if o.validation and o.validation.alphas.shape[-1] > 1
+    ]
     return [_path_picture(comparison, outcome, names, target) for outcome in searched]
 
 
@@ -163,7 +165,7 @@ def _path_picture(
     from matplotlib.figure import Figure
 
     from fastreg.plotting import CoefficientPathDisplay
-    from fastreg.plotting._drawing import THEMES
+    from fastreg.plotting._drawing import THEMES, label_width, shorten
 
     found: Any = outcome.validation
     width = found.path.n_features
@@ -174,11 +176,13 @@ def _path_picture(
         chosen=found.index[-1],
     )
     addresses = {}
-    size = (4.8, 3.8)
-    for style in ("light", "dark"):
-        figure = Figure(figsize=size, facecolor=THEMES[style].paper)
+    size = (5.0, 3.8)
+    labels = [shorten(display.feature_names[j]) for j in display.ranking(7)]
+    for style, theme in THEMES.items():
+        figure = Figure(figsize=size, facecolor=theme.paper)
         ax = figure.subplots()
-        figure.subplots_adjust(left=0.1, right=0.62, top=0.84, bottom=0.13)
+        right = 1.0 - (label_width(labels) + 4.0) / (72.0 * size[0])
+        figure.subplots_adjust(left=0.09, right=right, top=0.84, bottom=0.13)
         display.plot(ax, style=style, max_labels=7, title=outcome.name, ylabel="")
         addresses[style] = _address(figure)
     return Picture(

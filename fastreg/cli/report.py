@@ -117,11 +117,17 @@ def sentences(comparison: Comparison, target: str) -> list[str]:
     return found
 
 
+def is_better_than_the_mean(comparison: Comparison, outcome: Outcome) -> bool:
+    """Whether a model's error is smaller than that of the mean by half a per cent or more."""
+    error = comparison.error(outcome.fold_scores).value
+    return error < 0.995 * comparison.mean_error.value
+
+
 def _verdict(comparison: Comparison, target: str) -> str:
     """Say which model predicts best, and by how much."""
     first, *others = comparison.ranking
     error, mean = comparison.error(first.fold_scores), comparison.mean_error
-    if not error.value < 0.995 * mean.value:
+    if not is_better_than_the_mean(comparison, first):
         return (
             "No model predicts rows that it has not seen better than their mean, whose error is"
             f" {words.estimate(mean)} ({target})."
