@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("polars")
+polars = pytest.importorskip("polars")
 pytest.importorskip("click")
 pytest.importorskip("rich")
 
-from commandline import problem
-from scipy import sparse, stats
+from commandline import problem  # noqa: E402
+from scipy import sparse, stats  # noqa: E402
 
-import fastreg
-from fastreg.cli import compare, heldout, judge, pictures, report, scales, words
+import fastreg  # noqa: E402
+from fastreg.cli import compare, features, heldout, judge, pictures, report, scales, words  # noqa: E402
 
 
 def data_of(X, y, weight=None, **options):
@@ -184,6 +184,29 @@ def test_degrees_are_chosen_with_the_strength():
     assert len(outcome.result.coef) == outcome.degree
 
 
+def test_what_is_learned_once_for_all_folds_hardly_matters():
+    """Fill-in values and ranges come from all inputs: new ones in each fold change little."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 3))
+    y = x[:, 0] + x[:, 1] * x[:, 2] + 0.5 * rng.normal(size=120)
+    x[rng.uniform(size=x.shape) < 0.1] = np.nan
+    frame = polars.DataFrame(dict(zip("abc", x.T, strict=True)))
+    how = {"degree": 2, "impute": "mean"}
+    X = features.learn(frame, np.arange(120), **how).transform(frame)
+    found = compared(X, y, penalties=("l1",), n_alphas=20)
+    (outcome,) = found.outcomes
+    folds, alphas = found.data.folds, outcome.validation.alphas[0]
+    scores = []
+    for k, held in enumerate(folds.test):
+        train = folds.train_rows(k)
+        own = features.learn(frame, train, **how).transform(frame)
+        path = fastreg.solve_path(own[train], y[train], alphas=alphas, standardize=True)
+        scores.append(np.mean((y[held, None] - path.predict(own[held])) ** 2, axis=0))
+    anew = np.sqrt(np.mean(scores, axis=0).min())
+    once = found.error(outcome.fold_scores)
+    assert abs(anew - once.value) < 0.2 * once.standard_error
+
+
 # What is told
 
 
@@ -279,6 +302,9 @@ def test_numbers_read_well():
     ]  # fmt: skip
     assert [words.effect(v) for v in (0.0, 43.51, -7.474, 0.01234, 1e-9, 12345.6)] == [
         "0", "+43.5", "-7.47", "+0.0123", "+1e-09", "+12346",
+    ]  # fmt: skip
+    assert [words.optimism(v) for v in (0.1, 0.2249, 12.3, 0.0, 1e-9, None)] == [
+        "0.10", "0.22", "12", "0", "1e-09", "",
     ]  # fmt: skip
     assert [words.share(v) for v in (1.0, 0.176, 0.0049, 1e-9, 0.0, 1e3)] == [
         "100%", "18%", "0.5%", "< 0.1%", "0%", "> 9999%",

@@ -99,12 +99,15 @@ def test_files_that_cannot_be_written(csv_file, tmp_path):
 
 def test_missing_packages_are_named(monkeypatch, csv_file, tmp_path):
     (tmp_path / "d.svm").write_text("1 1:2\n2 1:3\n")
-    for name in ("sklearn.datasets", "matplotlib"):
+    for name in ("sklearn.datasets", "matplotlib", "jinja2"):
         monkeypatch.setitem(sys.modules, name, None)
     error = fails("fit", tmp_path / "d.svm")
     assert error.endswith("needs scikit-learn: install fastreg-solvers with its extra 'sklearn'")
     error = fails("fit", csv_file, "-t", "y", "--plot", tmp_path / "p.png")
     assert error == "--plot needs matplotlib: install fastreg-solvers with its extra 'cli'"
+    monkeypatch.delitem(sys.modules, "matplotlib")
+    error = fails("compare", csv_file, "-t", "y", "--report", tmp_path / "r.html")
+    assert error == "--report needs jinja2: install fastreg-solvers with its extra 'cli'"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "polars" else 1)
     error = fails("fit", csv_file)
     assert error == "the command line needs polars: install fastreg-solvers with its extra 'cli'"

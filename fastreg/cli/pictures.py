@@ -152,11 +152,12 @@ class Picture:
 
 
 def for_page(comparison: Comparison, names: list[str], target: str) -> list[Picture]:
-    """Draw the paths of the models, and what they gain and lose along them."""
-    searched = [
-        o for o in comparison.outcomes if o.validation and o.validation.alphas.shape[-1] > 1
+    """Draw the paths of the models."""
+    return [
+        _path_picture(comparison, outcome, names, target)
+        for outcome in comparison.outcomes
+        if outcome.validation is not None and outcome.validation.alphas.shape[-1] > 1
     ]
-    return [_path_picture(comparison, outcome, names, target) for outcome in searched]
 
 
 def _path_picture(

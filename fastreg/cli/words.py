@@ -63,7 +63,11 @@ def effect(value: float) -> str:
 
 def optimism(value: float | None) -> str:
     """Format how much better an error looks than it is: two digits, nothing where not known."""
-    return "" if value is None else f"{value:.2g}"
+    if value is None:
+        return ""
+    if not 1e-4 <= value < 1e6:
+        return f"{value:.2g}"
+    return f"{value:.{max(0, 1 - int(np.floor(np.log10(value))))}f}"
 
 
 def upper(text: str) -> str:
