@@ -224,12 +224,27 @@ class Comparison:
             return list(self.outcomes)
         return sorted(self.outcomes, key=lambda outcome: self.error(outcome.fold_scores).value)
 
-    def sizes(self) -> list[float] | None:
-        """Give the norm of the effects as a share of that of least squares; None without it."""
+    def sizes(self) -> tuple[str, list[float]]:
+        """Give the norm of each model's effects as a share: how much the penalty has shrunk them.
+
+        Returns
+        -------
+        of : str
+            Whose share: that of least squares, if it is there and does not go through every point,
+            or else that of the same model at its smallest alpha.
+        sizes : list of float
+        """
         norms = {o.penalty: float(np.linalg.norm(self.effect(o))) for o in self.outcomes}
-        if len(norms) == 1 or not norms.get("none"):
-            return None
-        return [norm / norms["none"] for norm in norms.values()]
+        n_rows, n_features = self.data.fitted.X.shape
+        if norms.get("none") and n_rows > n_features:
+            return "least squares", [norm / norms["none"] for norm in norms.values()]
+        paths = [None if o.validation is None else o.validation.path for o in self.outcomes]
+        weakest = [
+            float(np.linalg.norm((o.result if path is None else path[-1]).coef * self.deviation))
+            for o, path in zip(self.outcomes, paths, strict=True)
+        ]
+        pairs = zip(norms.values(), weakest, strict=True)
+        return "weakest fit", [norm / end if end else 1.0 for norm, end in pairs]
 
     def top_features(self, n: int) -> list[int]:
         """List the features of largest effect in the best model, filled up from the next best."""
@@ -299,8 +314,7 @@ def _baseline(data: Data, plan: Plan) -> tuple[Outcome | None, str]:
     except MemoryError:
         return None, "there is not enough memory for it"
     if not outcome.solved:
-        message = outcome.result.message if not outcome.result.converged else "a fold has no answer"
-        return None, message[:1].lower() + message[1:].rstrip(".")
+        return None, f"it was not solved within {BASELINE_SECONDS:g} seconds"
     return outcome, ""
 
 

@@ -150,7 +150,8 @@ class Encoder:
         UserError
             If a column is missing or its values do not fit.
         """
-        absent = [column.name for column in self.columns if column.name not in frame.columns]
+        known = set(frame.columns)
+        absent = [column.name for column in self.columns if column.name not in known]
         if absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             near = did_you_mean(absent[0], frame.columns)

@@ -30,9 +30,14 @@ GLOSSARY = {
     "Test RMSE": "The same error on rows that had no part in anything before.",
     "Kept": "Features with a coefficient other than zero.",
     "Proven zero": "Features that are zero in every best answer, by a proof.",
-    "Size": (
+    "Size of l. sq.": (
         "Length of the vector of standardised coefficients, as a share of that of least squares:"
         " how much the penalty shrinks."
+    ),
+    "Size of weakest": (
+        "Length of the vector of standardised coefficients, as a share of that of the same model at"
+        " the smallest alpha: how much the penalty shrinks. (Least squares is no measure here: it"
+        " is not there, or goes through every point.)"
     ),
     "Gap": (
         "The relative duality gap: no answer can have an objective that is smaller by more than"
@@ -148,9 +153,9 @@ def _title(comparison: Comparison, target: str) -> str:
 def _tiles(comparison: Comparison, target: str) -> list[dict[str, str]]:
     first = comparison.ranking[0]
     error, mean = comparison.error(first.fold_scores), comparison.mean_error
-    value, _, spread = words.estimate(error).partition(" ± ")
+    spread = words.two_digits(error.standard_error)
     tiles = [
-        ("Held-out error", value, f"± {spread or 0} {target}"),
+        ("Held-out error", words.number(error.value), f"± {spread} {target}"),
         (
             "Less than the mean's",
             f"{1.0 - error.value / mean.value:.0%}",
@@ -161,9 +166,10 @@ def _tiles(comparison: Comparison, target: str) -> list[dict[str, str]]:
         ("Duality gap", words.gap(first.result.relative_gap), "relative, at most"),
     ]
     if len(comparison.data.test):
-        value, _, spread = words.estimate(comparison.test_error(first.test_scores)).partition(" ± ")
-        note = f"± {spread or 0}, on {count(len(comparison.data.test), 'row')}"
-        tiles.insert(1, ("Test error", value, note))
+        own = comparison.test_error(first.test_scores)
+        spread = words.two_digits(own.standard_error)
+        note = f"± {spread}, on {count(len(comparison.data.test), 'row')}"
+        tiles.insert(1, ("Test error", words.number(own.value), note))
     return [dict(zip(("label", "value", "note"), tile, strict=True)) for tile in tiles]
 
 
@@ -200,4 +206,4 @@ def _glossary(tables: Sequence[Section]) -> list[tuple[str, str]]:
     heads = " ".join(
         heading.replace("-\n", "").replace("\n", " ") for t in tables for heading in t.grid.columns
     )
-    return [(term, meaning) for term, meaning in GLOSSARY.items() if term.split()[0] in heads]
+    return [(term, meaning) for term, meaning in GLOSSARY.items() if term in heads]

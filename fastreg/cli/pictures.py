@@ -179,7 +179,8 @@ def _path_picture(
     addresses = {}
     size = (5.0, 3.8)
     labels = [shorten(display.feature_names[j]) for j in display.ranking(7)]
-    for style, theme in THEMES.items():
+    for style in STYLES:
+        theme = THEMES[style]
         figure = Figure(figsize=size, facecolor=theme.paper)
         ax = figure.subplots()
         right = 1.0 - (label_width(labels) + 4.0) / (72.0 * size[0])

@@ -12,6 +12,9 @@ from fastreg.cli.compare import Comparison, Outcome
 from fastreg.cli.errors import count
 from fastreg.result import Status
 
+#: Headings for the two meanings of `Comparison.sizes`.
+SIZES = {"least squares": "Size of\nl. sq.", "weakest fit": "Size of\nweakest"}
+
 #: How many features a comparison names.
 N_TOP = 8
 
@@ -49,13 +52,14 @@ def models(comparison: Comparison) -> Grid:
     """Make the table of the models, the mean alone first."""
     data = comparison.data
     n_features = data.fitted.X.shape[1]
-    folds, test, sizes = data.folds is not None, len(data.test) > 0, comparison.sizes()
+    folds, test, several = data.folds is not None, len(data.test) > 0, len(comparison.outcomes) > 1
+    of, sizes = comparison.sizes() if several else ("", [])
     told = not test and any(outcome.optimism is not None for outcome in comparison.outcomes)
     columns = ["Model", "Alpha"]
     columns += ["Held-out\nRMSE ± s.e."] * folds + ["Opti-\nmism"] * told
     columns += ["Test\nRMSE ± s.e."] if test else []
     columns += [f"Kept\nof {n_features}", "Proven\nzero"]
-    columns += ["Size"] if sizes else []
+    columns += [SIZES[of]] if sizes else []
     columns += ["Gap", "Time"]
     rows = []
     if folds or test:
@@ -76,7 +80,6 @@ def models(comparison: Comparison) -> Grid:
         cells += [words.share(sizes[k])] if sizes else []
         rows.append((*cells, words.gap(result.relative_gap), words.duration(outcome.seconds)))
     first = len(rows) - len(comparison.outcomes)
-    several = len(comparison.outcomes) > 1
     best = {first + comparison.outcomes.index(comparison.ranking[0])} if several else set()
     return Grid(tuple(columns), rows, frozenset(best), frozenset(range(first)))
 

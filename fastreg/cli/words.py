@@ -23,10 +23,27 @@ def number(value: float) -> str:
 def estimate(value: Estimate) -> str:
     """Format a number with its standard error, which has two digits: ``78.3 ± 1.4``."""
     error = value.standard_error
-    if not (np.isfinite(error) and error > 0.0 and 1e-3 <= error < 1e6):
-        return number(value.value) if not error > 0.0 else f"{value.value:.4g} ± {error:.1g}"
-    digits = max(0, 1 - int(np.floor(np.log10(error))))
-    return f"{value.value:.{digits}f} ± {error:.{digits}f}"
+    if not (np.isfinite(error) and error > 0.0):
+        return number(value.value)
+    power = 0
+    if not 1e-3 <= error < 1e6:
+        power = int(np.floor(np.log10(max(abs(value.value), error))))
+    first, second = (
+        f"{x / 10.0**power:.{_digits(error / 10.0**power)}f}" for x in (value.value, error)
+    )
+    return f"({first} ± {second})e{power}" if power else f"{first} ± {second}"
+
+
+def two_digits(value: float) -> str:
+    """Format with two significant digits."""
+    if not 1e-4 <= value < 1e6:
+        return f"{value:.2g}"
+    return f"{value:.{_digits(value)}f}"
+
+
+def _digits(value: float) -> int:
+    """Return how many decimals show two digits."""
+    return max(0, 1 - int(np.floor(np.log10(value))))
 
 
 def gap(value: float) -> str:
@@ -62,12 +79,8 @@ def effect(value: float) -> str:
 
 
 def optimism(value: float | None) -> str:
-    """Format how much better an error looks than it is: two digits, nothing where not known."""
-    if value is None:
-        return ""
-    if not 1e-4 <= value < 1e6:
-        return f"{value:.2g}"
-    return f"{value:.{max(0, 1 - int(np.floor(np.log10(value))))}f}"
+    """Format how much better an error looks than it is; nothing where that is not known."""
+    return "" if value is None else two_digits(value)
 
 
 def upper(text: str) -> str:
