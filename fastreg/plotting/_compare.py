@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from fastreg.plotting._drawing import (
     FONT,
-    THEMES,
     Floats,
     Style,
     Theme,
@@ -21,6 +20,7 @@ from fastreg.plotting._drawing import (
     number,
     shorten,
     spread_asides,
+    theme_of,
 )
 from fastreg.plotting._paths import CoefficientPathDisplay
 
@@ -83,7 +83,7 @@ class ErrorCurvesDisplay:
         unit : str
             Of the errors.
         """
-        theme = THEMES[style]
+        theme = theme_of(style)
         if ax is None:
             figure = Figure(figsize=(8.0, 5.0), facecolor=theme.paper)
             ax = figure.subplots()
@@ -186,7 +186,7 @@ def comparison_figure(
     max_labels : int
         How many features are named.
     """
-    theme = THEMES[style]
+    theme = theme_of(style)
     width, height = 13.0, 9.2
     figure = Figure(figsize=(width, height), facecolor=theme.paper)
     axes = figure.subplots(2, 2).ravel()

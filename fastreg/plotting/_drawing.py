@@ -1,13 +1,15 @@
 """What all pictures share: colours, axes, labels beside the axes that keep apart, files."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
@@ -85,6 +87,38 @@ def draw_title(ax: "Axes", text: str, theme: Theme) -> None:
     )
 
 
+def draw_subtitle(ax: "Axes", text: str, theme: Theme) -> "Text":
+    """Write a sentence between the title and the axes, at the left."""
+    return ax.text(
+        0.0,
+        1.02,
+        drawable(text),
+        transform=ax.transAxes,
+        color=theme.muted,
+        fontsize=FONT - 0.5,
+        ha="left",
+        va="bottom",
+        parse_math=False,
+    )
+
+
+def draw_grey_lines(ax: "Axes", x: Floats, curves: Floats, theme: Theme) -> LineCollection | None:
+    """Draw the rows of `curves` as thin lines in the background."""
+    if not len(curves):
+        return None
+    many = len(curves) > 200
+    lines = LineCollection(
+        list(np.stack(np.broadcast_arrays(x, curves), -1)),
+        colors=theme.faint,
+        linewidths=0.5 if many else 0.8,
+        alpha=0.45 if many else 0.9,
+        rasterized=many,
+        zorder=1,
+    )
+    ax.add_collection(lines)
+    return lines
+
+
 def shorten(name: str, longest: int = 30) -> str:
     """Cut a long name in its middle."""
     name = " ".join(name.split())
@@ -92,6 +126,39 @@ def shorten(name: str, longest: int = 30) -> str:
         return name
     head = longest // 2
     return name[:head] + "…" + name[len(name) - (longest - 1 - head) :]
+
+
+def theme_of(style: str) -> Theme:
+    """Return the colours of a style.
+
+    Raises
+    ------
+    ValueError
+        If there is no such style.
+    """
+    if style not in THEMES:
+        raise ValueError(f"style must be 'light' or 'dark', got {style!r}")
+    return THEMES[style]
+
+
+def names_of(
+    n_features: int, given: Sequence[str] | None, known: Sequence[str] | None = None
+) -> list[str]:
+    """Return the names of features: those given, those of a result, or x0, x1, ...
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the names are a single string, or more or fewer than there are features.
+    """
+    if isinstance(given, str):
+        raise TypeError("feature_names must be a sequence of strings, got a single string")
+    names = given if given is not None else known
+    if names is None:
+        return [f"x{j}" for j in range(n_features)]
+    if len(names) != n_features:
+        raise ValueError(f"feature_names has {len(names)} names for {n_features} features")
+    return [str(name) for name in names]
 
 
 def number(value: float) -> str:
@@ -123,9 +190,7 @@ def spread_asides(ax: "Axes") -> None:
     labels = [text for text in ax.texts if text.get_gid() == _ASIDE]
     if not labels:
         return
-    figure: Any = ax.figure
-    box = ax.get_position()
-    width, height = figure.get_size_inches() * 72.0 * (box.width, box.height)
+    width, height = size_of(ax)
     wanted = []
     for label in labels:
         y = getattr(label, "_fastreg")[0]  # noqa: B009
@@ -163,14 +228,25 @@ def spread(wanted: ArrayLike, gap: float, *, low: float, high: float) -> Floats:
 
 def label_width(names: Iterable[str]) -> float:
     """Compute the room, in points, that labels beside axes need."""
+    return 27.0 + 1.02 * max((text_width(name, FONT - 0.5) for name in names), default=0.0)
+
+
+def text_width(text: str, size: float) -> float:
+    """Compute the width of a text in points."""
+    font = FontProperties(size=size)
+    return float(_renderer().get_text_width_height_descent(drawable(text), font, ismath=False)[0])
+
+
+@cache
+def _renderer() -> Any:
     canvas: Any = FigureCanvasAgg(Figure(dpi=72.0))
-    renderer = canvas.get_renderer()
-    font = FontProperties(size=FONT - 0.5)
-    widths = [
-        renderer.get_text_width_height_descent(drawable(name), font, ismath=False)[0]
-        for name in names
-    ]
-    return 27.0 + 1.02 * max(widths, default=0.0)
+    return canvas.get_renderer()
+
+
+def size_of(ax: "Axes") -> tuple[float, float]:
+    """Return the width and height of axes in points."""
+    figure: Any = ax.figure
+    return ax.bbox.width * 72.0 / figure.dpi, ax.bbox.height * 72.0 / figure.dpi
 
 
 def drawable(text: str) -> str:
@@ -181,9 +257,7 @@ def drawable(text: str) -> str:
 
 def room_for(ax: "Axes") -> int:
     """Count how many labels fit beside axes."""
-    figure: Any = ax.figure
-    height = figure.get_size_inches()[1] * 72.0 * ax.get_position().height
-    return max(1, int(1.04 * height / ((FONT - 0.5) * 1.32)) + 1)
+    return max(1, int(1.04 * size_of(ax)[1] / ((FONT - 0.5) * 1.32)) + 1)
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
@@ -200,6 +274,20 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     options: dict[str, Any] = {"metadata": undated[ending]} if ending in undated else {}
     figure.savefig(path, format=ending, dpi=200, facecolor=figure.get_facecolor(), **options)
+
+
+class Display:
+    """A picture that can be saved, and that a notebook shows."""
+
+    figure_: Any
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture; see `save_figure`."""
+        save_figure(self.figure_, path)
+
+    def _repr_png_(self) -> bytes:
+        """Show the picture in a notebook."""
+        return png(self.figure_)
 
 
 def png(figure: Figure) -> bytes:

@@ -1,32 +1,31 @@
 """Coefficients along a path."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from fastreg.plotting._axes import alpha_positions, count_on_top, mark_alpha, set_alpha_axis
 from fastreg.plotting._drawing import (
     FONT,
-    THEMES,
+    Display,
     Floats,
     Style,
     Theme,
     aside,
+    draw_grey_lines,
     draw_title,
     drawable,
     dress,
     label_width,
+    names_of,
     number,
-    png,
     room_for,
-    save_figure,
     shorten,
     spread_asides,
+    theme_of,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 MAX_GREY_PATHS = 2000
 
 
-class CoefficientPathDisplay:
+class CoefficientPathDisplay(Display):
     """Coefficients against the strength of the penalty, with the features that matter named.
 
     Make one with `from_result`.
@@ -83,6 +82,7 @@ class CoefficientPathDisplay:
         n_kept: NDArray[np.intp] | None = None,
     ) -> None:
         self.alphas = alphas
+        self._x = alpha_positions(alphas)
         self.coef = coef
         self.feature_names = list(feature_names)
         self.validation_error = validation_error
@@ -92,7 +92,7 @@ class CoefficientPathDisplay:
     @classmethod
     def from_result(
         cls,
-        path: "fastreg.PathResult",
+        path: "fastreg.PathResult | fastreg.ValidationResult",
         *,
         feature_names: Sequence[str] | None = None,
         scale: ArrayLike | None = None,
@@ -120,7 +120,7 @@ class CoefficientPathDisplay:
     @classmethod
     def prepare(
         cls,
-        path: "fastreg.PathResult",
+        path: Any,
         *,
         feature_names: Sequence[str] | None = None,
         scale: ArrayLike | None = None,
@@ -131,9 +131,11 @@ class CoefficientPathDisplay:
 
         Parameters
         ----------
-        path : fastreg.PathResult
+        path : fastreg.PathResult or fastreg.ValidationResult
+            With a ValidationResult the errors of held-out rows are drawn, too, and the alpha that
+            was chosen is marked.
         feature_names : sequence of str, optional
-            ``x0``, ``x1``, ... by default.
+            Default: those of the data frame, else ``x0``, ``x1``, ...
         scale : array_like of shape (n_features,), optional
             Multiplies the coefficients: with the standard deviations of the columns the picture
             shows effects that can be compared.
@@ -147,14 +149,14 @@ class CoefficientPathDisplay:
         ValueError
             If the path has several responses, or shapes do not fit.
         """
+        if hasattr(path, "index_min"):
+            path, validation_error, chosen = _of_validation(path, validation_error, chosen)
         alphas = np.asarray(path.alphas, dtype=np.float64)
         stored: Any = path.coef
         if isinstance(stored, tuple) or stored.ndim != 2:
             raise ValueError("path must have one response; draw those of several one by one")
         n_features = stored.shape[1]
-        names = [f"x{j}" for j in range(n_features)] if feature_names is None else feature_names
-        if len(names) != n_features:
-            raise ValueError(f"feature_names has {len(names)} names for {n_features} features")
+        names = names_of(n_features, feature_names, getattr(path, "feature_names", None))
         factors = np.ones(n_features) if scale is None else np.asarray(scale, dtype=np.float64)
         if factors.shape != (n_features,):
             raise ValueError(f"scale has shape {factors.shape}; ({n_features},) is needed")
@@ -207,7 +209,7 @@ class CoefficientPathDisplay:
             Errors to compare with, drawn as lines.
         title, ylabel, error_label : str
         """
-        theme = THEMES[style]
+        theme = theme_of(style)
         own = ax is None
         if ax is None:
             ax, error_ax = self._own_axes(theme, max_labels, features, title is not None)
@@ -217,11 +219,12 @@ class CoefficientPathDisplay:
         self._draw_paths(ax, self._features(ax, max_labels, features))
         for axes in (ax, *((error_ax,) if error_ax is not None else ())):
             dress(axes, theme)
-            self._set_alpha_axis(axes)
+            set_alpha_axis(axes, self.alphas[: self._last_shown() + 1])
         if ylabel:
             ax.set_ylabel(drawable(ylabel), color=theme.ink, fontsize=FONT, parse_math=False)
         if np.ptp(self.n_kept) > 0:  # L2 keeps all features all the way
-            self._count_on_top(ax)
+            shown = slice(self._last_shown() + 1)
+            self.top_ax_ = count_on_top(ax, self._x[shown], self.n_kept[shown], theme)
         if title is not None:
             draw_title(ax, title, theme)
         if error_ax is not None and self._has_errors:
@@ -288,24 +291,12 @@ class CoefficientPathDisplay:
     def _draw_paths(self, ax: "Axes", features: list[int]) -> None:
         theme = self._theme
         stop = self._last_shown() + 1
-        x, coef = self.alphas[:stop], self.coef[:stop]
+        x, coef = self._x[:stop], self.coef[:stop]
         largest = np.max(np.abs(coef), axis=0, initial=0.0)
         largest[features] = 0.0
         others = np.argsort(-largest, kind="stable")[:MAX_GREY_PATHS]
         others = others[largest[others] > 0.0]
-        self.rest_ = None
-        if others.size:
-            many = others.size > 200
-            segments = np.stack([np.broadcast_to(x, (others.size, stop)), coef[:, others].T], -1)
-            self.rest_ = LineCollection(
-                list(segments),
-                colors=theme.faint,
-                linewidths=0.5 if many else 0.8,
-                alpha=0.45 if many else 0.9,
-                rasterized=many,
-                zorder=1,
-            )
-            ax.add_collection(self.rest_)
+        self.rest_ = draw_grey_lines(ax, x, coef[:, others].T, theme)
         ax.axhline(0.0, color=theme.muted, linewidth=0.8, zorder=1.5)
         self.features_ = features
         self.lines_ = []
@@ -321,60 +312,25 @@ class CoefficientPathDisplay:
             )
             self.lines_.append(line)
         if self.chosen is not None:
-            ax.axvline(
-                float(self.alphas[self.chosen]),
-                color=theme.ink,
-                linewidth=1.0,
-                linestyle=(0, (4, 3)),
-                zorder=2,
-            )
+            mark_alpha(ax, float(self._x[self.chosen]), theme)
         low, high = self.limits()
         margin = 0.05 * (high - low) or 1.0
         ax.set_ylim(low - margin, high + margin)
-
-    def _set_alpha_axis(self, axes: "Axes") -> None:
-        first, last = float(self.alphas[0]), float(self.alphas[self._last_shown()])
-        if last > 0.0:
-            axes.set_xscale("log")
-            if first == last:
-                first, last = first * 2.0, last / 2.0
-            if first < 20.0 * last:  # too short for powers of ten alone
-                axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-                axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            else:
-                axes.xaxis.set_major_locator(LogLocator(numticks=6))
-            axes.minorticks_off()
-        elif first == last:
-            first = 1.0
-        axes.set_xlim(first, last)
-
-    def _count_on_top(self, ax: "Axes") -> None:
-        """Write the number of features kept along the upper edge."""
-        theme = self._theme
-        last = self._last_shown()
-        at = np.unique(np.linspace(0, last, min(6, last + 1)).round().astype(int))
-        top = ax.secondary_xaxis("top")
-        top.set_xticks([float(self.alphas[i]) for i in at], [str(self.n_kept[i]) for i in at])
-        top.tick_params(which="both", length=0, pad=2, labelsize=FONT - 1.5, labelcolor=theme.muted)
-        top.minorticks_off()
-        top.spines["top"].set_visible(False)
-        top.set_xlabel("features kept", fontsize=FONT - 1.5, color=theme.muted, labelpad=2)
-        self.top_ax_ = top
 
     def _draw_errors(self, ax: "Axes", baselines: Mapping[str, float], label: str) -> None:
         theme = self._theme
         stop = self._last_shown() + 1
         errors: Any = self.validation_error
-        ax.plot(self.alphas[:stop], errors[:stop], color=theme.ink, linewidth=1.7)
+        ax.plot(self._x[:stop], errors[:stop], color=theme.ink, linewidth=1.7)
         ax.set_ylabel(drawable(label), color=theme.ink, fontsize=FONT, parse_math=False)
         low, high = float(np.nanmin(errors[:stop])), float(np.nanmax(errors[:stop]))
         room = 0.12 * (high - low) or abs(high) or 1.0
         ax.set_ylim(low - 1.6 * room, high + room)
         if self.chosen is not None:
-            x, y = float(self.alphas[self.chosen]), float(errors[self.chosen])
-            ax.axvline(x, color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)))
+            x, y = float(self._x[self.chosen]), float(errors[self.chosen])
+            mark_alpha(ax, x, theme)
             ax.plot([x], [y], "o", color=theme.colors[1], markersize=6.5, zorder=4)
-            aside(ax, f"{number(y)} at alpha = {x:.3g}", y, theme.colors[1])
+            aside(ax, f"{number(y)} at alpha = {self.alphas[self.chosen]:.3g}", y, theme.colors[1])
         for name, value in baselines.items():
             inside = low - 1.6 * room < value < high + room
             if inside:
@@ -395,10 +351,13 @@ class CoefficientPathDisplay:
         self.ax_.set_ylim(low, high)
         spread_asides(self.ax_)
 
-    def save(self, path: str | Path) -> None:
-        """Write the picture; see `save_figure`."""
-        save_figure(self.figure_, path)
 
-    def _repr_png_(self) -> bytes:
-        """Show the picture in a notebook."""
-        return png(self.figure_)
+def _of_validation(
+    validation: Any, error: ArrayLike | None, chosen: int | None
+) -> tuple["fastreg.PathResult", ArrayLike, int]:
+    """Return the path over all rows, its held-out scores, and the point that was chosen."""
+    if validation.path is None:
+        raise ValueError("path has no fit to all rows: validate with refit=True")
+    *curve, place = validation.index
+    scores = validation.mean[tuple(curve)] if error is None else error
+    return validation.path, scores, place if chosen is None else chosen
