@@ -59,13 +59,14 @@ THIRD_PARTIES = {
     "cpython": "_core",
     "typing_extensions": "_core",  # in stubs, which nobody runs
     "click": "cli",
+    "jinja2": "cli",
     "rich": "cli",
     "polars": "cli",
     "matplotlib": "plotting",
     "sklearn": "estimators",
     "warnings": "estimators",
 }
-EXTRAS = {"sklearn", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click"}
+EXTRAS = {"sklearn", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click", "jinja2"}
 
 CYTHON_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?c?import[ \t]+([^#\n]+)", re.M)
 

@@ -1,21 +1,28 @@
 """From a comparison to the picture that ``--plot`` writes, and to those of ``--report``."""
 
 import base64
-import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from fastreg.cli.compare import Comparison, Outcome
 from fastreg.cli.errors import UserError, count, require
 from fastreg.cli.heldout import Floats
+from fastreg.cli.report import short
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
 #: How many residuals are held at once, 32 MiB of them.
 BLOCK = 2**22
+
+#: Of the pictures of a page, in inches: small, so that their letters can be read on a phone.
+SIZE = (4.6, 3.6)
+
+Style = Literal["light", "dark"]
 
 
 def check_picture_path(path: str) -> None:
@@ -34,12 +41,18 @@ def check_report_path(path: str) -> None:
 
 
 def draw(comparison: Comparison, names: list[str], request: Any, target: str) -> None:
-    """Draw the paths of a comparison and write the picture."""
+    """Draw what a command is about, and write the picture."""
     from fastreg.plotting import save_figure
 
-    searched = [o for o in comparison.outcomes if o.validation and o.validation.mean.size > 1]
-    make = _one if len(searched) == 1 else _several
-    figure = make(comparison, searched, names, request.style, target, Path(request.data).name)
+    source = Path(request.data).name
+    if request.command == "compare":
+        figure = _beside_each_other(comparison, names, request.style, target, source)
+    elif request.command == "validate":
+        (outcome,) = comparison.outcomes
+        title = f"How strong {short(outcome)} should be on {source}"
+        figure = _curve(outcome, target, request.style, title=title).figure_
+    else:
+        figure = _one(comparison, names, request.style, target, source)
     try:
         save_figure(figure, request.plot)
     except OSError as error:
@@ -47,17 +60,10 @@ def draw(comparison: Comparison, names: list[str], request: Any, target: str) ->
         raise UserError(f"cannot write {request.plot}: {reason}") from error
 
 
-def _one(
-    comparison: Comparison,
-    searched: list[Outcome],
-    names: list[str],
-    style: Any,
-    target: str,
-    source: str,
-) -> Any:
+def _one(comparison: Comparison, names: list[str], style: Style, target: str, source: str) -> Any:
     from fastreg.plotting import CoefficientPathDisplay
 
-    (outcome,) = searched
+    (outcome,) = comparison.outcomes
     found: Any = outcome.validation
     width = found.path.n_features
     display = CoefficientPathDisplay.from_result(
@@ -75,13 +81,8 @@ def _one(
     return display.figure_
 
 
-def _several(
-    comparison: Comparison,
-    searched: list[Outcome],
-    names: list[str],
-    style: Any,
-    target: str,
-    source: str,
+def _beside_each_other(
+    comparison: Comparison, names: list[str], style: Style, target: str, source: str
 ) -> Any:
     from fastreg.plotting import (
         CoefficientPathDisplay,
@@ -91,6 +92,7 @@ def _several(
     )
 
     paths, curves = {}, {}
+    searched = [o for o in comparison.outcomes if o.validation and o.validation.mean.size > 1]
     for outcome in searched:
         found: Any = outcome.validation
         chosen = found.index[-1]
@@ -136,69 +138,101 @@ def training_errors(comparison: Comparison, outcome: Outcome) -> Floats:
     return np.asarray(np.sqrt(total / fitted.weight.sum()))
 
 
-# The pictures of a page are small, so that their letters can be read on a phone.
+# The pictures of a page
 
 
 @dataclass(frozen=True)
 class Picture:
     """A picture in both styles, as addresses that hold it, and its size in points of a screen."""
 
-    light: str
-    dark: str
+    title: str
     alt: str
     caption: str
+    light: str
+    dark: str
     width: int
     height: int
 
 
 def for_page(comparison: Comparison, names: list[str], target: str) -> list[Picture]:
-    """Draw the paths of the models."""
-    return [
-        _path_picture(comparison, outcome, names, target)
-        for outcome in comparison.outcomes
-        if outcome.validation is not None and outcome.validation.alphas.shape[-1] > 1
-    ]
+    """Draw each model's curve of held-out errors and its path of coefficients."""
+    found = []
+    for outcome in comparison.outcomes:
+        if outcome.validation is None or outcome.validation.mean.size == 1:
+            continue
+        over = "alpha" if outcome.validation.alphas.shape[-1] > 1 else "degree"
+        picture = _small(
+            partial(_curve, outcome, target),
+            title=outcome.name,
+            alt=f"{outcome.name}: held-out error against {over}",
+            caption="Error on held-out rows; the band is one standard error each way. Marked are"
+            " the least error (min) and the one-standard-error rule (1se).",
+        )
+        found.append(picture)
+        if over == "alpha":
+            picture = _small(
+                partial(_path, comparison, outcome, names),
+                title=outcome.name,
+                alt=f"{outcome.name}: coefficients against alpha",
+                caption=f"The effect of one standard deviation of each feature on {target}, from a"
+                " strong to a weak penalty. Dashed: the strength that was chosen.",
+            )
+            found.append(picture)
+    return found
 
 
-def _path_picture(
-    comparison: Comparison, outcome: Outcome, names: list[str], target: str
-) -> Picture:
-    from matplotlib.figure import Figure
+def _curve(
+    outcome: Outcome, target: str, style: Style, ax: Any = None, title: str | None = None
+) -> Any:
+    """Draw the held-out error, in the unit of the target, over the grid of a model."""
+    from fastreg.plotting import ValidationCurveDisplay
 
+    found: Any = outcome.validation
+    root = np.sqrt(found.mean)
+    inside = replace(
+        found,
+        l1_ratios=np.array(outcome.shares),
+        scoring="root mean squared error",
+        mean=root,
+        standard_error=found.standard_error / (2.0 * np.where(root > 0.0, root, 1.0)),
+        fold_scores=np.sqrt(found.fold_scores),
+    )
+    return ValidationCurveDisplay.from_result(
+        inside, ax=ax, style=style, title=title, ylabel=f"held-out error ({target})"
+    )
+
+
+def _path(comparison: Comparison, outcome: Outcome, names: list[str], style: Style, ax: Any) -> Any:
     from fastreg.plotting import CoefficientPathDisplay
-    from fastreg.plotting._drawing import THEMES, label_width, shorten
 
     found: Any = outcome.validation
     width = found.path.n_features
-    display = CoefficientPathDisplay.prepare(
+    return CoefficientPathDisplay.from_result(
         found.path,
         feature_names=names[:width],
         scale=comparison.deviation[:width],
         chosen=found.index[-1],
+        ax=ax,
+        style=style,
+        max_labels=7,
+        ylabel="",
     )
-    addresses = {}
-    size = (5.0, 3.8)
-    labels = [shorten(display.feature_names[j]) for j in display.ranking(7)]
-    for style in STYLES:
-        theme = THEMES[style]
-        figure = Figure(figsize=size, facecolor=theme.paper)
-        ax = figure.subplots()
-        right = 1.0 - (label_width(labels) + 4.0) / (72.0 * size[0])
-        figure.subplots_adjust(left=0.09, right=right, top=0.84, bottom=0.13)
-        display.plot(ax, style=style, max_labels=7, title=outcome.name, ylabel="")
-        addresses[style] = _address(figure)
+
+
+def _small(draw: Callable[[Style, Any], Any], *, title: str, alt: str, caption: str) -> Picture:
+    """Draw in both styles."""
+    from fastreg.plotting import small_png
+
+    def address(style: Style) -> str:
+        raw = small_png(partial(draw, style), style=style, size=SIZE)
+        return f"data:image/png;base64,{base64.b64encode(raw).decode()}"
+
     return Picture(
-        **addresses,
-        alt=f"Coefficients of {outcome.name} against the strength of the penalty",
-        caption=f"{outcome.name}: the effect of one standard deviation of each feature on {target},"
-        " from a strong to a weak penalty. Dashed: the strength that was chosen.",
-        width=round(96 * size[0]),
-        height=round(96 * size[1]),
+        title=title,
+        alt=alt,
+        caption=caption,
+        light=address("light"),
+        dark=address("dark"),
+        width=round(96 * SIZE[0]),
+        height=round(96 * SIZE[1]),
     )
-
-
-def _address(figure: Any) -> str:
-    """Render a picture into the text that stands for it in a page."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, facecolor=figure.get_facecolor())
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

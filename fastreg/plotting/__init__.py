@@ -20,6 +20,7 @@ from fastreg.plotting._compare import ErrorCurve, ErrorCurvesDisplay, comparison
 from fastreg.plotting._drawing import save_figure
 from fastreg.plotting._paths import CoefficientPathDisplay
 from fastreg.plotting._polynomial import PolynomialFitDisplay
+from fastreg.plotting._small import small_png
 from fastreg.plotting._stability import StabilityDisplay
 from fastreg.plotting._validation import ValidationCurveDisplay
 
@@ -32,4 +33,5 @@ __all__ = [
     "ValidationCurveDisplay",
     "comparison_figure",
     "save_figure",
+    "small_png",
 ]
