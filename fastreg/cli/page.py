@@ -91,7 +91,6 @@ def render(
     )
     text = files("fastreg.cli").joinpath("page.html.jinja").read_text(encoding="utf-8")
     lead, *others = sentences
-    shown = {table.id for table in tables}
     page: str = environment.from_string(text).render(
         kicker=f"fastreg {request.command} · {request.data}",
         title=_title(comparison, target),
@@ -99,7 +98,7 @@ def render(
         tiles=_tiles(comparison, target),
         errors=_errors(comparison),
         errors_note=f"Dot: root mean squared error ({target}), line: one standard error each way.",
-        tables=[*tables, *([features(comparison, names)] if "features" not in shown else [])],
+        tables=[table for table in (*tables, features(comparison, names)) if table.grid.rows],
         sentences=others,
         pictures=pictures.for_page(comparison, list(names), target),
         command=shlex.join(["fastreg", *request.words]),

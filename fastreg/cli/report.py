@@ -137,9 +137,10 @@ def _verdict(comparison: Comparison, target: str) -> str:
         )
     kept = f"{first.n_kept} of {count(len(first.result.coef), 'feature')}"
     verb = "predicts best with" if others else "uses"
+    degree = "" if first.degree is None else f" of degree {first.degree}"
     text = (
-        f"{words.upper(short(first))} {verb} {kept}: its error on rows that it has not seen is"
-        f" {words.estimate(error)} ({target}), {1.0 - error.value / mean.value:.0%} below that of"
+        f"{words.upper(short(first))}{degree} {verb} {kept}: its error on rows that it has not seen"
+        f" is {words.estimate(error)} ({target}), {1.0 - error.value / mean.value:.0%} below that of"
         " the mean."
     )
     if not others:
@@ -158,7 +159,7 @@ def _verdict(comparison: Comparison, target: str) -> str:
 def _optimism_told(comparison: Comparison, target: str) -> list[str]:
     """Say how much the choice of a least error flatters."""
     chosen = [outcome for outcome in comparison.outcomes if outcome.optimism is not None]
-    if not chosen:
+    if not any(outcome.optimism for outcome in chosen):
         return []
     parts = [f"{words.optimism(outcome.optimism)} for {short(outcome)}" for outcome in chosen]
     text = (
@@ -198,7 +199,7 @@ def _proof(comparison: Comparison) -> str:
     zeros = [
         f"{_of(outcome.n_proven, len(outcome.result.coef) - outcome.n_kept)} of {short(outcome)}"
         for outcome in comparison.outcomes
-        if outcome.penalty in ("l1", "elasticnet") and outcome.n_kept < len(outcome.result.coef)
+        if outcome.n_proven
     ]
     proven = f" Proven to be zero in every best answer: {words.listed(zeros)}." if zeros else ""
     return f"{text}.{proven}"

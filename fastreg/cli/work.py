@@ -73,8 +73,10 @@ def compare(request: Request) -> None:
     problem, comparison, console = _fitted(request)
     grid = report.models(comparison)
     console.print_table(grid.for_terminal())
-    console.print("The effect of one standard deviation of a feature, where it is largest:")
-    console.print_table(report.features(comparison, problem.names).for_terminal())
+    features = report.features(comparison, problem.names)
+    if features.rows:
+        console.print("The effect of one standard deviation of a feature, where it is largest:")
+        console.print_table(features.for_terminal())
     _finish(problem, comparison, console, [Section("models", "The models", grid)])
 
 
