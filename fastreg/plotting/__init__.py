@@ -19,6 +19,7 @@ if find_spec("matplotlib") is None:
 from fastreg.plotting._compare import ErrorCurve, ErrorCurvesDisplay, comparison_figure
 from fastreg.plotting._drawing import save_figure
 from fastreg.plotting._paths import CoefficientPathDisplay
+from fastreg.plotting._penalties import PenaltyDisplay
 from fastreg.plotting._polynomial import PolynomialFitDisplay
 from fastreg.plotting._small import small_png
 from fastreg.plotting._stability import StabilityDisplay
@@ -28,6 +29,7 @@ __all__ = [
     "CoefficientPathDisplay",
     "ErrorCurve",
     "ErrorCurvesDisplay",
+    "PenaltyDisplay",
     "PolynomialFitDisplay",
     "StabilityDisplay",
     "ValidationCurveDisplay",
