@@ -186,7 +186,8 @@ for (const width of widths) {
       images: images.map(image => image.currentSrc.slice(-40)),
       small: [...page.querySelectorAll("p,td,th,dd,dt,span,figcaption")].filter(
         e => e.textContent.trim() && parseFloat(view.getComputedStyle(e).fontSize) < 12).length,
-      wide: images.filter(image => image.getBoundingClientRect().right > width).length,
+      wide: images.filter(image => !image.closest("figure.wide")
+        && image.getBoundingClientRect().right > width).length,
     };
     left -= 1;
     if (!left) document.body.textContent = "RESULT" + JSON.stringify(found) + "END";

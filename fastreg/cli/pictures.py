@@ -152,10 +152,11 @@ class Picture:
     dark: str
     width: int
     height: int
+    wide: bool = False
 
 
 def for_page(comparison: Comparison, names: list[str], target: str) -> list[Picture]:
-    """Draw each model's curve of held-out errors and its path of coefficients."""
+    """Draw each model's curve of held-out errors and its path of coefficients, and all together."""
     found = []
     for outcome in comparison.outcomes:
         if outcome.validation is None or outcome.validation.mean.size == 1:
@@ -178,7 +179,35 @@ def for_page(comparison: Comparison, names: list[str], target: str) -> list[Pict
                 " strong to a weak penalty. Dashed: the strength that was chosen.",
             )
             found.append(picture)
+    if len(comparison.outcomes) > 1:
+        found.append(_together(comparison))
     return found
+
+
+def _together(comparison: Comparison) -> Picture:
+    """Draw why the penalties differ, and the sizes of the coefficients of all models."""
+    from fastreg.plotting import PenaltyDisplay
+
+    def address(style: Style) -> str:
+        results = {
+            outcome.name.partition(" (")[0]: outcome.result for outcome in comparison.outcomes
+        }
+        display = PenaltyDisplay.from_result(
+            results, scale=comparison.deviation, style=style, ylabel="size of the effect"
+        )
+        return _address(display._repr_png_())
+
+    return Picture(
+        title="Why the penalties differ",
+        alt="The shapes of the penalties, how they shrink one weight, and sizes of coefficients",
+        caption="Above: where the error of two weights meets the penalty. Below: one weight with"
+        " and without a penalty, and the sizes of the effects that each model has kept.",
+        light=address("light"),
+        dark=address("dark"),
+        width=1094,
+        height=768,
+        wide=True,
+    )
 
 
 def _curve(
@@ -224,8 +253,7 @@ def _small(draw: Callable[[Style, Any], Any], *, title: str, alt: str, caption: 
     from fastreg.plotting import small_png
 
     def address(style: Style) -> str:
-        raw = small_png(partial(draw, style), style=style, size=SIZE)
-        return f"data:image/png;base64,{base64.b64encode(raw).decode()}"
+        return _address(small_png(partial(draw, style), style=style, size=SIZE))
 
     return Picture(
         title=title,
@@ -236,3 +264,8 @@ def _small(draw: Callable[[Style, Any], Any], *, title: str, alt: str, caption: 
         width=round(96 * SIZE[0]),
         height=round(96 * SIZE[1]),
     )
+
+
+def _address(png: bytes) -> str:
+    """Turn a picture into the address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -138,10 +138,10 @@ def _verdict(comparison: Comparison, target: str) -> str:
     kept = f"{first.n_kept} of {count(len(first.result.coef), 'feature')}"
     verb = "predicts best with" if others else "uses"
     degree = "" if first.degree is None else f" of degree {first.degree}"
+    below = 1.0 - error.value / mean.value
     text = (
         f"{words.upper(short(first))}{degree} {verb} {kept}: its error on rows that it has not seen"
-        f" is {words.estimate(error)} ({target}), {1.0 - error.value / mean.value:.0%} below that of"
-        " the mean."
+        f" is {words.estimate(error)} ({target}), {below:.0%} below that of the mean."
     )
     if not others:
         return text
