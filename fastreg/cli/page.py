@@ -145,6 +145,8 @@ def _title(comparison: Comparison, target: str) -> str:
     if not others:
         return f"How well {report.short(first)} predicts {target}"
     level = [first, *(o for o in others if not comparison.lead(first, o).is_clear)]
+    if len(level) == len(comparison.outcomes):
+        return f"All models predict {target} alike"
     names = words.upper(words.listed([report.short(outcome) for outcome in level]))
     return f"{names} {'predicts' if len(level) == 1 else 'predict'} {target} best"
 

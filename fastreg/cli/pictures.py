@@ -75,8 +75,8 @@ def _one(comparison: Comparison, names: list[str], style: Style, target: str, so
         baselines={"mean only": comparison.mean_error.value},
         style=style,
         title=f"How {outcome.name} shrinks {count(width, 'feature')} of {source}",
-        ylabel=f"effect of one standard deviation on {target}",
-        error_label=f"held-out error ({target})",
+        ylabel=f"effect of one standard deviation on {_short(target)}",
+        error_label=f"held-out error ({_short(target)})",
     )
     return display.figure_
 
@@ -114,9 +114,9 @@ def _beside_each_other(
         ErrorCurvesDisplay(curves, baselines),
         best=best.name,
         title=f"How the penalties shrink {count(len(names), 'feature')} of {source}",
-        subtitle=f"Lines: the effect of one standard deviation of each feature on {target}, from a"
-        " strong to a weak penalty. Dashed: the alpha of least held-out error.",
-        unit=target,
+        subtitle=f"Lines: the effect of one standard deviation of each feature on {_short(target)},"
+        " from a strong to a weak penalty. Dashed: the alpha of least held-out error.",
+        unit=_short(target),
         style=style,
     )
 
@@ -227,7 +227,7 @@ def _curve(
         fold_scores=np.sqrt(found.fold_scores),
     )
     return ValidationCurveDisplay.from_result(
-        inside, ax=ax, style=style, title=title, ylabel=f"held-out error ({target})"
+        inside, ax=ax, style=style, title=title, ylabel=f"held-out error ({_short(target)})"
     )
 
 
@@ -269,3 +269,8 @@ def _small(draw: Callable[[Style, Any], Any], *, title: str, alt: str, caption: 
 def _address(png: bytes) -> str:
     """Turn a picture into the address that holds it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _short(target: str) -> str:
+    """Cut a long name, which stands along an axis."""
+    return target if len(target) <= 20 else f"{target[:19]}…"
