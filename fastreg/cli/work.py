@@ -273,8 +273,21 @@ def _finish(
     sentences = report.sentences(comparison, problem.target)
     for sentence in sentences:
         console.print(sentence)
-    request = problem.request
-    written = []
+    with progress(2) as on_step:
+        written = _write_files(problem, comparison, sentences, tables, on_step)
+    for line in written:
+        console.print(line, soft_wrap=True)
+
+
+def _write_files(
+    problem: Problem,
+    comparison: Comparison,
+    sentences: list[str],
+    tables: list[Section],
+    on_step: Callable[[str], None],
+) -> list[str]:
+    """Write what was asked for, and say what was written."""
+    request, written = problem.request, []
     if request.coef is not None:
         width = len(comparison.outcomes[0].result.coef)  # of the chosen degree
         names = problem.names[:width]
@@ -287,9 +300,11 @@ def _finish(
         why = ", which has the least held-out error" if len(comparison.outcomes) > 1 else ""
         written.append(f"Model: {request.model} ({best.name}{why})")
     if request.plot is not None:
+        on_step("drawing the picture")
         pictures.draw(comparison, problem.names, request, problem.target)
         written.append(f"Picture: {request.plot}")
     if request.report is not None:
+        on_step("writing the report")
         raw = page.render(
             request,
             comparison,
@@ -302,8 +317,7 @@ def _finish(
         )
         write_whole(request.report, raw)
         written.append(f"Report: {request.report}")
-    for line in written:
-        console.print(line, soft_wrap=True)
+    return written
 
 
 def _model(outcome: Outcome, problem: Problem) -> Model:
