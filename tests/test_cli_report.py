@@ -20,6 +20,8 @@ pytest.importorskip("matplotlib")
 
 from commandline import QUICK, works, write_csv
 
+import fastreg
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VOID = {"meta", "link", "img", "source", "br", "hr"}
 EVIL = ["<script>alert(1)</script>", "a & b \"c\" 'd'", "</title></style>", "{{ 7 * 7 }}"]
@@ -164,6 +166,33 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         works("compare", data, "-t", "y", *QUICK, "--report", tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize("name", ["x", "W" * 40])
+def test_labels_of_small_pictures_are_not_cut(name):
+    from fastreg.plotting import CoefficientPathDisplay, small_png
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3))
+    path = fastreg.solve_path(X, X @ [1.0, -2.0, 3.0], n_alphas=9)
+    drawn = []
+
+    def draw(ax):
+        names = [f"{name}{j}" for j in range(3)]
+        drawn.append(
+            CoefficientPathDisplay.from_result(path, feature_names=names, ax=ax, ylabel="")
+        )
+        return drawn[-1]
+
+    raw = small_png(draw, size=(4.0, 3.0), dpi=100)
+    width, height = struct.unpack(">II", raw[16:24])
+    assert height == 300
+    assert width >= 400
+    (display,) = drawn
+    for text in display.texts_:
+        box = text.get_window_extent()
+        assert box.x1 <= display.figure_.bbox.width
+    assert display.ax_.get_position().width * width > 150
 
 
 # In a browser

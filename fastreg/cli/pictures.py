@@ -1,6 +1,7 @@
 """From a comparison to the picture that ``--plot`` writes, and to those of ``--report``."""
 
 import base64
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,9 +19,6 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 #: How many residuals are held at once, 32 MiB of them.
 BLOCK = 2**22
-
-#: Of the pictures of a page, in inches: small, so that their letters can be read on a phone.
-SIZE = (4.6, 3.6)
 
 Style = Literal["light", "dark"]
 
@@ -143,7 +141,7 @@ def training_errors(comparison: Comparison, outcome: Outcome) -> Floats:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in both styles, as addresses that hold it, and its size in points of a screen."""
+    """A picture in both styles, as addresses that hold it, and its size in dots."""
 
     title: str
     alt: str
@@ -153,6 +151,13 @@ class Picture:
     width: int
     height: int
     wide: bool = False
+
+    @classmethod
+    def of(cls, draw: Callable[[Style], bytes], **facts: Any) -> "Picture":
+        """Draw both styles as PNG."""
+        light, dark = (draw(style) for style in ("light", "dark"))
+        width, height = struct.unpack(">II", light[16:24])
+        return cls(light=_address(light), dark=_address(dark), width=width, height=height, **facts)
 
 
 def for_page(comparison: Comparison, names: list[str], target: str) -> list[Picture]:
@@ -188,24 +193,20 @@ def _together(comparison: Comparison) -> Picture:
     """Draw why the penalties differ, and the sizes of the coefficients of all models."""
     from fastreg.plotting import PenaltyDisplay
 
-    def address(style: Style) -> str:
-        results = {
-            outcome.name.partition(" (")[0]: outcome.result for outcome in comparison.outcomes
-        }
+    results = {outcome.name.partition(" (")[0]: outcome.result for outcome in comparison.outcomes}
+
+    def draw(style: Style) -> bytes:
         display = PenaltyDisplay.from_result(
             results, scale=comparison.deviation, style=style, ylabel="size of the effect"
         )
-        return _address(display._repr_png_())
+        return display._repr_png_()
 
-    return Picture(
+    return Picture.of(
+        draw,
         title="Why the penalties differ",
         alt="The shapes of the penalties, how they shrink one weight, and sizes of coefficients",
         caption="Above: where the error of two weights meets the penalty. Below: one weight with"
         " and without a penalty, and the sizes of the effects that each model has kept.",
-        light=address("light"),
-        dark=address("dark"),
-        width=1094,
-        height=768,
         wide=True,
     )
 
@@ -249,20 +250,14 @@ def _path(comparison: Comparison, outcome: Outcome, names: list[str], style: Sty
 
 
 def _small(draw: Callable[[Style, Any], Any], *, title: str, alt: str, caption: str) -> Picture:
-    """Draw in both styles."""
+    """Draw one pair of axes, small enough for a phone."""
     from fastreg.plotting import small_png
 
-    def address(style: Style) -> str:
-        return _address(small_png(partial(draw, style), style=style, size=SIZE))
-
-    return Picture(
+    return Picture.of(
+        lambda style: small_png(partial(draw, style), style=style),
         title=title,
         alt=alt,
         caption=caption,
-        light=address("light"),
-        dark=address("dark"),
-        width=round(96 * SIZE[0]),
-        height=round(96 * SIZE[1]),
     )
 
 

@@ -11,6 +11,9 @@ from fastreg.plotting._drawing import Style, label_width, spread_asides, theme_o
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: In inches: the room at the left of the axes, and the least width of these.
+_LEFT, _NARROWEST = 0.6, 1.6
+
 
 def small_png(
     draw: "Callable[[Axes], Any]",
@@ -29,7 +32,7 @@ def small_png(
     style : {"light", "dark"}
         That of the display.
     size : (float, float), default (4.6, 3.6)
-        Width and height in inches.
+        Width and height in inches; with long labels the picture gets wider.
     dpi : float, default 180
         Dots per inch.
 
@@ -41,8 +44,10 @@ def small_png(
     figure = Figure(figsize=size, facecolor=theme_of(style).paper)
     ax = figure.subplots()
     labels = [text.get_text() for text in draw(ax).texts_]
-    right = 1.0 - (1.04 * label_width(labels) + 2.0) / (72.0 * size[0])  # some labels are bold
-    figure.subplots_adjust(left=0.13, right=right, top=0.88, bottom=0.14)
+    beside = (1.04 * label_width(labels) + 2.0) / 72.0  # some labels are bold
+    width = max(size[0], _LEFT + _NARROWEST + beside)
+    figure.set_size_inches(width, size[1])
+    figure.subplots_adjust(left=_LEFT / width, right=1.0 - beside / width, top=0.88, bottom=0.14)
     spread_asides(ax)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
