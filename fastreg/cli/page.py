@@ -158,9 +158,9 @@ def _tiles(comparison: Comparison, target: str) -> list[dict[str, str]]:
     tiles = [
         ("Held-out error", words.number(error.value), f"± {spread} {target}"),
         (
-            "Less than the mean's",
+            "Better than the mean",
             f"{1.0 - error.value / mean.value:.0%}",
-            f"which is {words.number(mean.value)}",
+            f"whose error is {words.number(mean.value)}",
         ),
         ("Features kept", str(first.n_kept), f"of {len(first.result.coef)}"),
         ("Proven zero", str(first.n_proven), "in every best answer"),
