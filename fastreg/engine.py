@@ -114,7 +114,9 @@ class Engine:
         record.certified_zero[:, :, ~movable] = (problem.excluded | (l1 > 0))[~movable]
         return MomentPath(problem.gram, np.flatnonzero(movable), l1, l2)
 
-    def _run_from_moments(self, path: MomentPath, record: Record, first: int) -> int:
+    def _run_from_moments(
+        self, path: MomentPath, record: Record, first: int, rounding: float = 0.0
+    ) -> int:
         """Solve responses from the first one on; return the first that is not solved."""
         problem = self.problem
         assert problem.cross is not None
@@ -130,6 +132,7 @@ class Engine:
             tol=self.settings.tol,
             max_sweeps=self.settings.max_sweeps,
             deadline=self.deadline,
+            rounding=rounding,
         )
 
     def run(

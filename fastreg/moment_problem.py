@@ -231,6 +231,11 @@ class MomentFit:
         m, n_points = self.problem.n_responses, len(self.engine.alphas)
         record = self.engine.new_record(n_points, sparse=sparse)
         lane = self.engine._moment_path(record) if start is None else None
+        if lane is not None:
+            if self.engine._run_from_moments(lane, record, 0, self.rounding) == m:
+                return record
+            record = self.engine.new_record(n_points, sparse=sparse)
+            lane = self.engine._moment_path(record)
         if lane is None or self.engine._run_from_moments(lane, record, 0) < m:
             problem, error = with_rows(self.problem, self.sums)
             self.rounding += error

@@ -24,7 +24,7 @@ FLOORS = [
     {"_core.outside"},
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
     {"_core.moments"},
-    {"_core.small", "_core.descent"},
+    {"_core.small", "_core.descent", "_core.fold_path"},
     {"inputs", "settings"},
     {"monomials", "selection_bounds", "threads"},
     {"polynomial"},

@@ -15,3 +15,10 @@ cdef struct Fit:
 cdef bint fit_moments(
     Quadratic quadratic, bint penalised, double null, double tol, Py_ssize_t max_sweeps,
     double deadline, Fit* fit) except -1 nogil
+
+
+# add to the gap of a point what rounding of the moments, `rho` of both norms, may hide. `reach` is
+# the largest norm over the L1 strength of any coordinate. Return whether that is next to nothing
+cdef bint count_rounding(
+    Quadratic quadratic, double rho, double reach, double y_square, double tol, Fit* fit,
+) noexcept nogil

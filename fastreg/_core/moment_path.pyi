@@ -26,4 +26,5 @@ class MomentPath:
         tol: float,
         max_sweeps: int,
         deadline: float,
+        rounding: float = 0.0,
     ) -> int: ...

@@ -6,6 +6,7 @@
 import numpy as np
 
 from cython cimport final
+from libc.math cimport fabs, sqrt
 
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.penalty cimport Penalty
@@ -13,6 +14,7 @@ from fastreg._core.quadratic cimport Quadratic
 from fastreg._core.record cimport Record
 
 cdef double CANCELLED = 1e-9  # as in `working_set`: the rest of a residual square that is certain
+cdef double ALLOWED = 0.05    # share of the tolerance that is next to nothing
 cdef double INNER = 0.1       # and the share of the tolerance that the solver is asked for
 
 
@@ -32,6 +34,32 @@ cdef bint fit_moments(
         fit.proof = quadratic.prove_corrected(fit.square, quadratic.decrement(), 0.0, 1.0)
     fit.proof.gap += rounding
     return fit.proof.gap <= tol * null
+
+
+cdef bint count_rounding(
+    Quadratic quadratic, double rho, double reach, double y_square, double tol, Fit* fit,
+) noexcept nogil:
+    """As `fastreg.moment_problem` says, where every coordinate has an L1 strength."""
+    cdef double fitted = quadratic._size(), size = sqrt(y_square) + fitted, doubt = rho * size
+    cdef double shrunk = doubt * reach, gap = max(fit.proof.gap, 0.0)
+    cdef double penalty = 0.0, ridge = 0.0, value, root, counted, u
+    cdef Py_ssize_t j
+    if not (shrunk < 0.5 and fit.proof.kappa > 0.0):
+        return False
+    for j in range(quadratic.size):
+        u = quadratic.u[j]
+        penalty += quadratic._l1[j] * fabs(u)
+        ridge += quadratic._l2[j] * u * u
+    value = 0.5 * fit.square + penalty + 0.5 * ridge
+    root = sqrt(2.0 * value)  # at least the norm of the residual
+    counted = gap + shrunk * root * (sqrt(2.0 * gap) + 0.5 * shrunk * root)
+    counted += doubt * (0.5 * size + fitted) + shrunk * penalty
+    if not counted <= gap + ALLOWED * tol * y_square:
+        return False
+    fit.proof.gap = min(counted, value + 0.5 * doubt * size)  # the minimum is not negative
+    # |z_j'(fit - best fit)| <= |z_j| sqrt(2 gap), and each correlation may be off by |z_j| doubt
+    fit.proof.radius += doubt / fit.proof.kappa
+    return True
 
 
 @final
@@ -65,17 +93,19 @@ cdef class MomentPath:
     def run(self, Record record, Py_ssize_t first, const double[:, ::1] cross,
             const double[::1] size, const double[::1] unit, const double[::1] mean,
             const double[::1] l1, const double[::1] l2, *, double tol, Py_ssize_t max_sweeps,
-            double deadline):
+            double deadline, double rounding=0.0):
         """Solve the paths of the responses from the first one on; return the first not solved.
 
         `size`, `unit` and `mean` are the length, scale and mean of each response; the strengths
-        are those of response 0.
+        are those of response 0. The gaps count `rounding` of the moments, relative to both norms;
+        where that is more than next to nothing the response is not solved.
         """
         cdef Py_ssize_t k, m = size.shape[0]
         for k in range(first, m):
             record.begin(unit[k], mean[k], size[k])
             if not self._run_response(record, k, &cross[k, 0], size[k] * size[k],
-                                      unit[0] / unit[k], l1, l2, tol, max_sweeps, deadline):
+                                      unit[0] / unit[k], l1, l2, tol, max_sweeps, deadline,
+                                      rounding):
                 record.forget(k)
                 return k
         return m
@@ -83,12 +113,13 @@ cdef class MomentPath:
     cdef bint _run_response(
         self, Record record, Py_ssize_t k, const double* correlation, double square, double unit,
         const double[::1] l1, const double[::1] l2, double tol, Py_ssize_t max_sweeps,
-        double deadline) except -1 nogil:
+        double deadline, double rho) except -1 nogil:
         cdef Py_ssize_t i, j
-        cdef double null = 0.5 * square
+        cdef double null = 0.5 * square, reach = 0.0, weakest
         cdef Fit fit
         for j in range(self.quadratic.size):
             self._correlation[j] = correlation[self._feature[j]]
+            reach = max(reach, self.quadratic.norm[j] / self._l1_factor[j])
         self.quadratic.begin()
         self.quadratic.load(&self._zeros[0], &self._correlation[0], square)
         for i in range(l1.shape[0]):
@@ -100,6 +131,11 @@ cdef class MomentPath:
                     self.quadratic, self._penalised and l1[i] > 0.0, null, tol, max_sweeps,
                     deadline, &fit):
                 return False
+            if rho > 0.0:
+                weakest = l1[i] * unit
+                if not (weakest > 0.0 and count_rounding(
+                        self.quadratic, rho, reach / weakest, square, tol, &fit)):
+                    return False
             if not record.put_quadratic(
                     self.quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol):
                 return False

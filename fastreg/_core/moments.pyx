@@ -9,15 +9,6 @@ import numpy as np
 from libc.math cimport INFINITY, fabs, sqrt
 from fastreg._core.kernels cimport dot
 
-# Places in the vector. Behind them: means of the p columns and of the m responses, the p x p Gram
-# matrix, the m x p products of responses and columns, the m squares of the responses; all centred,
-# and divided by the sum of the weights. Last come bounds on the errors of the p + m means.
-cdef enum:
-    WEIGHT
-    ROWS
-    ROUNDING     # relative error of every product, to the norms of the two that it multiplies
-    HEAD
-
 cdef double EPSILON = 2.220446049250313e-16
 cdef double CONSTANT = 8.0 * EPSILON  # deviation over mean up to which a column does not vary
 cdef double CERTAIN = 1e-9   # relative error of a held-out error from moments
@@ -130,45 +121,50 @@ def heldout(const double[::1] state, Py_ssize_t p, Py_ssize_t m, Py_ssize_t resp
 
     and whether each is certain, or has lost digits to cancellation.
     """
-    cdef Py_ssize_t a, j, count, n_models = coef.shape[0], q = p + m
-    cdef Py_ssize_t error_at = HEAD + q + q * p + m
+    cdef Py_ssize_t a, j, n_models = coef.shape[0]
     cdef double[::1] error = np.empty(n_models)
     cdef char[::1] certain = np.empty(n_models, dtype=np.int8)
     cdef double[::1] w = np.empty(p)
     cdef double[::1] norm = np.empty(p)
-    cdef double total, inner, size, off, level, doubt, yy
-    cdef const double* mean
     cdef const double* gram
-    cdef const double* cross
     _require(state.shape[0], p, m)
     if coef.shape[1] != p or intercept.shape[0] != n_models or not 0 <= response < m:
         raise ValueError("shapes do not fit")
-    mean = &state[HEAD]
-    gram = &state[HEAD + q]
-    cross = &state[HEAD + q + (p + response) * p]
-    yy = state[HEAD + q + q * p + response]
+    gram = &state[HEAD + p + m]
     with nogil:
         for j in range(p):
             norm[j] = sqrt(gram[j * p + j])
         for a in range(n_models):
-            total, inner, size = yy, 0.0, sqrt(yy)
-            off = state[HEAD + p + response] - intercept[a]
-            level = fabs(state[HEAD + p + response]) + fabs(intercept[a])
-            doubt = state[error_at + p + response]
-            count = 0
             for j in range(p):
                 w[j] = coef[a, j]
-                if w[j] != 0.0:
-                    count += 1
-                    size += norm[j] * fabs(w[j])
-                    off -= mean[j] * w[j]
-                    level += fabs(mean[j] * w[j])
-                    doubt += state[error_at + j] * fabs(w[j])
-                    inner += w[j] * (
-                        2.0 * (dot(&gram[j * p], &w[0], j) - cross[j]) + gram[j * p + j] * w[j])
-            error[a] = total + inner + off * off
-            doubt += (count + 8) * EPSILON * level
-            doubt = 2.0 * fabs(off) * doubt + doubt * doubt
-            doubt += (state[ROUNDING] + (count + 8) * EPSILON) * size * size
-            certain[a] = doubt <= CERTAIN * error[a] and error[a] < INFINITY
+            certain[a] = heldout_error(
+                &state[0], p, m, response, &norm[0], &w[0], intercept[a], &error[a])
     return np.asarray(error), np.asarray(certain).view(np.bool_)
+
+
+cdef bint heldout_error(
+    const double* state, Py_ssize_t p, Py_ssize_t m, Py_ssize_t response, const double* norm,
+    const double* w, double intercept, double* error) noexcept nogil:
+    cdef Py_ssize_t j, count = 0, q = p + m
+    cdef const double* mean = state + HEAD
+    cdef const double* gram = mean + q
+    cdef const double* cross = gram + (p + response) * p
+    cdef const double* mean_error = gram + q * p + m
+    cdef double yy = gram[q * p + response], inner = 0.0, size = sqrt(yy)
+    cdef double off = mean[p + response] - intercept
+    cdef double level = fabs(mean[p + response]) + fabs(intercept)
+    cdef double doubt = mean_error[p + response]
+    for j in range(p):
+        if w[j] != 0.0:
+            count += 1
+            size += norm[j] * fabs(w[j])
+            off -= mean[j] * w[j]
+            level += fabs(mean[j] * w[j])
+            doubt += mean_error[j] * fabs(w[j])
+            inner += w[j] * (
+                2.0 * (dot(gram + j * p, w, j) - cross[j]) + gram[j * p + j] * w[j])
+    error[0] = yy + inner + off * off
+    doubt += (count + 8) * EPSILON * level
+    doubt = 2.0 * fabs(off) * doubt + doubt * doubt
+    doubt += (state[ROUNDING] + (count + 8) * EPSILON) * size * size
+    return doubt <= CERTAIN * error[0] and error[0] < INFINITY

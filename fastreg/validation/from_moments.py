@@ -13,10 +13,12 @@ from functools import cached_property, reduce
 
 import numpy as np
 
+from fastreg._core.fold_path import FoldPath
 from fastreg.choice import sparse
 from fastreg.fold_moments import fold_moments, heldout_error, training_moments
 from fastreg.inputs import Array
 from fastreg.moments import Moments
+from fastreg.problem import check_flags, check_penalty
 from fastreg.result import PathResult, Result, Status
 from fastreg.settings import Settings
 from fastreg.validation.folds import Folds
@@ -96,15 +98,36 @@ class MomentScorer:
         paths = self.paths
         if paths is not None:
             paths = PathScorer(replace(paths.task, alphas=alphas), paths.folds)
+        plain = self._plain_paths(search)
 
         def run(k: int, settings: Settings) -> Scored:
-            found = self._score(replace(search, settings=settings), k, training[k], paths)
+            found = None
+            if plain is not None:
+                found = plain.score(training[k], self.parts[k])
+            if found is None:
+                found = self._score(replace(search, settings=settings), k, training[k], paths)
             if found is None:
                 assert paths is not None
                 return score_fold(paths.task, paths.folds, k, settings)
             return found
 
         return stack_folds(run, len(self.parts), search.settings)
+
+    def _plain_paths(self, search: Search) -> PlainPaths | None:
+        """Return the short way, if it may be gone."""
+        first, model = self.parts[0], search.model
+        flags = (model["fit_intercept"], model["positive"], model["standardize"])
+        check_flags(*flags)
+        factor, lower, upper, excluded = check_penalty(
+            first.n_features, model["penalty_factor"], model["lower"], model["upper"], flags[1]
+        )
+        free = not (excluded.any() or np.isfinite(lower).any() or np.isfinite(upper).any())
+        one = first.n_responses == 1 and not first._many
+        if not (free and one and flags[0] and is_squared_error(search.score)):
+            return None
+        if search.settings.method != "auto" or not (search.l1_ratios > 0).all():
+            return None
+        return PlainPaths(search, factor, bool(flags[2]))
 
     def path(self, l1_ratio: float, alphas: Array) -> PathResult:
         """Return the fits to all rows over a grid."""
@@ -147,6 +170,45 @@ class MomentScorer:
             gap[i] = path.relative_gap.max(axis=1) if many else path.relative_gap
             status[i] = path.status
         return Scored(scores, n_active, gap, status, 0)
+
+
+class PlainPaths:
+    """Folds of a lasso or an elastic net without bounds, scored by their squared errors."""
+
+    def __init__(self, search: Search, factor: Array, standardize: bool) -> None:
+        self.search, self._standardize = search, standardize
+        self._factor = np.ascontiguousarray(factor)
+        self._idle: list[FoldPath] = []  # pop and append are atomic: folds may run in threads
+
+    def score(self, training: Moments, held: Moments) -> Scored | None:
+        """Return the scores of one fold; None where something is open to doubt."""
+        if training.weight_sum == 0.0 or held.weight_sum == 0.0:
+            return None
+        search, settings = self.search, self.search.settings
+        try:
+            path = self._idle.pop()
+        except IndexError:
+            path = FoldPath(self._factor, self._standardize)
+        shape = search.alphas.shape
+        out = np.empty((shape[0], 3, shape[1]))
+        done = all(
+            path.run(
+                training._state,
+                held._state,
+                alphas * ratio,
+                alphas * (1.0 - ratio),
+                found,
+                tol=settings.tol,
+                max_sweeps=settings.max_sweeps,
+                deadline=search.started + settings.time_limit,
+            )
+            for ratio, alphas, found in zip(search.l1_ratios, search.alphas, out, strict=True)
+        )
+        self._idle.append(path)
+        if not done:
+            return None
+        status = np.full(shape, int(Status.CONVERGED))
+        return Scored(np.maximum(out[:, 0], 0.0), out[:, 1], out[:, 2], status, 0)
 
 
 def _scores(search: Search, path: PathResult, held: Moments, rows: HeldOut | None) -> Array:
