@@ -19,6 +19,7 @@ if find_spec("matplotlib") is None:
 from fastreg.plotting._compare import ErrorCurve, ErrorCurvesDisplay, comparison_figure
 from fastreg.plotting._drawing import save_figure
 from fastreg.plotting._paths import CoefficientPathDisplay
+from fastreg.plotting._penalties import PenaltyDisplay
 from fastreg.plotting._polynomial import PolynomialFitDisplay
 from fastreg.plotting._stability import StabilityDisplay
 from fastreg.plotting._validation import ValidationCurveDisplay
@@ -27,6 +28,7 @@ __all__ = [
     "CoefficientPathDisplay",
     "ErrorCurve",
     "ErrorCurvesDisplay",
+    "PenaltyDisplay",
     "PolynomialFitDisplay",
     "StabilityDisplay",
     "ValidationCurveDisplay",

@@ -177,7 +177,8 @@ class PolynomialFitDisplay(Display):
         title : str, optional
         """
         theme = theme_of(style)
-        axes = self._own_axes(theme, title) if axes is None else list(np.ravel(axes))
+        own = axes is None
+        axes = self._own_axes(theme, title) if own else list(np.ravel(axes))
         if len(axes) != len(self.curves):
             raise ValueError(f"axes has {len(axes)} entries for {len(self.curves)} fits")
         self.axes_, self.figure_ = axes, axes[0].figure
@@ -188,11 +189,20 @@ class PolynomialFitDisplay(Display):
             dress(ax, theme)
             self._draw_rows(ax, theme)
             if self.truth is not None:
-                ax.plot(self.grid, self.truth, color=theme.muted, lw=1.2, ls=(0, (4, 3)), zorder=2)
+                ax.plot(
+                    self.grid,
+                    self.truth,
+                    color=theme.muted,
+                    linewidth=1.2,
+                    linestyle=(0, (4, 3)),
+                    zorder=2,
+                    label="the truth",
+                )
             color = theme.colors[k % len(theme.colors)]
             (self.lines_[name],) = ax.plot(self.grid, curve, color=color, linewidth=2.2, zorder=4)
             ax.set_ylim(low, high)
-            ax.set_xlim(self.grid[0], self.grid[-1])
+            room = 0.02 * float(self.grid[-1] - self.grid[0]) or 0.5
+            ax.set_xlim(self.grid[0] - room, self.grid[-1] + room)
             draw_title(ax, name, theme)
             seen, unseen = self.errors[name]
             text = f"error {number(seen)}"
@@ -207,15 +217,16 @@ class PolynomialFitDisplay(Display):
         )
         for ax in axes[1:]:
             ax.tick_params(labelleft=False)
+        if own:
+            self._explain(theme)
         return self
 
     def _own_axes(self, theme: Theme, title: str | None) -> list[Any]:
         n = len(self.curves)
         figure = Figure(figsize=(4.4 * n + 0.6, 4.4), facecolor=theme.paper)
         axes = np.ravel(figure.subplots(1, n, squeeze=False))
-        above = 0.87 if title is None else 0.79
         left = 0.75 / (4.4 * n + 0.6)
-        figure.subplots_adjust(left=left, right=0.985, top=above - 0.01, bottom=0.12, wspace=0.07)
+        figure.subplots_adjust(left=left, right=0.985, top=0.78, bottom=0.12, wspace=0.07)
         if title is not None:
             figure.text(
                 left,
@@ -227,6 +238,19 @@ class PolynomialFitDisplay(Display):
                 parse_math=False,
             )
         return list(axes)
+
+    def _explain(self, theme: Theme) -> None:
+        """Say what the marks are, above the panels at the right."""
+        self.figure_.legend(
+            *self.axes_[0].get_legend_handles_labels(),
+            loc="upper right",
+            bbox_to_anchor=(0.99, 0.995),
+            ncols=3,
+            frameon=False,
+            fontsize=FONT - 0.5,
+            labelcolor=theme.muted,
+            handletextpad=0.4,
+        )
 
     def _limits(self) -> tuple[float, float]:
         """Show all rows; a curve that leaves them leaves the picture."""

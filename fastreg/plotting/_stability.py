@@ -209,6 +209,6 @@ class StabilityDisplay(Display):
 
     def _bound(self) -> str:
         if not np.isfinite(self.error_bound):
-            return "No bound on how many of them are false: the halves select too many features."
+            return "How many of them are false has no bound: halves select too many."
         assumed = "" if self.assumption == "none" else f", if frequencies are {self.assumption}"
         return f"On average at most {number(self.error_bound)} of them are false{assumed}."

@@ -276,7 +276,8 @@ class ValidationCurveDisplay(Display):
         place = self.points[rule]
         value, error = float(self.mean[place]), float(self.standard_error[place])
         spread = f" ± {error:.2g}" if np.isfinite(error) else ""
-        return f"{rule}: {number(value)}{spread}"
+        label = self.labels[place[0]]
+        return f"{rule}{', ' if label else ''}{label}: {number(value)}{spread}"
 
     def _set_limits(self, ax: "Axes", row: int) -> None:
         """Show the choice up to where its curve begins: weak penalties can be far outside."""
