@@ -6,7 +6,6 @@
 import contextlib
 import io
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -37,11 +36,16 @@ def run(page, text, folder):
 
 
 def main():
+    from PIL import Image  # which matplotlib needs and brings
+
     for page in PAGES:
         with tempfile.TemporaryDirectory() as folder:
             page.write_text(run(page, page.read_text("utf-8"), folder), "utf-8")
             for picture in Path(folder).iterdir():
-                shutil.copyfile(picture, FOLDER / picture.name)
+                # a palette makes the file a third as large, and looks the same
+                Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(
+                    FOLDER / picture.name, optimize=True
+                )
 
 
 if __name__ == "__main__":
