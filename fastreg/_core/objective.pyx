@@ -18,15 +18,6 @@ cdef double EPSILON = 2.220446049250313e-16
 cdef double HUGE = 1e300  # strength that holds every coefficient at zero
 
 
-cdef void multiply(
-    double strength, const double* factor, double* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double product
-    for j in range(n):
-        product = strength * factor[j]
-        out[j] = HUGE if product > HUGE else product  # NaN stays what it is
-
-
 @final
 cdef class LeastSquares:
     """A penalised least-squares problem in standardised units, and the state of its solution."""
@@ -163,11 +154,14 @@ cdef class LeastSquares:
         return self.lower[j] < self.upper[j] and self.norm[j] > 0.0
 
     cdef void set_strength(self, double l1, double l2) noexcept nogil:
+        cdef Py_ssize_t j
         self.l1_strength = l1
-        multiply(l1, &self._l1_factor[0], &self.l1[0], self.design.n_features)
+        for j in range(self.design.n_features):
+            self.l1[j] = min(l1 * self._l1_factor[j], HUGE)
         if l2 != self._l2_strength:  # it is mostly zero, and stays that
             self._l2_strength = l2
-            multiply(l2, &self._l2_factor[0], &self.l2[0], self.design.n_features)
+            for j in range(self.design.n_features):
+                self.l2[j] = min(l2 * self._l2_factor[j], HUGE)
 
     cdef void find_support(
         self, const int* features, Py_ssize_t m, Py_ssize_t found=0) noexcept nogil:
