@@ -153,7 +153,7 @@ def _small_result(found: dict[str, Any], started: float) -> Result:
     result = object.__new__(Result)
     found["status"] = Status.CONVERGED
     found["seconds"] = monotonic() - started
-    result.__dict__.update(found)
+    object.__setattr__(result, "__dict__", found)
     return result
 
 

@@ -400,6 +400,7 @@ def test_threads_change_no_bit(shape, storage):
         X[rng.random(shape) < 0.5] = 0
     design, weight = stored(X, storage), np.full(n, 1 / n)
     columns = np.arange(min(p, 900), dtype=np.int32)
+    listed = np.sort(rng.permutation(p)[: p - 7]).astype(np.int32)
     v, coef, Y = rng.standard_normal(n), rng.standard_normal(p), rng.standard_normal((1, n))
     known = design.gram_matrix(columns[:50], weight)
 
@@ -410,6 +411,7 @@ def test_threads_change_no_bit(shape, storage):
             design.product(coef),
             design.gram_matrix(columns, weight),
             design.gram_matrix(columns, weight, known),
+            design.correlation_of(listed, v),
             *design.survey(weight, responses(Y), columns),
         )
 
@@ -417,6 +419,7 @@ def test_threads_change_no_bit(shape, storage):
     scale = np.abs(alone[0]).max()
     np.testing.assert_allclose(alone[0], X.T @ v, atol=1e-12 * scale)
     np.testing.assert_array_equal(alone[1], alone[0])
+    np.testing.assert_allclose(alone[6], X[:, listed].T @ v, atol=1e-12 * scale)
     np.testing.assert_allclose(alone[4], (X[:, columns].T / n) @ X[:, columns], atol=1e-13)
     for n_threads in (2, 3, 8):
         design.set_threads(n_threads)

@@ -289,7 +289,7 @@ cdef class DenseDesign(Design):
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil:
         cdef Py_ssize_t k
-        simd.column_dots(&self._matrix, columns, m, &self._shift[0], v, out)
+        passes.dots_of(self._matrix, columns, m, &self._shift[0], v, out, self._n_threads)
         for k in range(m):
             out[k] *= self._scale[columns[k]]
         return 0

@@ -7,6 +7,10 @@ from fastreg._core.kernels cimport Matrix
 cdef int dots(Matrix X, const double* shift, const double* v, const double* u, double* out,
               double* other, int n_threads) except -1 nogil
 
+# out[k] = sum_i v[i] (x_ij - shift_j) with j = columns[k]
+cdef void dots_of(Matrix X, const int* columns, Py_ssize_t m, const double* shift,
+                  const double* v, double* out, int n_threads) noexcept nogil
+
 # With d = x_ij - shift_j: first[j] = sum_i weight[i] d, second[j] = sum_i weight[i] d^2 and
 # cross[k, j] = sum_i V[k, i] d. Where head >= 0 and columns are contiguous, shift is written first:
 # the mean of some rows from `head` on.

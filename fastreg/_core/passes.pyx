@@ -11,6 +11,7 @@ from fastreg._core.kernels cimport Matrix, rows_from, simd
 cdef enum:
     PART = 1 << 20       # elements of a part of a pass: some 0.3 ms
     BLOCK_ROWS = 256     # rows that are read twice, the second time from the cache
+    GROUP = 4            # listed columns that are read together
     SLICE = 4096         # rows that are worth a partial sum
     MAX_SLICES = 16
 
@@ -94,6 +95,13 @@ cdef void dots_part(void* context, Py_ssize_t k, int who) noexcept nogil:
                              job.second + offset)
 
 
+cdef void listed_part(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const Pass* job = <const Pass*>context
+    cdef Py_ssize_t j = k * job.width
+    simd.column_dots(&job.X, job.columns + j, min(job.width, job.m - j), job.shift, job.weight,
+                     job.first + j)
+
+
 cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Pass* job = <const Pass*>context
     cdef Py_ssize_t i, j
@@ -147,6 +155,21 @@ cdef int dots(Matrix X, const double* shift, const double* v, const double* u, d
         if u != NULL:
             add_slices(&job, job.second, other, p)
     return 0
+
+
+cdef void dots_of(Matrix X, const int* columns, Py_ssize_t m, const double* shift,
+                  const double* v, double* out, int n_threads) noexcept nogil:
+    cdef Pass job
+    job.X = X
+    job.columns = columns
+    job.m = m
+    job.shift = <double*>shift
+    job.weight = v
+    job.first = out
+    job.width = max(PART // X.n_rows // GROUP, 1) * GROUP
+    if m * X.n_rows < WORTH_A_THREAD:
+        n_threads = 1
+    kernels.run(listed_part, &job, (m + job.width - 1) // job.width, n_threads)
 
 
 cdef int sums(Matrix X, const double[::1] weight, const double[:, ::1] V, Py_ssize_t head,

@@ -54,6 +54,15 @@ cdef double LARGE = 1e200
 cdef object ndarray = np.ndarray, float64 = np.float64
 cdef object wide = np.dtype(np.float64), narrow = np.dtype(np.float32)
 
+# The fields of a result; those that differ are written over.
+cdef dict blank = dict.fromkeys((
+    "coef", "intercept", "l1_ratio", "status", "objective", "null_objective", "duality_gap",
+    "tolerance", "kkt_violation", "certified_zero", "prediction_error_bound", "n_iter",
+    "n_passes", "n_sweeps", "n_active", "seconds", "method", "n_features", "feature_names",
+    "alpha"))
+blank["n_iter"] = 1
+blank["method"] = "gram"
+
 cdef list idle = []
 cdef object take = idle.pop, put_back = idle.append
 
@@ -136,26 +145,23 @@ cdef class Workspace:
     cdef dict fields(self, double l1_ratio, double alpha, bint centred):
         """What was recorded, under the names of a result."""
         cdef Record record = self.record
-        return {
-            "coef": self.coef.copy(),
-            "intercept": record._number[INTERCEPT, 0, 0],
-            "l1_ratio": l1_ratio,
-            "objective": record._number[OBJECTIVE, 0, 0],
-            "null_objective": record._number[NULL_OBJECTIVE, 0, 0],
-            "duality_gap": record._number[GAP, 0, 0],
-            "tolerance": record._number[TOLERANCE, 0, 0],
-            "kkt_violation": record._number[VIOLATION, 0, 0],
-            "certified_zero": self.certified_zero.copy(),
-            "prediction_error_bound": record._number[PREDICTION, 0, 0],
-            "n_iter": 1,
-            "n_passes": 2 if centred else 1,
-            "n_sweeps": self.quadratic.n_sweeps,
-            "n_active": record._count[N_ACTIVE, 0, 0],
-            "method": "gram",
-            "n_features": self.n_features,
-            "feature_names": None,
-            "alpha": alpha,
-        }
+        cdef dict found = blank.copy()  # its keys are there: half of what a new one costs
+        found["coef"] = self.coef.copy()
+        found["intercept"] = record._number[INTERCEPT, 0, 0]
+        found["l1_ratio"] = l1_ratio
+        found["objective"] = record._number[OBJECTIVE, 0, 0]
+        found["null_objective"] = record._number[NULL_OBJECTIVE, 0, 0]
+        found["duality_gap"] = record._number[GAP, 0, 0]
+        found["tolerance"] = record._number[TOLERANCE, 0, 0]
+        found["kkt_violation"] = record._number[VIOLATION, 0, 0]
+        found["certified_zero"] = self.certified_zero.copy()
+        found["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
+        found["n_passes"] = 2 if centred else 1
+        found["n_sweeps"] = self.quadratic.n_sweeps
+        found["n_active"] = record._count[N_ACTIVE, 0, 0]
+        found["n_features"] = self.n_features
+        found["alpha"] = alpha
+        return found
 
     cdef void _multiply(self, const Matrix* X, const Matrix* y, bint centred) noexcept nogil:
         """Write means, and the lower triangle of n times the Gram matrix of the columns and y."""
@@ -253,7 +259,7 @@ cdef bint describe(const Py_buffer* view, Matrix* X) noexcept:
 
 
 def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
-    """Return the fields of a converged result, apart from status and seconds; None if in doubt.
+    """Return the fields of a converged result, without status and seconds; None if in doubt.
 
     All other arguments of `fastreg.solve` have their defaults.
     """
