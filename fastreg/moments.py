@@ -88,8 +88,8 @@ class Moments:
     >>> moments = sum(folds, fastreg.Moments())
     >>> moments.solve(0.1).coef.round(1)
     array([ 1.9,  0. ,  0. , -0.9,  0. ])
-    >>> moments.path(n_alphas=3).n_active
-    array([0, 2, 5])
+    >>> moments.path(alphas=[1.5, 0.1]).n_active
+    array([1, 2])
     >>> int(fastreg.validate_moments(folds, selection="1se").result.n_active)
     2
     """

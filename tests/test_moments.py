@@ -449,7 +449,7 @@ np.savez(sys.argv[4], fit=fit.coef, path=path.coef, mean=found.mean, grown=after
 
 @pytest.mark.skipif(sys.platform != "linux", reason="units of ru_maxrss")
 def test_a_file_larger_than_the_memory_that_is_taken(tmp_path):
-    p, rows, n_chunks = 20, 2000, 300
+    p, rows, n_chunks = 20, 2000, 150
     file, answer = tmp_path / "rows", tmp_path / "answer.npz"
     rng = np.random.default_rng(0)
     data = rng.standard_normal((rows * n_chunks, p + 1))

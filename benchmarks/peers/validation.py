@@ -3,6 +3,8 @@
 All get the same folds (in the order of the rows) and the same 100 alphas. A peer is the package's
 own class, or its path looped over the folds: training rows are then copied, centred and put in the
 order that it likes beforehand, and it is spared the fit to all rows, which ours does in its time.
+celer's path is looped because its LassoCV cannot be made beside scikit-learn 1.9, adelie's because
+its cv_grpnet draws folds of its own.
 
 The tolerance of a peer is the loosest at which its paths on all folds reach the gap by the oracle;
 a class of the same package gets that of its path. Ours is the gap itself, and the gap shown is the
@@ -117,15 +119,6 @@ def classes(folds: Folds):
     if folds.whole.tall:
         gram = partial(scikit_learn, precompute=True)
         yield "scikit-learn LassoCV Gram", "scikit-learn Gram", gram
-    if "celer" not in solvers.unavailable():
-        import celer
-
-        own = {**options, "max_iter": 1000, "max_epochs": solvers.MOST}
-
-        def with_celer(tol):
-            return _mean_of_folds(celer.LassoCV(tol=tol, **own).fit(X, y))
-
-        yield "celer LassoCV", "celer", with_celer
 
 
 LOOPED = ("celer", "skglm", "adelie", "glmnet-rs", "python-glmnet")
