@@ -70,21 +70,28 @@ class Moments:
 
     Examples
     --------
-    A file larger than memory is read in chunks (here by `numpy.memmap`; rows of a CSV or Parquet
-    file do as well):
+    A file larger than memory is read in chunks (here by `numpy.fromfile`; rows of a CSV or Parquet
+    file do as well), each of which goes to one of five folds:
 
     >>> import numpy as np, tempfile, fastreg
     >>> rng = np.random.default_rng(0)
+    >>> folds = [fastreg.Moments() for _ in range(5)]
     >>> with tempfile.TemporaryFile() as file:
-    ...     rows = np.memmap(file, dtype=np.float64, mode="w+", shape=(10_000, 6))
-    ...     rows[:] = rng.standard_normal(rows.shape)
-    ...     rows[:, 5] += 2 * rows[:, 0] - rows[:, 3]
-    ...     moments = fastreg.Moments()
-    ...     for first in range(0, len(rows), 1000):
-    ...         chunk = rows[first : first + 1000]
-    ...         _ = moments.add(chunk[:, :5], chunk[:, 5])
+    ...     for _ in range(10):
+    ...         rows = rng.standard_normal((1000, 6))
+    ...         rows[:, 5] += 2 * rows[:, 0] - rows[:, 3]
+    ...         rows.tofile(file)
+    ...     _ = file.seek(0)
+    ...     for chunk in range(10):
+    ...         rows = np.fromfile(file, count=1000 * 6).reshape(-1, 6)
+    ...         _ = folds[chunk % 5].add(rows[:, :5], rows[:, 5])
+    >>> moments = sum(folds, fastreg.Moments())
     >>> moments.solve(0.1).coef.round(1)
     array([ 1.9,  0. ,  0. , -0.9,  0. ])
+    >>> moments.path(alphas=[1.5, 0.1]).n_active
+    array([1, 2])
+    >>> int(fastreg.validate_moments(folds, selection="1se").result.n_active)
+    2
     """
 
     def __init__(self) -> None:

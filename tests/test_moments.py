@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import io
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -422,3 +424,47 @@ def test_example_of_a_file_larger_than_memory():
     found = doctest.testmod(module)
     assert found.attempted > 0
     assert found.failed == 0
+
+
+LARGER_THAN_MEMORY = """
+import resource, sys
+import numpy as np, fastreg
+fastreg.Moments().add(np.eye(3), np.arange(3.0)).solve(0.1)  # what is imported is no data
+p, rows = int(sys.argv[2]), int(sys.argv[3])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+folds, chunk = [fastreg.Moments() for _ in range(4)], 0
+with open(sys.argv[1], "rb") as file:
+    while len(data := np.fromfile(file, count=rows * (p + 1))):
+        data = data.reshape(-1, p + 1)
+        folds[chunk % 4].add(data[:, :p], data[:, p])
+        chunk += 1
+moments = sum(folds, fastreg.Moments())
+found = fastreg.validate_moments(folds, alphas=[0.5, 0.1, 0.02], tol=1e-10)
+path = moments.path(alphas=[0.5, 0.1, 0.02], tol=1e-10)
+fit = moments.solve(0.1, tol=1e-10)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+np.savez(sys.argv[4], fit=fit.coef, path=path.coef, mean=found.mean, grown=after - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="units of ru_maxrss")
+def test_a_file_larger_than_the_memory_that_is_taken(tmp_path):
+    p, rows, n_chunks = 20, 2000, 150
+    file, answer = tmp_path / "rows", tmp_path / "answer.npz"
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((rows * n_chunks, p + 1))
+    data[:, p] += data[:, 0] - 2 * data[:, 1]
+    data.tofile(file)
+    arguments = [str(file), str(p), str(rows), str(answer)]
+    subprocess.run([sys.executable, "-c", LARGER_THAN_MEMORY, *arguments], check=True, timeout=120)
+    X, y = data[:, :p], data[:, p]
+    fold = np.repeat(np.arange(n_chunks) % 4, rows)
+    alphas = [0.5, 0.1, 0.02]
+    with np.load(answer) as found:
+        assert found["grown"] * 1024 < file.stat().st_size / 4
+        one = fastreg.solve(X, y, 0.1, tol=1e-10)
+        np.testing.assert_allclose(found["fit"], one.coef, atol=1e-8)
+        path = fastreg.solve_path(X, y, alphas=alphas, tol=1e-10)
+        np.testing.assert_allclose(found["path"], path.coef, atol=1e-8)
+        validated = fastreg.validate(X, y, alphas=alphas, foldid=fold, tol=1e-10)
+        np.testing.assert_allclose(found["mean"], validated.mean, rtol=1e-7)

@@ -364,6 +364,37 @@ def test_the_one_standard_error_rule():
     assert one_standard_error(curve([[[2, np.nan, 1]]], np.nan, [[[0, 1, 2]]])) == (0, 0, 2)
 
 
+def test_the_one_standard_error_rule_chooses_what_is_published():
+    """Best subsets of 0 to 8 features of the prostate data, 10 folds: two are chosen.
+
+    Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning", 2009, figure 3.7 and table
+    3.3; the figures are those of McLeod and Xu, manual of the R package bestglm, oneSDRule, which
+    answers with the third model.
+    """
+    mean = [1.4637799, 0.7036285, 0.6242480, 0.6069406, 0.6006877, 0.6005472, 0.5707958, 0.5907897]
+    mean += [0.5895489]
+    error = [0.24878992, 0.14160499, 0.08714908, 0.11376041, 0.08522291, 0.11897327, 0.07960879]
+    error += [0.09235052, 0.12860983]
+    published = curve([[mean]], [[error]], [[np.arange(9)]])
+    assert published.n_active[select(published, "min")] == 6
+    assert published.n_active[select(published, "1se")] == 2
+
+
+def test_the_standard_error_by_hand():
+    """Errors 1, 2, 3, 6 of four folds: mean 3, deviation sqrt(14/3), standard error sqrt(7/6).
+
+    At the next alpha they are 1, 2, 2, 3: mean 2, deviation sqrt(2/3), standard error sqrt(1/6), so
+    that 2.3 is within one of the minimum and 2.5 is not.
+    """
+    scores = np.array([[1, 2, 3, 6], [2.5] * 4, [2.3] * 4, [1, 2, 2, 3]], dtype=float)
+    mean, error = average(scores, np.ones(4))
+    np.testing.assert_allclose(mean, [3, 2.5, 2.3, 2], rtol=1e-14)
+    np.testing.assert_allclose(error, np.sqrt([7 / 6, 0, 0, 1 / 6]), atol=1e-14)
+    by_hand = curve([[mean]], [[error]], [[[0, 1, 2, 3]]])
+    assert select(by_hand, "min") == (0, 0, 3)
+    assert select(by_hand, "1se") == (0, 0, 2)
+
+
 def test_a_callable_selection():
     X, y = regression(50, 5)[:2]
     by_count = fastreg.validate(

@@ -1,4 +1,6 @@
-"""The rows that are not a list of problems for every peer: 12 to 15; 17 to 20 are in `machine`.
+"""The rows that are not a list of problems for every peer: 12 to 15.
+
+Rows 17 to 20 are in `machine`, 21 to 25 in `validation`.
 
 Each function yields the lines of its row; `quick` shrinks the data.
 """
@@ -10,7 +12,7 @@ import numpy as np
 import fastreg
 from benchmarks.common import alternate
 
-from . import cases, machine, measure, solvers
+from . import cases, machine, measure, solvers, validation
 from .report import Line, versus
 
 NAN = float("nan")
@@ -206,4 +208,5 @@ ROWS = {
     18: machine.dispatch,
     19: machine.memory,
     20: machine.growth,
+    **validation.ROWS,
 }
