@@ -70,8 +70,9 @@ def alpha_grid(
     Parameters
     ----------
     X, y, l1_ratio, **model
-        As in `alpha_max`. For l1_ratio = 0, where alpha_max is infinite, the grid of
-        l1_ratio = 0.001 is returned. For several responses the largest alpha_max begins the grid.
+        As in `alpha_max`. For l1_ratio = 0, where alpha_max is infinite, the grid begins where that
+        of l1_ratio = 0.001 does, and ends at eps^2 times that: an L2 penalty acts on squares. For
+        several responses the largest alpha_max begins the grid.
     n_alphas : int, default 100
         Number of alphas.
     eps : float, default 1e-3
@@ -112,7 +113,7 @@ def default_grid(
         # Nothing to select: any strength gives the same answer, so any scale will do.
         top = 1.0
     exponents = np.arange(n_alphas) / max(n_alphas - 1, 1)
-    return np.asarray(top * np.power(eps, exponents))
+    return np.asarray(top * np.power(eps if ratio > 0 else eps * eps, exponents))
 
 
 def largest_alphas(problem: Problem, ratio: float, settings: Settings, started: float) -> Array:

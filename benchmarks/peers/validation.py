@@ -24,8 +24,9 @@ from . import cases, machine, measure, solvers
 from .report import Line, versus
 
 NAN = float("nan")
-AGREES = 1e-4
-"""Most by which two curves may differ, relative to the error of the mean response."""
+AGREES = 2e-3
+"""Most by which two curves may differ, relative to the error of the mean response: at a gap of 1e-6
+predictions are within its root of the best ones, and squared errors within twice that."""
 
 
 @dataclasses.dataclass
