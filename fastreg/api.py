@@ -139,7 +139,13 @@ def solve(
         upper=upper,
         positive=positive,
         standardize=standardize,
-        plan=Plan(chosen, (ratio == 0 or strength == 0) and unbounded, 0.0, _width(y)),
+        plan=Plan(
+            chosen,
+            (ratio == 0 or strength == 0) and unbounded,
+            0.0,
+            _width(y),
+            ratio * strength,
+        ),
     )
     start = as_warm_start(warm_start, problem)
     engine = Engine(problem, chosen, ratio, np.array([strength]), started)

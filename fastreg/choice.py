@@ -4,11 +4,16 @@ What is known beforehand is weighed here; what shows on the way (a working set t
 features, a factor that is made anew) is weighed where it shows.
 
 With n rows, p features and one read of X (a pass) as the unit, the Gram matrix of all features
-costs about p / 20 passes, after which X need not be read again. A working set costs some ten passes
-for one strength (its own Gram matrix included). Along a path that grows with the number of features
-that enter, and so with the depth of the path. A Cholesky factor on the smaller Gram matrix is the
-cheapest way to a smooth objective. For one strength and up to 512 features, from 80 in float32 X
-and from 160 in float64, the Gram matrix is made in float, and one pass measures the answer on X.
+costs about p / 20 passes, after which X need not be read again. A working set comes down to one
+strength by steps, of a few passes each, and more where more features enter: a few runs of rows tell
+alpha_max roughly, and so the number of steps. Along a path that grows with the depth of the path. A
+Cholesky factor on the smaller Gram matrix is the cheapest way to a smooth objective. For one
+strength and up to 512 features, from 80 in float32 X and from 160 in float64, the Gram matrix is
+made in float, and one pass measures the answer on X.
+
+A working set on many rows may find after its first steps that its support will be large: what
+correlates with the residual more than the strength will do so at the end, if it is noise and not
+another feature's shadow. Then it gives way to the Gram matrix of all features at once.
 
 On sparse X a read is so cheap that the work on the support decides: its Gram matrix and factor may
 have many more entries than X. Coordinate descent on the residual needs neither, and how many rounds
@@ -31,12 +36,19 @@ from fastreg._core.dense import ONE_READ
 from fastreg.inputs import Array, is_sparse
 from fastreg.settings import Settings
 
-_FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass
-_PASSES = 10  # of a working set, for one strength
+_FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass, and
+_FLOAT_PER_PASS = 40  # in float, where a pass reads double X
+_STEP = 3.0  # factor between the steps in which a working set comes down
+_STEPS = 2.4  # down to one strength, at a guess
+_NARROW = 96  # features up to which the Gram matrix is the best in any case,
+_WIDE = 1000  # and from which it never is before the support is seen to be large
+_LOOK = 2e5  # entries that are read in the time that surrounds the work of a step
+_SMALL = 1 << 25  # multiplications that count for nothing beside many strengths
 _FLOAT_PAYS = 80  # features from which float products of float X save more than a pass,
 _WIDE_PAYS = 160  # and those of double X
 _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
+_PASSES = 10  # of a working set on sparse X, for one strength
 _ROUNDS = 20  # reads of a sparse X that coordinate descent takes for one strength, at a guess
 # Costs in entries of a sparse X that are read in the same time:
 _FACTOR = 0.03  # of a factor, per cube of its size
@@ -44,9 +56,14 @@ _MOVES = 2.0  # of the moves of a working set along a path, per square
 _COLUMN = 8  # of the beginning of a column
 _HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
 _CALL = 6e4  # of what surrounds the work at one strength
+_CALLS = 10  # such calls' worth of small work along a path that a Gram matrix of all saves
 _BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
 _FAR = 10.0  # factors' worth of descent that may come before
+ROWS = 64  # of a sample that tells how much features differ
+_WORTH_A_LOOK = 100_000  # entries of X from which it is asked
+_RUNS = 16  # of rows that tell alpha_max,
+_RUN = 32  # and how long they are
 _DEEPEST = 3.0  # decades of a path that ends at zero
 
 
@@ -109,9 +126,60 @@ def sparse(X: Any) -> Sparse | None:
     return Sparse(X.shape[0], X.shape[1], int(X.nnz)) if is_sparse(X) else None
 
 
+def steps_down(X: Array, y: Array, weight: Array, factor: Array, l1: float, centre: bool) -> float:
+    """Return about how many steps a strength lies below alpha_max, which some rows tell.
+
+    `factor` multiplies the strength, one a column. The rows are short runs, spread over all.
+    """
+    n, pull = len(y), np.zeros(X.shape[1])
+    starts = np.linspace(0, max(n - _RUN, 0), min(_RUNS, 1 + n // _RUN)).astype(np.intp)
+    runs = [slice(start, start + _RUN) for start in starts.tolist()]
+    with np.errstate(all="ignore"):
+        total = math.fsum(weight[run].sum() for run in runs)
+        if total == 0.0:
+            return _STEPS
+        mean = sum(weight[run] @ y[run] for run in runs) / total if centre else 0.0
+        for run in runs:
+            pull += (weight[run] * (y[run] - mean)) @ X[run]
+        largest = float(np.max(np.abs(pull) / factor))
+        down = float(np.log(np.float64(largest) / (total * l1))) / math.log(_STEP)
+    return max(down, 0.0) if math.isfinite(down) else _STEPS
+
+
+def rank_of(rows: Array) -> float:
+    """Return as how many independent features those of a sample of rows count.
+
+    That is p^2 / sum_jk C_jk^2 with C their correlation matrix, p where they are independent. The
+    rows are standardised, and exchangeable: the mean square of their products is the sum.
+    """
+    products = rows @ rows.T
+    count, p = rows.shape
+    square = float(np.sum(products**2) - np.sum(np.diag(products) ** 2)) / (count * (count - 1))
+    return float(p * p / max(square, p))
+
+
 def starts_with_descent(n_violating: int) -> bool:
     """Whether so many features will enter at the first strength of many."""
     return n_violating > _BATCH
+
+
+class Outlook(NamedTuple):
+    """What a few rows of X have told."""
+
+    steps: float = _STEPS  # from alpha_max down to the strength, by factors of _STEP
+    per_pass: int = _FEATURES_PER_PASS  # features whose Gram matrix costs as much as a pass
+
+    def after(self, steps: float, halved: bool) -> Outlook:
+        """Return the same with so many steps; halved: products in float are to be had."""
+        return Outlook(steps, _FLOAT_PER_PASS if halved else _FEATURES_PER_PASS)
+
+    @property
+    def passes(self) -> float:
+        """What a working set takes more than a Gram matrix: more a step as the support grows."""
+        return 2.0 * self.steps + self.steps**2
+
+
+UNKNOWN = Outlook()
 
 
 @dataclass(frozen=True)
@@ -122,6 +190,8 @@ class Plan:
     smooth: bool  # no L1 strength and no bounds
     depth: float  # decades of the grid of strengths
     n_responses: int = 1
+    l1: float = 0.0  # L1 strength, if there is one strength only and it is known
+    outlook: Outlook = UNKNOWN
 
     def fits(self, features: int) -> bool:
         """Whether the Gram matrix of so many features may be kept."""
@@ -135,17 +205,39 @@ class Plan:
             return "cholesky" if self.fits(min(n, p)) else "krylov"
         if X is not None:
             return self._for_sparse(X)
-        passes = _PASSES * (1.0 + self.depth**2) * np.sqrt(self.n_responses)
-        if n > p and p <= _FEATURES_PER_PASS * passes and self.fits(p):
+        tall = n > p or self._is_small(n, p)
+        passes = self.outlook.passes + _LOOK * (1.0 + self.outlook.steps) / (n * p)
+        passes *= (1.0 + self.depth**2) * math.sqrt(self.n_responses)
+        if tall and p <= self.outlook.per_pass * passes and self.fits(p):
             return "gram"
         return "working_set"
+
+    def asks_rows(self, n: int, p: int) -> bool:
+        """Whether a look at some rows of dense X may change the method."""
+        single = self.depth == 0.0 and self.n_responses == 1 and not self.smooth and self.l1 > 0.0
+        open_ = _NARROW <= p <= _WIDE and p < n and n * p >= _WORTH_A_LOOK
+        return self.settings.method == "auto" and single and open_
 
     def _for_sparse(self, X: Sparse) -> str:
         reads = _ROUNDS * (1.0 + self.depth) * math.sqrt(self.n_responses)
         alone = self.depth == 0.0 and self.n_responses == 1
-        if X.n > X.p and X.gram <= reads * X.entries and self.fits(X.p):
+        calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL
+        tall = X.n > X.p or self._is_small(X.n, X.p)
+        if tall and X.gram <= reads * X.entries + calls and self.fits(X.p):
             return "working_set" if alone and X.may_descend else "gram"
         return "working_set"
+
+    def _is_small(self, n: int, p: int) -> bool:
+        """Whether a Gram matrix of all features is little beside the calls of a path."""
+        return self.depth > 0.0 and p <= 4 * n and n * p * p <= _SMALL
+
+    def foresees(self, n: int, p: int) -> bool:
+        """Whether a working set asks if all features will matter: at once it may take them all.
+
+        Where rows are few beside them, a fit that goes up to its support by steps is cheaper.
+        """
+        rows = 2 * p if self.depth == 0.0 else p
+        return n >= rows and n * p >= _WORTH_A_LOOK and self.fits(p)
 
     def wants_gram(self, n: int, p: int, X: Sparse | None) -> bool:
         """Whether the Gram matrix of all features will be needed, so that one read may give it."""
@@ -158,11 +250,14 @@ class Plan:
         For one strength one pass proves the answer; along a path every point would need its own.
         `is_float` says whether X is.
         """
+        return self.pays_float(n, p, is_float) and self.method(n, p, None) == "gram"
+
+    def pays_float(self, n: int, p: int, is_float: bool) -> bool:
+        """Return the same of a Gram matrix that is wanted in any case."""
         single = self.depth == 0 and self.n_responses == 1 and not self.smooth
         least = _FLOAT_PAYS if is_float else _WIDE_PAYS
         worth = least <= p <= ONE_READ and n * p >= _FLOAT_ENTRIES
-        accurate = self.settings.tol >= _FLOAT_TOL
-        return single and worth and accurate and self.method(n, p, None) == "gram"
+        return single and worth and self.settings.tol >= _FLOAT_TOL
 
 
 @dataclass

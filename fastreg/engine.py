@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from time import monotonic
 from typing import Any
 
@@ -18,10 +18,12 @@ from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
 from fastreg.choice import (
+    ROWS,
     Headway,
     Plan,
     decades,
     gram_bytes,
+    rank_of,
     sparse,
     starts_with_descent,
 )
@@ -57,7 +59,9 @@ class Engine:
             problem, self.state, settings, 1.0 - l1_ratio, alphas, self.deadline
         )
         self._sparse = sparse(problem.X)
-        self._plan = Plan(settings, False, decades(alphas), problem.n_responses)
+        self._plan = Plan(
+            settings, False, decades(alphas), problem.n_responses, outlook=problem.outlook
+        )
         self.method = self._choose(float(alphas[0]))
         self._room = np.inf  # features that a working set may hold until descent takes over
         self._descends = self.method == "descent"
@@ -204,17 +208,22 @@ class Engine:
         grid = self._without_smooth()
         if len(grid) == 0 or self._descends:
             return 0
-        done = self._shared().run(
-            record,
-            response,
-            grid * self.l1_ratio,
-            grid * (1.0 - self.l1_ratio),
-            null,
-            self.settings.tol,
+        run = partial(
+            WorkingSet.run,
+            record=record,
+            response=response,
+            l1=grid * self.l1_ratio,
+            l2=grid * (1.0 - self.l1_ratio),
+            null=null,
+            tol=self.settings.tol,
             max_iter=self.settings.max_iter,
             max_sweeps=self.settings.max_sweeps,
             deadline=self.deadline,
         )
+        done = run(self._shared())
+        if self._shared().wants_all:
+            self._take_all()
+            done = run(self._shared())
         if done < len(grid) and self._may_descend and monotonic() <= self.deadline:
             self._outgrow()
         return done
@@ -392,7 +401,30 @@ class Engine:
             self._working_set = WorkingSet(self.state, memory)
             if self.method == "gram":
                 self._working_set.include_all(self.problem.gram, self.problem.roughness)
+            else:
+                self._foresee(self._working_set)
         return self._working_set
+
+    def _foresee(self, work: WorkingSet) -> None:
+        """Tell a working set how many features may matter, where a Gram matrix of all may pay."""
+        problem = self.problem
+        n, p = problem.design.n_samples, problem.design.n_features
+        if self.settings.method != "auto" or self._sparse is not None:
+            return
+        if self._plan.foresees(n, p):
+            work.foresee(lambda: rank_of(problem.sampled_rows(min(n, ROWS))), len(self.alphas) == 1)
+
+    def _take_all(self) -> None:
+        """Let a working set of all features go on, in float where it may be."""
+        problem = self.problem
+        is_float = problem.X.dtype == np.float32
+        in_float = bool(np.all(problem.l1_unit[problem.movable] > 0)) and self._plan.pays_float(
+            problem.design.n_samples, problem.design.n_features, is_float
+        )
+        self._working_set = WorkingSet(self.state, self.settings.gram_memory)
+        self._working_set.include_all(*problem.whole_gram(in_float))
+        self.extra_passes += 1
+        self._name("gram")
 
     def _run_working_set(
         self, work: WorkingSet, l1: float, l2: float, tolerance: float, warm: bool

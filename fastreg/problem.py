@@ -8,7 +8,7 @@ objective of the solvers the user's objective divided by the square of the respo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
 from fastreg._core.record import accurate_differences
 from fastreg._core.sparse import CSCDesign
-from fastreg.choice import Plan, sparse
+from fastreg.choice import UNKNOWN, Outlook, Plan, sparse, steps_down
 from fastreg.inputs import (
     Array,
     as_bounds,
@@ -83,6 +83,8 @@ class Problem:
     upper: Array
     excluded: npt.NDArray[np.bool_]
 
+    outlook: Outlook = UNKNOWN
+
     @cached_property
     def y(self) -> Array:
         """Responses, one a row: centred, divided by y_scale."""
@@ -133,6 +135,25 @@ class Problem:
         if len(columns) == len(self.gram):
             return self.gram.copy()
         return np.asarray(self.gram[np.ix_(columns, columns)])
+
+    def whole_gram(self, in_float: bool) -> tuple[Array, float]:
+        """Return the Gram matrix of all columns and its roughness; in float where it may be."""
+        scale = self.design.scale
+        if in_float and isinstance(self.design, DenseDesign):
+            found = self.design.rough_survey(self.weight, self.responses, self.fit_intercept)
+            if found is not None:
+                gram = found[3]
+                gram *= scale
+                gram *= scale[:, None]
+                return gram, ROUGH
+        everything = np.arange(len(scale), dtype=np.int32)
+        return np.asarray(self.design.gram_matrix(everything, self.weight)), 0.0
+
+    def sampled_rows(self, count: int) -> Array:
+        """Return some rows of a dense design, its columns standardised to norm one."""
+        some = np.linspace(0, len(self.weight) - 1, count).astype(np.intp)
+        norm = np.where(self.movable, self.norm, np.inf)
+        return np.asarray((self.X[some] - self.design.shift) * (self.design.scale / norm))
 
     def least_squares(self) -> LeastSquares:
         """Return a new solver state; `begin` gives it a response."""
@@ -215,15 +236,20 @@ def prepare(
     design: Design = CSCDesign(matrix) if is_sparse(matrix) else DenseDesign(matrix)
     centre = bool(fit_intercept)
     responses = _survey_responses(targets, weight, sample_weight is not None, centre)
+    is_float = matrix.dtype == np.float32
+    # What is not penalised needs every digit of a slope; with standardize deviations are a part of
+    # the problem.
+    may_be_float = not standardize and bool(np.all(factor > 0))
+    if plan is not None and plan.asks_rows(n, p) and not (standardize or is_sparse(matrix)):
+        halved = may_be_float and not is_float and plan.pays_float(n, p, is_float)
+        steps = steps_down(matrix, targets[:, 0], weight, factor, plan.l1, centre)
+        plan = replace(plan, outlook=plan.outlook.after(steps, halved))
     wanted = np.arange(
         p if plan is not None and plan.wants_gram(n, p, sparse(matrix)) else 0, dtype=np.int32
     )
     if plan is not None:
         design.set_threads(plan.settings.n_threads)
-    # What is not penalised needs every digit of a slope; with standardize deviations are a part of
-    # the problem.
-    takes_float = plan is not None and plan.takes_float(n, p, matrix.dtype == np.float32)
-    takes_float = takes_float and not standardize and bool(np.all(factor > 0))
+    takes_float = plan is not None and may_be_float and plan.takes_float(n, p, is_float)
     mean, deviation, cross, gram, roughness = _survey(
         matrix, design, weight, responses.design, wanted, centre, takes_float
     )
@@ -261,6 +287,7 @@ def prepare(
         lower=low,
         upper=high,
         excluded=excluded,
+        outlook=UNKNOWN if plan is None else plan.outlook,
     )
 
 

@@ -9,6 +9,7 @@ import scipy.sparse
 
 import fastreg
 from fastreg import choice
+from fastreg._core import small
 
 
 def sparse_problem(n, p, density, seed=0, dtype=np.float64):
@@ -197,3 +198,119 @@ def test_nothing_to_reach_ends_descent():
     headway = choice.Headway(read=1e4, null=0.0, target=0.0, n_left=1)
     assert headway.suffices(0.0, np.inf, 0)
     assert not headway.suffices(1.0, 1e-3, 0)
+
+
+def dense_problem(n, p, seed=0, kind="independent"):
+    """A dense design, and a response of ten columns with as much noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    if kind == "autoregressive":
+        for j in range(1, p):
+            X[:, j] = 0.9 * X[:, j - 1] + np.sqrt(0.19) * X[:, j]
+    signal = X[:, :: p // 10].sum(axis=1)
+    return X, signal / signal.std() + rng.standard_normal(n) + 2.0
+
+
+def test_correlated_features_count_as_few():
+    rng = np.random.default_rng(0)
+    for kind, expected in (("independent", 400.0), ("autoregressive", 400 * 0.19 / 1.81)):
+        X = dense_problem(64, 400, kind=kind)[0]
+        assert expected / 2 < choice.rank_of(X) < 2 * expected
+    assert choice.rank_of(np.tile(rng.standard_normal((64, 1)), 50)) < 3.0
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_tell_the_steps_down(order, dtype, weighted):
+    X, y = dense_problem(5000, 100)
+    X, factor = np.asarray(X + 3.0, order=order, dtype=dtype), np.full(100, 2.0)
+    weight = np.random.default_rng(2).choice([0.0, 1.0, 2.0], 5000) if weighted else np.ones(5000)
+    largest = fastreg.alpha_max(X, y, sample_weight=weight, penalty_factor=factor)
+    for share in (1.0, 0.1, 1e-3):
+        steps = choice.steps_down(X, y, weight / weight.sum(), factor, share * largest, True)
+        assert abs(steps - np.log(1 / share) / np.log(3)) < 0.5
+    assert choice.steps_down(X, y, weight, factor, 10 * largest, True) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [(np.nan, 1.0), (np.inf, 1.0), (1e300, 1e300), (0.0, 1.0), (1.0, 0.0)],
+)
+def test_rows_that_tell_nothing(X, y):
+    rng = np.random.default_rng(0)
+    X, y = X * rng.random((40, 5)), y * rng.random(40)
+    steps = choice.steps_down(X, y, np.full(40, 1 / 40), np.ones(5), 0.1, True)
+    assert steps == choice.UNKNOWN.steps
+    assert choice.steps_down(X, y, np.zeros(40), np.ones(5), 0.1, True) == choice.UNKNOWN.steps
+
+
+def test_a_strength_near_the_largest_is_left_to_a_working_set():
+    X, y = dense_problem(2000, 200)
+    largest = fastreg.alpha_max(X, y)
+    for share, method in ((0.6, "working_set"), (0.01, "gram")):
+        result = fastreg.solve(X, y, share * largest)
+        assert result.method == method
+        oracle.check(result, X, y, alpha=share * largest)
+
+
+def test_small_matrices_along_a_path():
+    X, y = dense_problem(60, 100)
+    assert fastreg.solve_path(X, y, n_alphas=5).method == "gram"
+    wide = np.hstack([X, X**3, np.sin(9 * X)])
+    assert fastreg.solve_path(wide, y, n_alphas=5).method == "working_set"
+
+
+@pytest.fixture
+def foresight(monkeypatch):
+    """Small dense problems begin with a working set that may foresee a large support."""
+    monkeypatch.setattr(choice, "_WORTH_A_LOOK", 0)
+    monkeypatch.setattr(choice.Outlook, "passes", 0.0)
+    monkeypatch.setattr(choice, "_LOOK", 0.0)
+    monkeypatch.setattr(choice, "_SMALL", 0)
+    monkeypatch.setattr(small, "fit", lambda *_: None)
+
+
+@pytest.mark.parametrize("in_float", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_large_support_is_foreseen(foresight, monkeypatch, name, order, in_float):
+    if in_float:
+        monkeypatch.setattr(choice, "_WIDE_PAYS", 1)
+        monkeypatch.setattr(choice, "_FLOAT_ENTRIES", 0)
+    X, y = dense_problem(3000 if in_float else 300, 60 if in_float else 90)
+    X = np.asarray(X, order=order)
+    model = arguments(name, *X.shape)
+    result = fastreg.solve(X, y, 0.002, **model)
+    assert result.method == "working_set, then gram"
+    oracle.check(result, X, y, alpha=0.002, **model)
+    exact = fastreg.solve(X, y, 0.002, method="working_set", tol=1e-12, **model)
+    assert result.objective - exact.objective <= result.duality_gap + exact.duality_gap + 1e-14
+
+
+def test_a_small_support_is_not_taken_for_a_large_one(foresight):
+    X, _ = dense_problem(300, 90)
+    exact = X[:, :5].sum(axis=1)
+    assert fastreg.solve(X, exact, 0.01).method == "working_set"
+    assert fastreg.solve(*dense_problem(300, 90), 0.2).method == "working_set"
+    X, y = dense_problem(900, 400, kind="autoregressive")
+    result = fastreg.solve(X, y, 0.3)
+    assert result.method == "working_set"
+    oracle.check(result, X, y, alpha=0.3)
+
+
+def test_a_path_takes_all_features_once_that_is_foreseen(foresight):
+    X, y = dense_problem(300, 90)
+    path = fastreg.solve_path(X, y, n_alphas=20, eps=1e-3)
+    assert path.method == "working_set"
+    other = fastreg.solve_path(X, y, alphas=path.alphas, method="gram", tol=1e-10)
+    np.testing.assert_allclose(path.objective, other.objective, rtol=1e-7)
+    for i in range(20):
+        oracle.check(path[i], X, y, alpha=path.alphas[i])
+
+
+def test_no_memory_for_all_features_means_no_foresight(foresight):
+    X, y = dense_problem(300, 90)
+    result = fastreg.solve(X, y, 0.002, gram_memory=12.0 * 80**2)
+    assert "gram" not in result.method.split(", then ")
+    oracle.check(result, X, y, alpha=0.002)

@@ -19,6 +19,7 @@ cpdef enum Outcome:
     STALLED = -3
     NUMERICAL_ERROR = -4
     GRAM_LIMIT = -100  # the working set outgrew its memory: another method takes over
+    ALL_WANTED = -101  # the working set had better hold all features, in an order of its owner's
 
 
 cdef struct Correction:

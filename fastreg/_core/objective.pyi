@@ -15,6 +15,7 @@ class Outcome(IntFlag):
     STALLED = -3
     NUMERICAL_ERROR = -4
     GRAM_LIMIT = -100
+    ALL_WANTED = -101
 
 @final
 class LeastSquares:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import final
 
 import numpy as np
@@ -28,6 +29,9 @@ class WorkingSet:
     def include_all(
         self, gram: npt.NDArray[np.float64] | None = None, roughness: float = 0.0
     ) -> bool: ...
+    @property
+    def wants_all(self) -> bool: ...
+    def foresee(self, rank: Callable[[], float], hands_over: bool) -> None: ...
     def run(
         self,
         record: Record,

@@ -9,6 +9,7 @@ from libc.math cimport INFINITY, fabs, log, sqrt
 
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
+from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.outside cimport Outside
 from fastreg._core.penalty cimport violation
@@ -21,6 +22,7 @@ cdef enum:
 
 # A residual square computed from moments must keep this many digits, or X is read again.
 cdef double CANCELLED = 1e-9
+cdef double MANY = 1.0 / 3.0    # share of features from which knowing the rest is cheaper, too
 cdef double WHOLE = 0.5          # share of X from which one read of all of it is cheaper
 cdef double STEP = 3.0          # a cold start comes down to its strength in such steps,
 cdef double ROUGH = 1e-2        # each solved to this share of the null objective
@@ -37,6 +39,7 @@ cdef class WorkingSet:
     cdef Dependence _dependence
     cdef Outside _outside
     cdef readonly bint complete
+    cdef readonly bint wants_all    # has the last call ended so?
     cdef bint _rough                # is the Gram matrix that of float products?
     cdef double _roughness          # its error, in units of the norms
     cdef double _doubt              # by how much c may be off for that, in units of the norm
@@ -49,11 +52,14 @@ cdef class WorkingSet:
     cdef Py_ssize_t _n_iter_before  # the work of `_approach`
     cdef Py_ssize_t _n_sweeps_before
     cdef Py_ssize_t _limit
+    cdef object _rank               # of the features, about, or what tells it; None: not known
+    cdef bint _hands_over           # once all features are wanted
     cdef double[::1] _product
     cdef double _l1                 # of the last strength, and how it ended
     cdef double _l2
     cdef int _outcome
     cdef int[::1] _fixed
+    cdef int[::1] _listed           # of `_count_above`
     cdef Py_ssize_t _n_fixed
     cdef double _old_l1             # the strength before, or -infinity
     cdef double _last_l1            # the smallest one to come
@@ -70,10 +76,13 @@ cdef class WorkingSet:
         self._dependence = Dependence(problem, self.quadratic)
         # G and the packed factor: 12 bytes for each pair of features
         self._limit = <Py_ssize_t>min(sqrt(gram_memory / 12.0), <double>p)
+        self._rank = None
+        self._hands_over = self.wants_all = False
         self._n_best = 0
         self._l1 = self._l2 = INFINITY
         self._product = np.empty(p)
         self._fixed = np.empty(p, dtype=np.int32)
+        self._listed = np.empty(p, dtype=np.int32)
         self._best_support = np.empty(p, dtype=np.int32)
         self._best_w = np.empty(p)
         self._rough = False
@@ -101,6 +110,72 @@ cdef class WorkingSet:
             return True
         self._enter(np.flatnonzero(movable > np.asarray(self._outside.is_inside)))
         return True
+
+    def foresee(self, rank, bint hands_over):
+        """Let all features in as soon as the end is likely to need many of them.
+
+        `rank()` is as how many independent features they count. `hands_over`: end with
+        Outcome.ALL_WANTED instead, at a point where all correlations are known.
+        """
+        self._rank = rank
+        self._hands_over = hands_over
+
+    cdef bint _foresees_all(self, double l1) except -1:
+        """Will the support be large at that strength, which is to come?
+
+        Noise that correlates with the residual beyond the strength will do so at the end, unless
+        features stand for each other. What the penalty keeps from the features at hand is no noise.
+        """
+        cdef double noise
+        if self.complete or self._rank is None or not self._has_few(self._count_above(l1)):
+            return False
+        noise = self._noise_square()
+        if not noise > 0.0 or not self._has_few(
+                self._count_above(l1 * sqrt(self.problem.square / noise))):
+            return False
+        if callable(self._rank):
+            self._rank = self._rank()
+        return self._has_few(self._rank)
+
+    cdef Py_ssize_t _count_above(self, double l1) noexcept:
+        """Count the features that are nonzero, or would violate optimality at that strength."""
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t j, k, count = 0, m
+        cdef double ratio = l1 / problem.l1_strength if problem.l1_strength > 0.0 else 1.0
+        m = simd.list_urgent(&problem.c[0], &problem.w[0], &problem.l1[0], min(ratio, 1.0),
+                             problem.design.n_features, &self._listed[0])
+        for k in range(m):
+            j = self._listed[k]
+            count += self._outside.is_movable[j] and (
+                problem.w[j] != 0.0 or (problem.upper[j] if problem.c[j] > 0.0
+                                        else -problem.lower[j]) > 0.0)
+        return count
+
+    cdef double _noise_square(self) except -1.0:
+        """The square of the residual that least squares on the support would leave; 0 if unknown.
+
+        It is less than that of the point at hand by s'G^-1 s, where s is the slope of the penalty.
+        """
+        cdef Quadratic quadratic = self.quadratic
+        cdef Py_ssize_t k, j, m = quadratic.factor.size
+        cdef double square = self.problem.square
+        cdef double[::1] step = np.empty(m)
+        cdef double[::1] slope
+        if m == 0:
+            return 0.0
+        for k in range(m):
+            j = quadratic.factor.member[k]
+            step[k] = quadratic.c[j]
+        slope = np.array(step)
+        quadratic.factor.solve(&step[0])
+        for k in range(m):
+            square -= slope[k] * step[k]
+        return max(square, 0.0)
+
+    cdef bint _has_few(self, double count) noexcept:
+        """Are all features few beside the rows, and beside so many of them?"""
+        cdef Py_ssize_t n_movable = self._outside.n_movable
+        return n_movable <= 2 * self.problem.design.n_samples and count > MANY * n_movable
 
     cdef _enter(self, features):
         cdef int[::1] columns = features.astype(np.int32)
@@ -136,10 +211,10 @@ cdef class WorkingSet:
     cdef Py_ssize_t _grow(self, bint soon) except -1:
         """Let in what violates optimality or (soon) may do so next.
 
-        The number of features that came, or -2 if their Gram matrix would be too large.
+        The number of features that came, -2 if their Gram matrix would be too large, or -3 if all
+        of them should come otherwise.
         """
-        cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t size = self.quadratic.size, count, n_movable = self._outside.n_movable
+        cdef Py_ssize_t size = self.quadratic.size, count
         if self.complete:
             return 0
         chosen = self._outside.choose(soon, self._l1, self._old_l1)
@@ -148,9 +223,11 @@ cdef class WorkingSet:
         count = len(chosen)
         # A large share of features that are few beside the rows: knowing the rest, too, is cheaper
         # than reading them at every strength.
-        if n_movable <= 2 * problem.design.n_samples and (
-                size + count > n_movable // 3) and self.include_all():
-            return count
+        if self._has_few(size + count):
+            if self._hands_over:
+                return -3
+            if self.include_all():
+                return count
         if size + count > self._limit:
             return -2
         self._enter(chosen)
@@ -180,7 +257,8 @@ cdef class WorkingSet:
             Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
         """Solve along a path of strengths; return how many were solved.
 
-        It ends early where the deadline has passed or the Gram matrix would grow too large.
+        It ends early where the deadline has passed, the Gram matrix would grow too large, or all
+        features are wanted.
         """
         cdef Py_ssize_t i
         cdef int outcome
@@ -189,20 +267,22 @@ cdef class WorkingSet:
                 return i
             # On the steep way to the first strength, guesses of what comes next are poor.
             self._last_l1 = l1[l1.shape[0] - 1] if i > 0 else INFINITY
+            if i > 0 and self._foresees_all(self._last_l1):
+                self.include_all()
             outcome = self._solve(l1[i], l2[i], tol * null[i], i > 0,
                                   max_iter, max_sweeps, deadline)
-            if outcome == Outcome.GRAM_LIMIT:
+            if outcome <= Outcome.GRAM_LIMIT:
                 return i
             self._outside.widen(reach_of(self.problem, self.gap, self.kappa, self.radius))
             record.put(self.problem, i, response, outcome, self.gap, self.kappa, self.radius,
                        self._violation(), null[i], tol, self.n_iter, self.n_sweeps)
         return l1.shape[0]
 
-    cdef bint _approach(self, double l1, double l2, double tolerance, Py_ssize_t max_iter,
-                        Py_ssize_t max_sweeps, double deadline) except -1:
+    cdef int _approach(self, double l1, double l2, double tolerance, Py_ssize_t max_iter,
+                       Py_ssize_t max_sweeps, double deadline) except -99:
         """Go from the strength where features begin to enter to the one asked for, roughly.
 
-        Return whether there was any such step, and all went well.
+        Return the outcome of the last step, or STALLED where there was none.
         """
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t j, i, n_steps, n_iter = 0, n_sweeps = 0
@@ -212,7 +292,7 @@ cdef class WorkingSet:
             if self._outside.is_movable[j] and problem._l1_factor[j] > 0.0:
                 largest = max(largest, fabs(problem.c[j]) / problem._l1_factor[j])
         if not largest > STEP * l1:
-            return False
+            return outcome
         n_steps = <Py_ssize_t>(log(largest / l1) / log(STEP))
         factor = (l1 / largest) ** (1.0 / (n_steps + 1))
         rough = max(tolerance, ROUGH * 0.5 * problem.square)
@@ -224,22 +304,28 @@ cdef class WorkingSet:
             n_sweeps += self.n_sweeps
             if outcome < 0:
                 break
+            if self._foresees_all(l1):
+                if self._hands_over:
+                    outcome = Outcome.ALL_WANTED
+                    break
+                self.include_all()
         self._n_iter_before = n_iter
         self._n_sweeps_before = n_sweeps
-        return outcome > 0
+        self.n_iter = self.n_sweeps = 0
+        return outcome
 
     cdef int _solve(self, double l1, double l2, double tolerance, bint warm,
                     Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
-        cdef bint approached = False
-        cdef int outcome
+        cdef int outcome = Outcome.STALLED
         self._n_iter_before = self._n_sweeps_before = 0
         if not (warm or self.complete or l1 == 0.0):
-            approached = self._approach(l1, l2, tolerance, max_iter, max_sweeps, deadline)
-        outcome = self._iterate(
-            l1, l2, tolerance, warm or approached, max_iter, max_sweeps, deadline)
+            outcome = self._approach(l1, l2, tolerance, max_iter, max_sweeps, deadline)
+        if outcome != Outcome.ALL_WANTED:
+            outcome = self._iterate(
+                l1, l2, tolerance, warm or outcome > 0, max_iter, max_sweeps, deadline)
         self.n_iter += self._n_iter_before
         self.n_sweeps += self._n_sweeps_before
-        if outcome == Outcome.GRAM_LIMIT:
+        if outcome <= Outcome.GRAM_LIMIT:
             self.problem.settle()
         elif outcome < 0:
             self._return_to_best()
@@ -248,6 +334,7 @@ cdef class WorkingSet:
             self._certify(0.0)
             if self.gap <= tolerance:  # rounding was kinder this time
                 outcome = self._converged()
+        self.wants_all = outcome == Outcome.ALL_WANTED
         self._outcome = outcome
         return outcome
 
@@ -306,8 +393,8 @@ cdef class WorkingSet:
         if not warm and grown >= 0 and self._is_optimal(tolerance):
             return Outcome.CONVERGED
         while True:
-            if grown == -2:
-                return Outcome.GRAM_LIMIT
+            if grown < 0:
+                return Outcome.GRAM_LIMIT if grown == -2 else Outcome.ALL_WANTED
             if problem.is_true:
                 quadratic.load(&problem.w[0], &problem.c[0], problem.square)
             with nogil:
