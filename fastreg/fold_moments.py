@@ -59,6 +59,13 @@ def fold_moments(
     return [moments_from(state, p, m, many, names) for state in states]
 
 
+def first_columns(moments: Moments, size: int) -> Moments:
+    """Return the moments of the same rows without the columns from `size` on."""
+    p, m, names = moments.n_features, moments.n_responses, moments.feature_names
+    state = core.first_columns(moments._state, p, m, size)
+    return moments_from(state, size, m, moments._many, names if names is None else names[:size])
+
+
 def training_moments(folds: list[Moments]) -> list[Moments]:
     """Return for each fold the moments of all the others: sums of moments, never differences.
 

@@ -12,7 +12,8 @@ from scipy import sparse
 from sklearn import linear_model, metrics, model_selection
 
 import fastreg
-from fastreg.validation import Curve, make_folds, run
+from fastreg.validation import Curve, from_moments, make_folds, run
+from fastreg.validation.folds import Folds
 from fastreg.validation.scores import as_score, average
 from fastreg.validation.selection import one_standard_error, select
 
@@ -477,3 +478,26 @@ def test_mistakes(options, error, message):
     X, y = regression(50, 5)[:2]
     with pytest.raises(error, match=message):
         fastreg.validate(X, y, **options)
+
+
+def test_degrees_share_one_set_of_moments(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1.0, 1.0, (300, 2))
+    y = X[:, 0] ** 3 - X[:, 1] + 0.1 * rng.normal(size=300)
+    basis = fastreg.PolynomialBasis.of(X, 4)
+    surveys = []
+    survey = from_moments.fold_moments
+    monkeypatch.setattr(
+        from_moments, "fold_moments", lambda *a: surveys.append(a[0].shape) or survey(*a)
+    )
+    options = {"sample_weight": rng.uniform(0.5, 2.0, 300), "tol": 1e-10, "n_alphas": 20}
+    both = fastreg.validate_degrees(basis, X, y, **options)
+    assert surveys == [(300, basis.n_columns(4))]
+    assert both.method == "moments"
+    assert type(both.folds) is Folds
+    design = basis.transform(X)
+    for i, degree in enumerate(both.degrees):
+        alone = fastreg.validate(design[:, : basis.n_columns(degree)], y, **options)
+        np.testing.assert_allclose(both.alphas[i], alone.alphas, rtol=1e-12)
+        np.testing.assert_allclose(both.fold_scores[i], alone.fold_scores, rtol=1e-5)
+    assert both.n_passes == 1 + both.path.n_passes

@@ -41,6 +41,14 @@ def parts(state, Py_ssize_t p, Py_ssize_t m):
     return mean, y_mean, gram.reshape(p, p), cross.reshape(m, p), square, error
 
 
+def first_columns(state, Py_ssize_t p, Py_ssize_t m, Py_ssize_t size):
+    """Return the moments of the first columns, and of all responses."""
+    mean, y_mean, gram, cross, square, error = parts(state, p, m)
+    return np.concatenate([
+        state[:HEAD], mean[:size], y_mean, gram[:size, :size].ravel(), cross[:, :size].ravel(),
+        square, error[:size], error[p:]])
+
+
 cdef void merge_into(
     const double* a, const double* b, Py_ssize_t p, Py_ssize_t m, double* step, double* out,
 ) noexcept nogil:

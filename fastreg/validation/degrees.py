@@ -13,6 +13,7 @@ from fastreg.api import solve_path
 from fastreg.inputs import as_float
 from fastreg.polynomial import PolynomialBasis
 from fastreg.validation.folds import make_folds
+from fastreg.validation.from_moments import NestedFolds
 from fastreg.validation.result import ValidationResult
 from fastreg.validation.run import validate
 from fastreg.validation.selection import (
@@ -36,7 +37,8 @@ def validate_degrees(
         mean(degree, l1_ratio, alpha), as in `validate`, of the first columns of basis.transform(X)
 
     All degrees have the same folds, and share one design: that of a lower degree is its first
-    columns. Each has the grid of alphas that suits it, unless one is given.
+    columns, and so are its moments, where these are taken. Each has the grid of alphas that suits
+    it, unless one is given.
 
     Parameters
     ----------
@@ -95,12 +97,13 @@ def validate_nested(
     targets = as_float("y", y, ndim=(1, 2))
     fold_arguments = {name: arguments.pop(name) for name in _FOLDS if name in arguments}
     folds = make_folds(design, targets, **fold_arguments)
+    nested = NestedFolds.of(folds, design)
     known, widths = list(sizes), list(sizes.values())
     each = [
         validate(
             design[:, :size],
             y,
-            cv=folds,
+            cv=nested,
             **{**_first(arguments, size), "refit": False, "selection": "min"},
         )
         for size in widths
@@ -136,6 +139,7 @@ def validate_nested(
         each[0],
         alphas=drop(curve.alphas),
         degrees=tuple(known),
+        folds=folds,
         fold_scores=fold_scores,
         mean=drop(curve.mean),
         standard_error=drop(curve.standard_error),

@@ -8,14 +8,15 @@ is fitted to X.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 
 from fastreg._core.fold_path import FoldPath
 from fastreg.choice import sparse
-from fastreg.fold_moments import fold_moments, heldout_error, training_moments
+from fastreg.fold_moments import first_columns, fold_moments, heldout_error, training_moments
 from fastreg.inputs import Array
 from fastreg.moments import Moments
 from fastreg.problem import check_flags, check_penalty
@@ -46,6 +47,43 @@ def takes_moments(task: Task, folds: Folds) -> bool:
     return room and n > p and plan.method(n, p, sparse(task.X)) in ("gram", "cholesky")
 
 
+@dataclass(frozen=True)
+class NestedFolds(Folds):
+    """Folds for designs that are the first columns of one: its moments are those of all of them."""
+
+    design: Any
+    widest: list[Moments] = field(default_factory=list)  # of `design`, once somebody has asked
+
+    @classmethod
+    def of(cls, folds: Folds, design: Any) -> NestedFolds:
+        """Return the same folds for the first columns of a design."""
+        return cls(folds.n_samples, folds.test, folds.train, folds.assignment, design)
+
+    def moments(self, task: Task) -> tuple[list[Moments], int]:
+        """Return those of a task on the first columns, and how often the design was read."""
+        n_reads = 0
+        if not self.widest:
+            of_all = replace(task, X=self.design)
+            if not takes_moments(of_all, self):
+                return moments_of(task, self), 1
+            self.widest.extend(moments_of(of_all, self))
+            n_reads = 1
+        return [first_columns(part, task.X.shape[1]) for part in self.widest], n_reads
+
+
+def moments_of(task: Task, folds: Folds) -> list[Moments]:
+    """Return the moments of each fold, from one read of the rows of a task."""
+    assert folds.assignment is not None
+    return fold_moments(
+        task.X,
+        task.y if task.offset is None else task.y - task.offset,
+        task.weight if task.weighted else None,
+        folds.assignment,
+        len(folds),
+        task.settings.n_threads,
+    )
+
+
 class MomentScorer:
     """Scores folds, makes grids and fits all rows, from moments of the folds.
 
@@ -55,23 +93,22 @@ class MomentScorer:
     method = "moments"
 
     def __init__(
-        self, search: Search, parts: list[Moments], paths: PathScorer | None = None
+        self,
+        search: Search,
+        parts: list[Moments],
+        paths: PathScorer | None = None,
+        n_reads: int = 0,
     ) -> None:
-        self.search, self.parts, self.paths = search, parts, paths
+        self.search, self.parts, self.paths, self._n_reads = search, parts, paths, n_reads
 
     @classmethod
     def of(cls, task: Task, folds: Folds) -> MomentScorer:
         """Return the scorer for rows, which are read once."""
-        assert folds.assignment is not None
-        parts = fold_moments(
-            task.X,
-            task.y if task.offset is None else task.y - task.offset,
-            task.weight if task.weighted else None,
-            folds.assignment,
-            len(folds),
-            task.settings.n_threads,
-        )
-        return cls(task, parts, PathScorer(task, folds))
+        if isinstance(folds, NestedFolds):
+            parts, n_reads = folds.moments(task)
+        else:
+            parts, n_reads = moments_of(task, folds), 1
+        return cls(task, parts, PathScorer(task, folds), n_reads)
 
     @cached_property
     def _whole(self) -> Moments:
@@ -80,7 +117,7 @@ class MomentScorer:
     @property
     def n_passes(self) -> int:
         """Reads of X so far, but for the folds that were fitted to X."""
-        return 0 if self.paths is None else 1 + self.paths.n_passes
+        return self._n_reads + (0 if self.paths is None else self.paths.n_passes)
 
     def grid(self, n_alphas: int, eps: float) -> Array:
         """Return a grid for each l1_ratio."""
