@@ -11,7 +11,7 @@ from fastreg.plotting._drawing import FONT, Floats, Theme, size_of, text_width
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SHORT = 20.0  # an axis over fewer times its smallest strength has ticks between powers of ten
+_FEW = 3  # powers of ten on an axis below which other round numbers have ticks, too
 
 
 def alpha_positions(alphas: ArrayLike) -> Floats:
@@ -39,18 +39,18 @@ def set_alpha_axis(ax: "Axes", alphas: ArrayLike) -> None:
     ticks: dict[float, str] = {}
     if positive.size:
         room = max(2, int(size_of(ax)[0] / 55.0))
-        ticks = _log_ticks(float(positive.min()), float(positive.max()), room)
+        ticks = log_ticks(float(positive.min()), float(positive.max()), room)
     if positive.size < values.size:
         ticks[low] = "0"
     ax.set_xticks(list(ticks), list(ticks.values()))
 
 
-def _log_ticks(low: float, high: float, most: int) -> dict[float, str]:
+def log_ticks(low: float, high: float, most: int) -> dict[float, str]:
     """Return round numbers in [low, high], at most about so many, and how they are written."""
     first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
     slack = 1.0 + 1e-9
-    if high >= _SHORT * low:
-        inside = [k for k in range(first, last + 1) if low <= 10.0**k * slack <= high * slack**2]
+    inside = [k for k in range(first, last + 1) if low <= 10.0**k * slack <= high * slack**2]
+    if len(inside) >= _FEW:
         step = -(-len(inside) // most)
         return {10.0**k: f"$10^{{{k}}}$" for k in inside[::-step]}
     round_ones = [m * 10.0**k for k in range(first, last + 1) for m in (1.0, 2.0, 5.0)]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 import fastreg
+from fastreg.plotting._axes import log_ticks
 from fastreg.plotting._drawing import (
     FONT,
     Display,
@@ -19,6 +20,7 @@ from fastreg.plotting._drawing import (
     draw_title,
     dress,
     label_width,
+    size_of,
     spread_asides,
     theme_of,
 )
@@ -198,6 +200,8 @@ class PenaltyDisplay(Display):
             textcoords="offset points",
             color=theme.ink,
             fontsize=FONT - 1.0,
+            zorder=4,
+            bbox={"facecolor": theme.paper, "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
         )
         ax.plot(*answer, "o", color=color, markeredgecolor=theme.paper, markersize=9.0, zorder=5)
         dress(ax, theme)
@@ -247,7 +251,10 @@ class PenaltyDisplay(Display):
         ax.set_yscale("log")
         ax.set_xscale("log")
         ax.minorticks_off()
-        ax.set_xlim(0.9, max(self.n_features, 2) * 1.05)
+        last = max(self.n_features, 2) * 1.05
+        ax.set_xlim(0.9, last)
+        ticks = log_ticks(0.9, last, max(2, int(size_of(ax)[0] / 55.0)))
+        ax.set_xticks(list(ticks), list(ticks.values()))
         self._set_size_limits(ax)
         for name, size in self.sizes.items():
             color = self._color(name, theme)
