@@ -257,7 +257,7 @@ standardize, warm_start, settings, **options
     n_alphas : int, default 100
         Length of the default grid.
     eps : float, default 1e-3
-        Smallest alpha of the default grid divided by the largest.
+        Smallest alpha of the default grid divided by the largest; for l1_ratio = 0 its root.
     sparse_coef : bool, default False
         Return the coefficients as scipy.sparse.csr_array.
 

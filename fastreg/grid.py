@@ -76,7 +76,7 @@ def alpha_grid(
     n_alphas : int, default 100
         Number of alphas.
     eps : float, default 1e-3
-        Smallest alpha divided by the largest, in (0, 1).
+        Smallest alpha divided by the largest, in (0, 1); for l1_ratio = 0 the root of that.
 
     Returns
     -------

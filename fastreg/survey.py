@@ -147,8 +147,8 @@ def survey(
         design.set_threads(n_threads)
         columns = np.arange(p, dtype=np.int32)
         mean, variance, cross, gram = design.survey(weight, responses, columns, True)
-    _require_range(matrix, weight, variance)
-    _require_range(targets, weight, square)
+    _require_range("X", matrix, weight, variance)
+    _require_range("y", targets, weight, square)
     gram[np.diag_indices(p)] = variance
     if is_sparse(matrix):  # centred after the sum, which costs digits
         far = np.abs(mean[variance > 0]) / np.sqrt(variance[variance > 0])
@@ -160,7 +160,7 @@ def survey(
     return state
 
 
-def _require_range(matrix: Any, weight: Array, variance: Array) -> None:
+def _require_range(name: str, matrix: Any, weight: Array, variance: Array) -> None:
     """Refuse columns whose products are no normal numbers, but for those that do not vary."""
     for j in np.flatnonzero(~(variance > _SMALLEST)):
         column = matrix[:, [j]].toarray()[:, 0] if is_sparse(matrix) else matrix[:, j]
@@ -168,7 +168,7 @@ def _require_range(matrix: Any, weight: Array, variance: Array) -> None:
             used = column[weight > 0]
             if not np.isfinite(variance[j]) or used.min() < used.max():
                 raise ValueError(
-                    f"column {j} of X or y is too large or too small for its square to be a "
+                    f"column {j} of {name} is too large or too small for its square to be a "
                     "number; rescale it"
                 )
 

@@ -501,3 +501,15 @@ def test_degrees_share_one_set_of_moments(monkeypatch):
         np.testing.assert_allclose(both.alphas[i], alone.alphas, rtol=1e-12)
         np.testing.assert_allclose(both.fold_scores[i], alone.fold_scores, rtol=1e-5)
     assert both.n_passes == 1 + both.path.n_passes
+
+
+@pytest.mark.parametrize("unit", [1e-85, 1e80])
+def test_the_rules_do_not_depend_on_the_unit_of_the_response(unit):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5))
+    y = X[:, 0] + rng.normal(size=60)
+    usual = fastreg.validate(X, y, n_alphas=20, selection="1se")
+    other = fastreg.validate(X, unit * y, n_alphas=20, selection="1se")
+    assert usual.index != usual.index_min
+    assert other.index == usual.index
+    np.testing.assert_allclose(other.standard_error / unit / unit, usual.standard_error, rtol=1e-6)

@@ -127,7 +127,7 @@ cdef class FoldPath:
             if not fit_moments(self.quadratic, True, null, tol, max_sweeps, deadline, &fit):
                 return False
             if not count_rounding(self.quadratic, training[ROUNDING], self._reach / l1[i],
-                                  self._square, tol, &fit):
+                                  self._square, tol, &fit) or fit.proof.gap > tol * null:
                 return False
             active = 0
             for j in range(p):

@@ -73,8 +73,8 @@ class PolynomialRegression(LinearRegressor):
         within one standard error of it.
     n_alphas : int, default=100
         Length of a grid made for the data.
-    eps : float, default=1e-5
-        Smallest alpha over largest alpha of that grid.
+    eps : float, default=1e-4
+        Smallest alpha over largest alpha of that grid; with an L2 penalty its root.
     tol : float, default=1e-8
         A fit ends when its duality gap is at most `tol` times the objective at w = 0.
 
@@ -156,7 +156,7 @@ class PolynomialRegression(LinearRegressor):
         scoring: Any = "mean_squared_error",
         selection: Any = "min",
         n_alphas: Any = 100,
-        eps: Any = 1e-5,
+        eps: Any = 1e-4,
         tol: Any = 1e-8,
     ) -> None:
         self.degree = degree

@@ -150,5 +150,8 @@ def average(scores: Array, weights: Array) -> tuple[Array, Array]:
     n_folds = scores.shape[-1]
     if n_folds == 1:
         return mean, np.full(mean.shape, np.nan)
-    spread = (scores - mean[..., None]) ** 2 @ share
-    return mean, np.sqrt(spread / (n_folds - 1))
+    off = scores - mean[..., None]
+    unit = np.max(np.abs(off), initial=0.0)  # scores may be squares, whose squares are no numbers
+    if not 0.0 < unit < np.inf:
+        unit = 1.0
+    return mean, unit * np.sqrt((off / unit) ** 2 @ share / (n_folds - 1))
