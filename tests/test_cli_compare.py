@@ -410,3 +410,40 @@ def test_unsolved_models_are_told():
     told = report.sentences(replace(found, outcomes=(bad,)), "y")
     assert any("L1 is not solved: 3 of 40 fits did not converge" in text for text in told)
     assert not any("Proof" in text for text in told)
+
+
+def test_a_mixed_penalty_can_be_fitted_again():
+    X, y = problem()
+    y = 1e4 * y
+    found = compared(X, y, penalties=("elasticnet",))
+    (told,) = [line for line in report.sentences(found, "y") if "--l1-ratio" in line]
+    numbers = told.rstrip(".").split(" --")
+    alpha, ratio = float(numbers[1].split()[1]), float(numbers[2].split()[1])
+    model = found.outcomes[0].result
+    again = fastreg.solve(X, y, alpha=alpha, l1_ratio=ratio, standardize=True)
+    np.testing.assert_allclose(again.coef, model.coef, rtol=1e-3, atol=1e-4 * np.abs(y).max())
+    given = compared(X, y, penalties=("elasticnet",), alpha=1.0, l1_ratios=(0.5,))
+    assert not any("--l1-ratio" in line for line in report.sentences(given, "y"))
+
+
+def test_rows_kept_apart_are_told():
+    X, y = problem()
+    found = compared(X, y, penalties=("l1",), rows={"test": 0.3})
+    first = found.ranking[0]
+    (told,) = [line for line in report.sentences(found, "y") if "kept apart" in line]
+    error = np.sqrt(np.mean(first.test_scores))
+    assert f" is {words.estimate(found.test_error(first.test_scores))} (y)" in told
+    side = "below" if error < np.sqrt(np.mean(found.mean_test_scores)) else "above"
+    assert f"{side} that of the mean" in told
+
+
+def test_a_small_but_clear_lead_over_the_mean_counts():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20_000, 2))
+    y = 0.05 * X[:, 0] + rng.normal(size=20_000)
+    found = compared(X, y, penalties=("l1",))
+    (first,) = found.ranking
+    assert found.error(first.fold_scores).value > 0.995 * found.mean_error.value
+    assert report.is_better_than_the_mean(found, first)
+    nothing = compared(X[:200], rng.normal(size=200), penalties=("l1",))
+    assert not report.is_better_than_the_mean(nothing, nothing.ranking[0])

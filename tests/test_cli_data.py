@@ -340,7 +340,7 @@ def test_what_is_text_is_said(tmp_path):
     lines = [f"{'rs'[i % 2]}{i % 3},k,{i},{i * i % 11}" for i in range(30)]
     path = write_lines(tmp_path / "t.csv", "city,ok,size,y", lines)
     out = works("fit", path, "-t", "y", *PLAIN)
-    assert "30 rows. Text, one 0/1 feature per value: city, ok." in out
+    assert "30 rows. Text, a 0/1 feature for each value but the first: city, ok." in out
     assert "Text" not in works("fit", path, "-t", "y", *PLAIN, "--drop", "city", "--drop", "ok")
     wide = write_lines(
         tmp_path / "w.csv",
@@ -382,7 +382,7 @@ def test_text_that_is_declared_categorical_is_believed(tmp_path):
     values = ["1", "2", "3", "many"] * 10
     frame = pl.DataFrame({"n": pl.Series(values, dtype=pl.Categorical), "y": range(40)})
     frame.write_parquet(tmp_path / "c.parquet")
-    assert "per value: n." in works("fit", tmp_path / "c.parquet", "-t", "y", *PLAIN)
+    assert "but the first: n." in works("fit", tmp_path / "c.parquet", "-t", "y", *PLAIN)
     frame.cast({"n": pl.String}).write_parquet(tmp_path / "s.parquet")
     assert "row 4 of the data holds 'many'" in fails("fit", tmp_path / "s.parquet", "-t", "y")
     assert "in row 4 of the data" in fails("fit", tmp_path / "c.parquet", "-t", "n")
@@ -484,7 +484,7 @@ def test_numbers_can_be_names(tmp_path):
     fit = ("fit", path, "-t", "y", "-p", "none")
     out = works(*fit, "--categorical", "shop", "-m", tmp_path / "m.frm")
     assert "y from 3 features" in out
-    assert "per value: shop." in out
+    assert "but the first: shop." in out
     predicted = [float(v) for v in works("predict", tmp_path / "m.frm", path).split()[1:]]
     assert np.allclose(predicted, [(7, 1, 4)[i % 3] for i in range(30)])
     assert "did you mean 'shop'" in fails(*fit, "--categorical", "shops")

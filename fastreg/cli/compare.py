@@ -127,6 +127,11 @@ class Outcome:
         return None if self.validation is None else self.validation.degree
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether the penalty is an elastic net of another ratio in the units of the target."""
+        return 0.0 < self.share < 1.0 and self.result.l1_ratio != self.share
+
+    @property
     def n_kept(self) -> int:
         """The number of features with a coefficient other than zero."""
         return int(np.count_nonzero(self.result.coef))
@@ -329,6 +334,8 @@ def _fit(
     deviation = root_mean(
         (fitted.y - np.average(fitted.y, weights=fitted.weight)) ** 2, fitted.weight
     ).value
+    if not np.isfinite(deviation):
+        raise ValueError("the numbers of the target are too large to compute with")
     shares = plan.shares(penalty)
     ratios = [plan.ratio(share, deviation) for share in shares]
     model = {

@@ -114,8 +114,8 @@ def features(comparison: Comparison, names: Sequence[str]) -> Section:
     grid = report.features(comparison, names, n=12)
     effects = [comparison.effect(outcome) for outcome in comparison.outcomes]
     chosen = comparison.top_features(12)
-    best = comparison.effect(comparison.ranking[0])
-    largest = max((abs(float(best[j])) for j in chosen), default=0.0) or 1.0
+    sizes = [abs(float(effect[j])) for effect in effects for j in chosen]
+    largest = max(sizes, default=0.0) or 1.0
     bars = [[_bar(float(effect[j]) / largest) for effect in effects] for j in chosen]
     return Section(
         "features",
@@ -128,8 +128,8 @@ def features(comparison: Comparison, names: Sequence[str]) -> Section:
 
 
 def _bar(share: float) -> dict[str, Any]:
-    """Lay out a bar from the middle, as shares of 100; one that is too long ends at the edge."""
-    width = round(50.0 * min(abs(share), 1.0), 2)
+    """Lay out a bar from the middle, as shares of 100."""
+    width = round(50.0 * abs(share), 2)
     return {
         "left": 50.0 if share >= 0 else round(50.0 - width, 2),
         "width": width,

@@ -10,6 +10,7 @@ from rich.table import Table
 from fastreg.cli import words
 from fastreg.cli.compare import Comparison, Outcome
 from fastreg.cli.errors import count
+from fastreg.cli.judge import lead
 from fastreg.result import Status
 
 #: Headings for the two meanings of `Comparison.sizes`.
@@ -99,7 +100,9 @@ def sentences(comparison: Comparison, target: str) -> list[str]:
     found = []
     if comparison.data.folds is not None:
         found.append(_verdict(comparison, target))
+        found += _tested(comparison, target)
         found += _optimism_told(comparison, target)
+    found += [_ratio_told(outcome) for outcome in comparison.outcomes if outcome.is_mixed]
     if comparison.left_out:
         found.append(f"Least squares is left out: {comparison.left_out}.")
     found += [
@@ -121,9 +124,10 @@ def sentences(comparison: Comparison, target: str) -> list[str]:
 
 
 def is_better_than_the_mean(comparison: Comparison, outcome: Outcome) -> bool:
-    """Whether a model's error is smaller than that of the mean by half a per cent or more."""
-    error = comparison.error(outcome.fold_scores).value
-    return error < 0.995 * comparison.mean_error.value
+    """Whether a model's error is smaller than that of the mean: by half a per cent, or clearly."""
+    ahead = lead(outcome.fold_scores, comparison.mean_scores, comparison.weights)
+    clear = ahead.value > 0.0 and ahead.is_clear
+    return clear or ahead.value > 0.005 * comparison.mean_error.value
 
 
 def _verdict(comparison: Comparison, target: str) -> str:
@@ -141,7 +145,7 @@ def _verdict(comparison: Comparison, target: str) -> str:
     below = 1.0 - error.value / mean.value
     text = (
         f"{words.upper(short(first))}{degree} {verb} {kept}: its error on rows that it has not seen"
-        f" is {words.estimate(error)} ({target}), {below:.0%} below that of the mean."
+        f" is {words.estimate(error)} ({target}), {_percent(below)} below that of the mean."
     )
     if not others:
         return text
@@ -154,6 +158,36 @@ def _verdict(comparison: Comparison, target: str) -> str:
     if len(chance) == len(leads):
         return f"{text} {'all of these' if len(leads) > 1 else 'this'} may be chance."
     return f"{text} that over {words.listed(chance)} may be chance."
+
+
+def _tested(comparison: Comparison, target: str) -> list[str]:
+    """Say what the rows that were kept apart say of the best model."""
+    if not len(comparison.data.test):
+        return []
+    first = comparison.ranking[0]
+    error = comparison.test_error(first.test_scores)
+    mean = comparison.test_error(comparison.mean_test_scores).value
+    side = "below" if error.value <= mean else "above"
+    share = abs(1.0 - error.value / mean) if mean else 0.0
+    rows = count(len(comparison.data.test), "row")
+    text = (
+        f"On the {rows} kept apart the error of {short(first)} is {words.estimate(error)}"
+        f" ({target}), {_percent(share)} {side} that of the mean."
+    )
+    return [text]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else f"{share:.1%}"
+
+
+def _ratio_told(outcome: Outcome) -> str:
+    """Say with which numbers a mixed penalty that a path has chosen is fitted alone."""
+    result = outcome.result
+    return (
+        f"The ratio of {short(outcome)}, {outcome.share:g}, is for a target of standard deviation"
+        f" 1; alone it is fitted by --alpha {result.alpha:.6g} --l1-ratio {result.l1_ratio:.10g}."
+    )
 
 
 def _optimism_told(comparison: Comparison, target: str) -> list[str]:

@@ -263,7 +263,7 @@ def _categories(encoder: Encoder | None) -> str:
     if not names:
         return ""
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f" Text, one 0/1 feature per value: {', '.join(names[:8])}{more}."
+    return f" Text, a 0/1 feature for each value but the first: {', '.join(names[:8])}{more}."
 
 
 def _finish(

@@ -18,6 +18,7 @@ from fastreg.plotting._drawing import (
     drawable,
     dress,
     number,
+    text_width,
     theme_of,
 )
 
@@ -225,7 +226,8 @@ class PolynomialFitDisplay(Display):
         n = len(self.curves)
         figure = Figure(figsize=(4.4 * n + 0.6, 4.4), facecolor=theme.paper)
         axes = np.ravel(figure.subplots(1, n, squeeze=False))
-        left = 0.75 / (4.4 * n + 0.6)
+        longest = max(text_width(f"-{abs(limit):.4g}", FONT - 1.0) for limit in self._limits())
+        left = (38.0 + longest) / 72.0 / (4.4 * n + 0.6)
         figure.subplots_adjust(left=left, right=0.985, top=0.78, bottom=0.12, wspace=0.07)
         if title is not None:
             figure.text(

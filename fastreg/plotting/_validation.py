@@ -266,7 +266,8 @@ class ValidationCurveDisplay(Display):
             color = theme.ink if k == 0 else theme.muted
             mark_alpha(ax, x, theme, strong=k == 0)
             face = color if k == 0 else theme.paper
-            ax.plot([x], [y], "o", color=face, markeredgecolor=color, markersize=7.0, zorder=4)
+            (point,) = ax.plot([x], [y], "o", color=face, markeredgecolor=color, markersize=7.0)
+            point.set(clip_on=False, zorder=5 if k == 0 else 4)
             label = aside(ax, self._text_of(rule), y, color)
             if k == 0:
                 label.set_fontweight("bold")
