@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -447,3 +448,21 @@ def test_a_small_but_clear_lead_over_the_mean_counts():
     assert report.is_better_than_the_mean(found, first)
     nothing = compared(X[:200], rng.normal(size=200), penalties=("l1",))
     assert not report.is_better_than_the_mean(nothing, nothing.ranking[0])
+
+
+def test_a_path_of_one_strength_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    X, y = problem()
+    found = compared(X, y, penalties=compare.PENALTIES, n_alphas=1, l1_ratios=(0.5,))
+    request = SimpleNamespace(
+        command="compare", data="d.csv", style="dark", plot=str(tmp_path / "one.png")
+    )
+    pictures.draw(found, [f"x{j}" for j in range(X.shape[1])], request, "y")
+    assert (tmp_path / "one.png").stat().st_size > 10_000
+
+
+def test_nothing_is_said_of_optimism_where_the_mean_is_best():
+    rng = np.random.default_rng(3)
+    found = compared(rng.normal(size=(60, 4)), rng.normal(size=60))
+    assert not report.is_better_than_the_mean(found, found.ranking[0])
+    assert not any("looks too good" in line for line in report.sentences(found, "y"))

@@ -240,3 +240,28 @@ def test_weights_that_leave_a_fold_empty(tmp_path):
     error = fails("fit", path, "-t", "y", "--weights", "w")
     assert "--weights w: all held-out rows of fold" in error
     assert error.endswith("have sample_weight 0; try another --seed")
+
+
+def test_options_about_names_are_refused_on_a_matrix(tmp_path):
+    np = pytest.importorskip("numpy")
+    from scipy import io
+
+    io.mmwrite(tmp_path / "m.mtx", np.random.default_rng(0).normal(size=(40, 4)))
+    for words in (["--impute", "mean"], ["--max-levels", "3"]):
+        error = fails("fit", tmp_path / "m.mtx", "-t", "-1", *words)
+        assert f"{words[0]} is about named columns, and" in error
+    assert "is a directory, not a file" in fails("fit", tmp_path, "-t", "y")
+
+
+def test_a_comma_between_thousands_is_no_decimal_comma(tmp_path):
+    rows = "".join(f'"{1 + i},{100 + i}",{i}\n' for i in range(20))
+    (tmp_path / "d.csv").write_text(f"a,y\n{rows}")
+    error = fails("fit", tmp_path / "d.csv", "-t", "y")
+    assert "(a comma between thousands? Leave it out)" in error
+    assert "--decimal-comma" not in error
+
+
+def test_a_scale_is_nothing_to_least_squares(csv_file):
+    error = fails("fit", csv_file, "-t", "y", "-p", "none", "--standardize")
+    assert "--standardize is about a penalty, and there is none" in error
+    assert "is scaled" not in works("fit", csv_file, "-t", "y", "-p", "none")

@@ -145,6 +145,22 @@ def test_odd_paths(tmp_path):
     CoefficientPathDisplay.from_result(down).save(tmp_path / "down.png")
 
 
+def test_features_of_a_sparse_path_are_those_that_were_asked_for():
+    path = made_up_path(5, seed=1)
+    path.coef[:, [0, 3]] = 0.0
+    packed = SimpleNamespace(alphas=path.alphas, coef=sparse.csr_array(path.coef))
+    display = CoefficientPathDisplay.from_result(packed, features=[4, 0, 1])
+    assert [text.get_text() for text in display.texts_] == ["x4", "x0", "x1"]
+    for line, j in zip(display.lines_, [4, 0, 1], strict=True):
+        assert np.array_equal(line.get_ydata(), path.coef[:, j])
+    dense = CoefficientPathDisplay.prepare(path)
+    assert CoefficientPathDisplay.prepare(packed).ranking(5) == dense.ranking(5)
+    curve = ErrorCurve(training=path.alphas, validation=path.alphas, chosen=3)
+    paths = {"a": CoefficientPathDisplay.prepare(packed), "b": dense}
+    comparison_figure(paths, ErrorCurvesDisplay.from_result({"a": curve}))
+    assert [t.get_text() for t in paths["a"].texts_] == [t.get_text() for t in paths["b"].texts_]
+
+
 def test_bad_arguments():
     path = made_up_path(3)
     make = CoefficientPathDisplay.from_result
@@ -152,8 +168,24 @@ def test_bad_arguments():
         make(path, feature_names=["a", "b"])
     with pytest.raises(ValueError, match="scale has shape"):
         make(path, scale=[1.0])
+    with pytest.raises(ValueError, match="scale must be finite"):
+        make(path, scale=[1.0, np.nan, 1.0])
     with pytest.raises(ValueError, match="validation_error has shape"):
         make(path, validation_error=[1.0])
+    with pytest.raises(ValueError, match="validation_error must have a number"):
+        make(path, validation_error=np.full(20, np.nan))
+    with pytest.raises(ValueError, match="chosen must be an index from 0 to 19, got -1"):
+        make(path, chosen=-1)
+    with pytest.raises(ValueError, match="features must be indices from 0 to 2, got 3"):
+        make(path, features=[3])
+    with pytest.raises(ValueError, match="max_labels must be at least 0, got -1"):
+        make(path, max_labels=-1)
+    with pytest.raises(ValueError, match="error_ax needs ax"):
+        make(path, error_ax=Figure().subplots())
+    with pytest.raises(TypeError, match="path must be a PathResult or a ValidationResult, got int"):
+        make(3)
+    with pytest.raises(ValueError, match="curves must have at least one"):
+        ErrorCurvesDisplay({})
     several = SimpleNamespace(alphas=path.alphas, coef=path.coef[:, None, :])
     with pytest.raises(ValueError, match="one response"):
         make(several)
@@ -194,6 +226,10 @@ def test_comparison(style, tmp_path):
         save_figure(figure, tmp_path / f"a.{ending}")
         save_figure(figure, tmp_path / f"b.{ending}")
         assert (tmp_path / f"a.{ending}").stat().st_size > 5000
+        if ending != "svg":  # whose identifiers are drawn at random
+            assert (tmp_path / f"a.{ending}").read_bytes() == (
+                tmp_path / f"b.{ending}"
+            ).read_bytes()
 
 
 def test_curves_alone():

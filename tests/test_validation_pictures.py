@@ -156,10 +156,18 @@ def test_penalties(n_features, style):
     assert display.answers_["L2"].all()
 
 
-def test_penalties_on_a_part_of_a_figure():
+def test_penalties_on_a_part_of_a_figure(tmp_path):
     left, _ = Figure(figsize=(24.0, 8.0)).subfigures(1, 2)
     display = PenaltyDisplay.from_result({"L1": np.arange(5.0)}, figure=left)
     assert display.figure_ is left
+    assert display.png().startswith(b"\x89PNG")
+    display.save(tmp_path / "part.svg")
+    with pytest.raises(ValueError, match=r"results\['L1'\] must be finite"):
+        PenaltyDisplay.from_result({"L1": [np.nan, 1.0]})
+    with pytest.raises(
+        TypeError, match=r"results\['L1'\] must be a Result or coefficients, got dict"
+    ):
+        PenaltyDisplay.from_result({"L1": {}})
     with pytest.raises(ValueError, match="at least one fit"):
         PenaltyDisplay.from_result({})
     with pytest.raises(ValueError, match=r"one shape \(n_features,\)"):
@@ -203,11 +211,30 @@ def test_polynomial_fit(style):
     check_texts(alone.figure_)
 
 
+def test_polynomials_between_the_degrees_that_were_tried():
+    pytest.importorskip("sklearn")
+    x = np.linspace(-1.0, 1.0, 40)[:, None]
+    y, weight = x[:, 0] ** 3 - x[:, 0] + 0.01 * np.sin(50.0 * x[:, 0]), np.linspace(0.0, 1.0, 40)
+    model = fastreg.PolynomialRegression(range(3, 6), penalty=None, selection="1se")
+    model.fit(x, y, weight)
+    display = PolynomialFitDisplay.from_estimator(model, x, y, sample_weight=weight)
+    assert list(display.lines_) == ["Chosen: degree 3, least squares", "Too flexible: degree 5"]
+    flexible = fastreg.PolynomialRegression(5, penalty=None).fit(x, y, weight)
+    expected = flexible.predict(display.grid[:, None])
+    assert np.allclose(display.curves["Too flexible: degree 5"], expected)
+    alone = PolynomialFitDisplay.from_estimator(
+        fastreg.PolynomialRegression(2, penalty=None).fit(x, y), x, y
+    )
+    assert list(alone.lines_) == ["Chosen: degree 2, least squares"]
+
+
 def test_mistakes_with_polynomials():
     pytest.importorskip("sklearn")
     x = np.linspace(-1.0, 1.0, 20)[:, None]
     model = fastreg.PolynomialRegression(2).fit(x, x[:, 0])
     draw = PolynomialFitDisplay.from_result
+    with pytest.raises(TypeError, match="fits must map names to fitted models, got Polynomial"):
+        draw(model, x, x[:, 0])
     with pytest.raises(ValueError, match="fits must"):
         draw({}, x, x[:, 0])
     with pytest.raises(ValueError, match="X has shape"):

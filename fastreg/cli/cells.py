@@ -67,8 +67,12 @@ def first_that_is_no_number(text: pl.Series) -> tuple[str, str]:
 
 def hint(shown: str) -> str:
     """Say what may help with a value that is no number, or nothing."""
-    comma = shown[1:-1].count(",") == 1 and shown[1:-1].replace(",", "").lstrip("+-").isdecimal()
-    return " (a decimal comma? Say --decimal-comma)" if comma else ""
+    whole, *parts = shown[1:-1].lstrip("+-").split(",")
+    if not (parts and all(part.isdecimal() for part in (whole, *parts))):
+        return ""
+    if all(len(part) == 3 for part in parts):
+        return " (a comma between thousands? Leave it out)"
+    return " (a decimal comma? Say --decimal-comma)" if len(parts) == 1 else ""
 
 
 def mostly_numbers(text: pl.Series) -> bool:

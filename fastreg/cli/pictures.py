@@ -90,7 +90,7 @@ def _beside_each_other(
     )
 
     paths, curves = {}, {}
-    searched = [o for o in comparison.outcomes if o.validation and o.validation.mean.size > 1]
+    searched = [o for o in comparison.outcomes if o.penalty != "none"]
     for outcome in searched:
         found: Any = outcome.validation
         chosen = found.index[-1]
@@ -199,7 +199,7 @@ def _together(comparison: Comparison) -> Picture:
         display = PenaltyDisplay.from_result(
             results, scale=comparison.deviation, style=style, ylabel="size of the effect"
         )
-        return display._repr_png_()
+        return display.png()
 
     return Picture.of(
         draw,

@@ -92,6 +92,8 @@ def read_table(
         table = _read_csv(read_shipped(source[1:]), source)
         return replace(table, default_target=catalogue()[source[1:]]["target"])
     path = Path(source)
+    if path.is_dir():
+        raise UserError(f"{source} is a directory, not a file")
     file_format = file_format or _format_of(path)
     if decimal_comma:
         if file_format not in _SEPARATORS:

@@ -101,7 +101,8 @@ def sentences(comparison: Comparison, target: str) -> list[str]:
     if comparison.data.folds is not None:
         found.append(_verdict(comparison, target))
         found += _tested(comparison, target)
-        found += _optimism_told(comparison, target)
+        if is_better_than_the_mean(comparison, comparison.ranking[0]):
+            found += _optimism_told(comparison, target)
     found += [_ratio_told(outcome) for outcome in comparison.outcomes if outcome.is_mixed]
     if comparison.left_out:
         found.append(f"Least squares is left out: {comparison.left_out}.")

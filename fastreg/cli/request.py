@@ -95,6 +95,10 @@ class Request:
                 self.penalty == "none",
                 ("alpha",),
             ),
+            "is about a penalty, and there is none with --penalty none": (
+                self.penalty == "none",
+                ("standardize",),
+            ),
             f"is about the elastic net, and --penalty is {self.penalty}": (
                 self.penalty not in ("all", "elasticnet"),
                 ("l1_ratios",),

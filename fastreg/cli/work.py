@@ -87,7 +87,8 @@ def validate(request: Request) -> None:
     tables = [Section("points", "Two points of the curve", points.table(comparison, outcome))]
     if outcome.degree is not None:
         by_degree = points.degrees(comparison, outcome)
-        tables.append(Section("degrees", "The best strength for each degree", by_degree))
+        title = "The best strength for each degree" if request.has_path else "Each degree"
+        tables.append(Section("degrees", title, by_degree))
     console.print_table(tables[0].grid.for_terminal())
     for table in tables[1:]:
         console.print(f"{table.title}:")
@@ -199,6 +200,10 @@ def _design(table: Table, parts: Parts, request: Request) -> tuple[Any, list[str
     if table.frame is None:
         if request.degree > 1:
             raise UserError(f"--degree needs named columns, and {table.source} is a sparse matrix")
+        for name in ("impute", "max_levels"):
+            if name in request.given:
+                flag = name.replace("_", "-")
+                raise UserError(f"--{flag} is about named columns, and {table.source} is a matrix")
         matrix = cast(Any, table.matrix)
         if matrix.shape[1] == 0:
             raise UserError(f"{table.source} has no column to predict from")
@@ -242,7 +247,7 @@ def _folds(problem: Problem) -> str:
         how = f"{len(folds)}, drawn by seed {request.seed}"
     text = f"Folds: {how}."
     learned = []
-    if request.standardize:
+    if request.standardize and request.penalty != "none":
         text += " Each model is scaled on the rows that it is fitted to."
     if request.impute is not None:
         learned.append("what is filled in")

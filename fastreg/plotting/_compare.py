@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from fastreg.plotting._drawing import (
     FONT,
+    Display,
     Floats,
     Style,
     Theme,
@@ -37,7 +38,7 @@ class ErrorCurve:
     chosen: int
 
 
-class ErrorCurvesDisplay:
+class ErrorCurvesDisplay(Display):
     """Validation error against training error: the balance that a penalty strikes.
 
     All curves begin at the right, with the mean, and run to the left as the penalty weakens: down
@@ -61,8 +62,20 @@ class ErrorCurvesDisplay:
         curves: Mapping[str, ErrorCurve],
         baselines: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
+        if not curves:
+            raise ValueError("curves must have at least one entry")
         self.curves = dict(curves)
         self.baselines = dict(baselines or {})
+
+    @classmethod
+    def from_result(
+        cls,
+        curves: Mapping[str, ErrorCurve],
+        baselines: Mapping[str, tuple[float, float]] | None = None,
+        **plot_options: Any,
+    ) -> Self:
+        """Draw the curves; see the class and `plot`."""
+        return cls(curves, baselines).plot(**plot_options)
 
     def plot(
         self,
@@ -110,7 +123,8 @@ class ErrorCurvesDisplay:
         for name, (x, y) in self.baselines.items():
             if y <= high:
                 ax.plot([x], [y], "D", color=theme.muted, markersize=5.5, zorder=4)
-            aside(ax, f"{name} {number(y)}{' ↑' if y > high else ''}", y, theme.muted)
+            beyond = " ↑" if y > high else " ↓" if y < ax.get_ylim()[0] else ""
+            aside(ax, f"{name} {number(y)}{beyond}", y, theme.muted)
         self._draw_diagonal(ax, theme)
         unit = f" ({unit})" if unit else ""
         ax.set_xlabel("training error (a closer fit →)", color=theme.ink, fontsize=FONT)

@@ -161,6 +161,37 @@ def names_of(
     return [str(name) for name in names]
 
 
+def known_features(features: Iterable[int], n_features: int) -> list[int]:
+    """Return the indices, checked.
+
+    Raises
+    ------
+    ValueError
+        If one is none of a feature.
+    """
+    found = [int(j) for j in features]
+    for j in found:
+        if not 0 <= j < n_features:
+            raise ValueError(f"features must be indices from 0 to {n_features - 1}, got {j}")
+    return found
+
+
+def as_scale(scale: ArrayLike | None, n_features: int) -> Floats:
+    """Return what multiplies the coefficients, checked.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer numbers than features, or they are not finite.
+    """
+    factors = np.ones(n_features) if scale is None else np.asarray(scale, dtype=np.float64)
+    if factors.shape != (n_features,):
+        raise ValueError(f"scale has shape {factors.shape}; ({n_features},) is needed")
+    if not np.isfinite(factors).all():
+        raise ValueError("scale must be finite")
+    return factors
+
+
 def number(value: float) -> str:
     """Format with four significant digits, in full where that is not too long."""
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
@@ -260,8 +291,8 @@ def room_for(ax: "Axes") -> int:
     return max(1, int(1.04 * size_of(ax)[1] / ((FONT - 0.5) * 1.32)) + 1)
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as png (200 dots per inch), svg or pdf; the same bytes for the same figure.
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Write a figure as png (200 dots per inch), svg or pdf, or all of the one it is a part of.
 
     Raises
     ------
@@ -273,6 +304,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         raise ValueError(f"{path}: a picture's name must end with .png, .svg or .pdf")
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     options: dict[str, Any] = {"metadata": undated[ending]} if ending in undated else {}
+    figure = _whole(figure)
     figure.savefig(path, format=ending, dpi=200, facecolor=figure.get_facecolor(), **options)
 
 
@@ -285,13 +317,22 @@ class Display:
         """Write the picture; see `save_figure`."""
         save_figure(self.figure_, path)
 
-    def _repr_png_(self) -> bytes:
-        """Show the picture in a notebook."""
+    def png(self) -> bytes:
+        """Return the picture in the size of a notebook or a page."""
         return png(self.figure_)
 
+    def _repr_png_(self) -> bytes:
+        return self.png()
 
-def png(figure: Figure) -> bytes:
-    """Render a figure for a notebook."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, facecolor=figure.get_facecolor())
+
+def png(figure: Any, dpi: float = 110.0) -> bytes:
+    """Render a figure, or all of the one it is a part of."""
+    figure, buffer = _whole(figure), io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
     return buffer.getvalue()
+
+
+def _whole(figure: Any) -> Figure:
+    """Return the figure that a part of a figure belongs to."""
+    whole: Figure = figure if isinstance(figure, Figure) else figure.figure
+    return whole

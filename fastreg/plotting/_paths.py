@@ -14,11 +14,13 @@ from fastreg.plotting._drawing import (
     Floats,
     Style,
     Theme,
+    as_scale,
     aside,
     draw_grey_lines,
     draw_title,
     drawable,
     dress,
+    known_features,
     label_width,
     names_of,
     number,
@@ -46,8 +48,11 @@ class CoefficientPathDisplay(Display):
     ----------
     alphas : ndarray of shape (n_alphas,)
         Decreasing.
-    coef : ndarray of shape (n_alphas, n_features)
+    coef : ndarray of shape (n_alphas, n_columns)
     feature_names : sequence of str
+        Of all features.
+    columns : ndarray of int of shape (n_columns,), optional
+        The features that `coef` has, increasing; the others are zero. All by default.
     validation_error : ndarray of shape (n_alphas,), optional
     chosen : int, optional
         The index of the alpha that was chosen.
@@ -60,6 +65,8 @@ class CoefficientPathDisplay(Display):
     ax_, error_ax_ : matplotlib.axes.Axes or None
     lines_ : list of matplotlib.lines.Line2D
         The named paths, the largest coefficient first.
+    features_ : list of int
+        Which these are.
     rest_ : matplotlib.collections.LineCollection or None
         All the others.
     texts_ : list of matplotlib.text.Text
@@ -77,6 +84,7 @@ class CoefficientPathDisplay(Display):
         alphas: Floats,
         coef: Floats,
         feature_names: Sequence[str],
+        columns: NDArray[np.intp] | None = None,
         validation_error: Floats | None = None,
         chosen: int | None = None,
         n_kept: NDArray[np.intp] | None = None,
@@ -85,6 +93,7 @@ class CoefficientPathDisplay(Display):
         self._x = alpha_positions(alphas)
         self.coef = coef
         self.feature_names = list(feature_names)
+        self.columns = np.arange(coef.shape[1]) if columns is None else columns
         self.validation_error = validation_error
         self.chosen = chosen
         self.n_kept = np.count_nonzero(coef, axis=1) if n_kept is None else n_kept
@@ -146,9 +155,14 @@ class CoefficientPathDisplay(Display):
 
         Raises
         ------
+        TypeError
+            If path is something else.
         ValueError
-            If the path has several responses, or shapes do not fit.
+            If the path has several responses, shapes do not fit, or numbers are not finite.
         """
+        if not (hasattr(path, "alphas") and (hasattr(path, "coef") or hasattr(path, "index_min"))):
+            kind = type(path).__name__
+            raise TypeError(f"path must be a PathResult or a ValidationResult, got {kind}")
         if hasattr(path, "index_min"):
             path, validation_error, chosen = _of_validation(path, validation_error, chosen)
         alphas = np.asarray(path.alphas, dtype=np.float64)
@@ -157,25 +171,28 @@ class CoefficientPathDisplay(Display):
             raise ValueError("path must have one response; draw those of several one by one")
         n_features = stored.shape[1]
         names = names_of(n_features, feature_names, getattr(path, "feature_names", None))
-        factors = np.ones(n_features) if scale is None else np.asarray(scale, dtype=np.float64)
-        if factors.shape != (n_features,):
-            raise ValueError(f"scale has shape {factors.shape}; ({n_features},) is needed")
+        factors = as_scale(scale, n_features)
+        columns = np.arange(n_features)
         if hasattr(stored, "tocsc"):  # only the features that ever enter
             stored = stored.tocsc()
-            entered = np.flatnonzero(np.diff(stored.indptr))
-            coef = stored[:, entered].toarray()
-            names, factors = [names[j] for j in entered.tolist()], factors[entered]
+            columns = np.flatnonzero(np.diff(stored.indptr))
+            coef = stored[:, columns].toarray()
         else:
             coef = np.asarray(stored, dtype=np.float64)
         errors = None if validation_error is None else np.asarray(validation_error, np.float64)
         if errors is not None and errors.shape != alphas.shape:
             raise ValueError(f"validation_error has shape {errors.shape}; {alphas.shape} is needed")
+        if errors is not None and np.isnan(errors).all():
+            raise ValueError("validation_error must have a number")
         if chosen is None and errors is not None:
             chosen = int(np.nanargmin(errors))
+        if chosen is not None and not 0 <= chosen < len(alphas):
+            raise ValueError(f"chosen must be an index from 0 to {len(alphas) - 1}, got {chosen}")
         return cls(
             alphas=alphas,
-            coef=coef * factors,
+            coef=coef * factors[columns],
             feature_names=names,
+            columns=columns,
             validation_error=errors,
             chosen=chosen,
             n_kept=np.count_nonzero(coef, axis=1),
@@ -210,6 +227,10 @@ class CoefficientPathDisplay(Display):
         title, ylabel, error_label : str
         """
         theme = theme_of(style)
+        if ax is None and error_ax is not None:
+            raise ValueError("error_ax needs ax, too")
+        if max_labels < 0:
+            raise ValueError(f"max_labels must be at least 0, got {max_labels}")
         own = ax is None
         if ax is None:
             ax, error_ax = self._own_axes(theme, max_labels, features, title is not None)
@@ -269,7 +290,13 @@ class CoefficientPathDisplay(Display):
         size = np.abs(self.coef[: end + 1])
         weight = np.max(size, axis=0, initial=0.0) + size[-1]
         order = np.argsort(-weight, kind="stable")[:n_features]
-        return [int(j) for j in order if weight[j] > 0.0]
+        return [int(self.columns[k]) for k in order if weight[k] > 0.0]
+
+    def curve(self, feature: int) -> Floats:
+        """Return the coefficients of a feature along the path."""
+        k = int(np.searchsorted(self.columns, feature))
+        inside = k < len(self.columns) and self.columns[k] == feature
+        return np.asarray(self.coef[:, k]) if inside else np.zeros(len(self.alphas))
 
     def limits(self) -> tuple[float, float]:
         """Find the smallest and the largest coefficient to draw."""
@@ -278,7 +305,9 @@ class CoefficientPathDisplay(Display):
 
     def _features(self, ax: "Axes", max_labels: int, features: Sequence[int] | None) -> list[int]:
         room = room_for(ax)
-        return self.ranking(min(max_labels, room)) if features is None else list(features)[:room]
+        if features is None:
+            return self.ranking(min(max_labels, room))
+        return known_features(features, len(self.feature_names))[:room]
 
     def _last_shown(self) -> int:
         """Find the last alpha to draw: half a decade behind the chosen, at least half of all."""
@@ -293,7 +322,7 @@ class CoefficientPathDisplay(Display):
         stop = self._last_shown() + 1
         x, coef = self._x[:stop], self.coef[:stop]
         largest = np.max(np.abs(coef), axis=0, initial=0.0)
-        largest[features] = 0.0
+        largest[np.isin(self.columns, features)] = 0.0
         others = np.argsort(-largest, kind="stable")[:MAX_GREY_PATHS]
         others = others[largest[others] > 0.0]
         self.rest_ = draw_grey_lines(ax, x, coef[:, others].T, theme)
@@ -303,7 +332,7 @@ class CoefficientPathDisplay(Display):
         for k, j in enumerate(features):
             (line,) = ax.plot(
                 x,
-                coef[:, j],
+                self.curve(j)[:stop],
                 color=theme.colors[k % len(theme.colors)],
                 linestyle="-" if k < len(theme.colors) else (0, (5.0, 1.2)),
                 linewidth=1.9,

@@ -15,6 +15,7 @@ from fastreg.plotting._drawing import (
     Floats,
     Style,
     Theme,
+    as_scale,
     aside,
     draw_subtitle,
     draw_title,
@@ -95,16 +96,15 @@ class PenaltyDisplay(Display):
 
         Raises
         ------
+        TypeError
+            If a fit is neither a result nor an array of numbers.
         ValueError
-            If there are no fits, of several responses, of different numbers of features, or scale
-            does not fit.
+            If there are no fits, of several responses, not finite, of different numbers of
+            features, or scale does not fit.
         """
         if not results:
             raise ValueError("results must have at least one fit")
-        coefs = {
-            name: np.asarray(getattr(result, "coef", result), dtype=np.float64)
-            for name, result in results.items()
-        }
+        coefs = {name: _coefficients(name, result) for name, result in results.items()}
         shapes = {coef.shape for coef in coefs.values()}
         if len(shapes) > 1 or next(iter(coefs.values())).ndim != 1:
             raise ValueError(
@@ -112,9 +112,7 @@ class PenaltyDisplay(Display):
                 "is needed"
             )
         ((n_features,),) = shapes
-        factors = np.ones(n_features) if scale is None else np.asarray(scale, dtype=np.float64)
-        if factors.shape != (n_features,):
-            raise ValueError(f"scale has shape {factors.shape}; ({n_features},) is needed")
+        factors = as_scale(scale, n_features)
         sizes = {}
         for name, coef in coefs.items():
             size = np.abs(coef * factors)
@@ -287,3 +285,15 @@ class PenaltyDisplay(Display):
             name: f"{name}: {len(size)} of {self.n_features} kept"
             for name, size in self.sizes.items()
         }
+
+
+def _coefficients(name: str, result: Any) -> Floats:
+    """Return the coefficients of a fit, checked."""
+    try:
+        coef = np.asarray(getattr(result, "coef", result), dtype=np.float64)
+    except (TypeError, ValueError):
+        kind = type(result).__name__
+        raise TypeError(f"results[{name!r}] must be a Result or coefficients, got {kind}") from None
+    if not np.isfinite(coef).all():
+        raise ValueError(f"results[{name!r}] must be finite")
+    return coef

@@ -75,11 +75,19 @@ class PolynomialFitDisplay(Display):
         self.names = names
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: ArrayLike, y: ArrayLike, **options: Any) -> Self:
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> Self:
         """Draw a `PolynomialRegression` that has chosen its degree or alpha, between two extremes.
 
-        To its left the smallest degree of those it chose from, to its right the largest one, both
-        by least squares.
+        To its left the smallest degree that it chose from, if it chose a larger one; to its right
+        the largest one, if it chose a smaller one or a penalty. Both are fitted by least squares.
 
         Parameters
         ----------
@@ -87,31 +95,33 @@ class PolynomialFitDisplay(Display):
             Fitted.
         X, y : array of shape (n_samples, 1), array of shape (n_samples,)
             The rows it was fitted to.
+        sample_weight : array of shape (n_samples,), optional
+            Their weights, if it was fitted with such.
         **options
             See `from_result`.
         """
         if not hasattr(estimator, "degree_"):
             raise ValueError("estimator must be a fitted PolynomialRegression")
-        tried = sorted({1, estimator.degree_, *np.atleast_1d(estimator.degree).tolist()})
-        extremes = {
-            degree: type(estimator)(
-                **{**estimator.get_params(), "degree": degree, "penalty": None, "alpha": None}
-            ).fit(X, y)
-            for degree in (tried[0], tried[-1])
-        }
-        if not estimator.alpha_:
-            choice = f"degree {estimator.degree_}, least squares"
-        else:
-            choice = f"degree {estimator.degree_}, alpha = {estimator.alpha_:.2g}"
-        fits = {f"Too stiff: degree {tried[0]}": extremes[tried[0]]}
-        fits[f"Chosen: {choice}"] = estimator
-        fits[f"Too flexible: degree {tried[-1]}"] = extremes[tried[-1]]
+        tried, chosen = np.unique(estimator.degree).tolist(), estimator.degree_
+
+        def least_squares(degree: int) -> Any:
+            plain = {"degree": degree, "penalty": None, "alpha": None}
+            model = type(estimator)(**{**estimator.get_params(), **plain})
+            return model.fit(X, y, sample_weight)
+
+        penalty = f"alpha = {estimator.alpha_:.2g}" if estimator.alpha_ else "least squares"
+        fits = {}
+        if tried[0] < chosen:
+            fits[f"Too stiff: degree {tried[0]}"] = least_squares(tried[0])
+        fits[f"Chosen: degree {chosen}, {penalty}"] = estimator
+        if tried[-1] > chosen or estimator.alpha_:
+            fits[f"Too flexible: degree {tried[-1]}"] = least_squares(tried[-1])
         return cls.from_result(fits, X, y, **options)
 
     @classmethod
     def from_result(
         cls,
-        fits: Mapping[str, Any],
+        fits: Any,
         X: ArrayLike,
         y: ArrayLike,
         *,
@@ -143,6 +153,9 @@ class PolynomialFitDisplay(Display):
         TypeError, ValueError
             If there are several inputs, no fits, or shapes do not fit.
         """
+        if not isinstance(fits, Mapping):
+            kind = type(fits).__name__
+            raise TypeError(f"fits must map names to fitted models, got {kind}")
         if not fits:
             raise ValueError("fits must map at least one name to a fitted model")
         x, targets = _rows("X", X, "y", y)
@@ -176,6 +189,7 @@ class PolynomialFitDisplay(Display):
             One for each fit; a figure of its own by default.
         style : {"light", "dark"}
         title : str, optional
+            Of a figure of its own.
         """
         theme = theme_of(style)
         own = axes is None

@@ -1,12 +1,11 @@
 """Small pictures, for a page that is also read on a phone."""
 
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from fastreg.plotting._drawing import Style, label_width, spread_asides, theme_of
+from fastreg.plotting._drawing import Style, label_width, png, spread_asides, theme_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +48,4 @@ def small_png(
     figure.set_size_inches(width, size[1])
     figure.subplots_adjust(left=_LEFT / width, right=1.0 - beside / width, top=0.88, bottom=0.14)
     spread_asides(ax)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
-    return buffer.getvalue()
+    return png(figure, dpi)

@@ -158,7 +158,8 @@ class StabilityDisplay(Display):
         ax.set_ylabel("selected on this share of the halves", color=theme.ink, fontsize=FONT)
         ax.set_xlabel("alpha (a weaker penalty →)", color=theme.ink, fontsize=FONT)
         n_features = self.frequency.shape[1]
-        stable = f"{len(self.selected)} of {n_features} features are stable"
+        verb = "is" if len(self.selected) == 1 else "are"
+        stable = f"{len(self.selected)} of {n_features} features {verb} stable"
         draw_title(ax, stable if title is None else title, theme)
         draw_subtitle(ax, self._bound(), theme)
         spread_asides(ax)

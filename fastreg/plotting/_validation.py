@@ -111,7 +111,7 @@ class ValidationCurveDisplay(Display):
         Parameters
         ----------
         result : fastreg.ValidationResult
-            Or an estimator's `validation_`.
+            Also the `validation_` of LassoCV, ElasticNetCV and PolynomialRegression.
         **plot_options
             See `plot`.
 
