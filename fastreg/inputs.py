@@ -357,7 +357,8 @@ def as_strength(name: str, value: Any, *, high: float = np.inf, inside: bool = F
     if not 0 <= number <= high or np.isinf(number) or (inside and number in (0.0, high)):
         ends = f"(0, {high:g})" if inside else f"[0, {high:g}]"
         accepted = ">= 0 and finite" if np.isinf(high) else f"in {ends}"
-        raise ValueError(f"{name} must be {accepted}, got {value!r}")
+        shown = value.item() if isinstance(value, np.generic) else value
+        raise ValueError(f"{name} must be {accepted}, got {shown!r}")
     return number
 
 

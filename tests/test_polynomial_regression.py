@@ -144,6 +144,11 @@ def test_mistakes_are_named():
         ("'basis' parameter", {"basis": "hermite"}),
         ("cv=30 needs as many samples", {"cv": 30}),
         ("scoring", {"scoring": "none"}),
+        ("scoring must be one of", {"scoring": "none", "penalty": None, "degree": 2}),
+        ("'scoring' parameter", {"scoring": 3}),
+        ("^alpha must be a number or an array of at least one", {"alpha": []}),
+        ("^alpha must be a number or an array of at least one", {"alpha": [-1.0]}),
+        (r"l1_ratio must be in \[0, 1\], got 2.0$", {"penalty": "elasticnet", "l1_ratio": [2.0]}),
     ):
         with pytest.raises(ValueError, match=message):
             PolynomialRegression(**params).fit(x, y)

@@ -18,11 +18,13 @@ from fastreg.estimators._base import (
     warn_unless_converged,
 )
 from fastreg.estimators._compat import Interval, StrOptions
+from fastreg.inputs import as_float
 from fastreg.monomials import Monomials
 from fastreg.polynomial import INTERACTIONS, KINDS, OUTSIDE, PolynomialBasis
 from fastreg.settings import Settings
 from fastreg.validation.degrees import validate_degrees
 from fastreg.validation.result import ValidationResult
+from fastreg.validation.scores import Score, as_score
 
 __all__ = ["PolynomialRegression"]
 
@@ -127,7 +129,7 @@ class PolynomialRegression(LinearRegressor):
         "fit_intercept": ["boolean"],
         "standardize": ["boolean"],
         "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
-        "scoring": [str, callable, object],
+        "scoring": [str, callable, Score],
         "selection": [StrOptions({"min", "1se"}), callable],
         "n_alphas": [Interval(Integral, 1, None, closed="left")],
         "eps": [Interval(Real, 0, 1, closed="neither")],
@@ -219,6 +221,7 @@ class PolynomialRegression(LinearRegressor):
         fixed = self.penalty is None or (self.alpha is not None and np.ndim(self.alpha) == 0)
         ratio = _RATIOS.get(self.penalty, self.l1_ratio)
         strength = 0.0 if self.penalty is None else self.alpha
+        as_score(self.scoring)  # checks
         self.validation_ = None
         if fixed and len(degrees) == 1 and np.ndim(ratio) == 0:
             design = basis.transform(X)
@@ -226,7 +229,7 @@ class PolynomialRegression(LinearRegressor):
         else:
             grid: dict[str, Any] = {"n_alphas": int(self.n_alphas), "eps": float(self.eps)}
             if strength is not None:
-                grid = {"alphas": np.atleast_1d(strength)}
+                grid = {"alphas": _strengths(strength)}
             found = validate_degrees(
                 basis,
                 X,
@@ -342,3 +345,13 @@ class PolynomialRegression(LinearRegressor):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         return tags
+
+
+def _strengths(alpha: Any) -> Any:
+    """Return the strengths that a user gave, one or several, as an array."""
+    array = np.atleast_1d(as_float("alpha", alpha, ndim=(0, 1)))
+    if array.size == 0 or not ((array >= 0.0) & np.isfinite(array)).all():
+        raise ValueError(
+            f"alpha must be a number or an array of at least one number, all >= 0, got {alpha!r}"
+        )
+    return array
