@@ -100,7 +100,7 @@ def problem_of(
         cross, y_mean = cross + y_mean[:, None] * sums.mean, np.zeros(m)
     scale = unit_scale(norm)
     y_scale = np.ldexp(1.0, np.where(size > 0, np.frexp(size)[1], 0))
-    l1_unit, l2_unit = penalty_units(factor, excluded, deviation if standardize else None)
+    l1_unit, unit = penalty_units(factor, excluded, deviation if standardize else None)
     rows, targets, weight = np.zeros((1, p)), np.zeros((1, m)), np.ones(1)
     return Problem(
         X=rows,
@@ -123,7 +123,7 @@ def problem_of(
         y_scale=y_scale,
         y_size=size / y_scale,
         l1_unit=l1_unit,
-        l2_unit=l2_unit,
+        unit=unit,
         lower=low,
         upper=high,
         excluded=excluded,

@@ -76,9 +76,9 @@ class Problem:
     roughness: float  # relative error, beyond rounding, of both to their norms, and of `norm`
     n_reads: int  # of X, so far
 
-    # penalty on the input scale: alpha (l1_ratio l1_unit |w| + (1 - l1_ratio) l2_unit w^2 / 2)
+    # penalty on the input scale: alpha l1_unit (l1_ratio |w| + (1 - l1_ratio) unit w^2 / 2)
     l1_unit: Array
-    l2_unit: Array
+    unit: Array  # one, or the deviations
     lower: Array
     upper: Array
     excluded: npt.NDArray[np.bool_]
@@ -113,9 +113,9 @@ class Problem:
         """Return what multiplies alpha * l1_ratio and alpha * (1 - l1_ratio) inside."""
         scale = self.design.scale
         with np.errstate(over="ignore"):
-            l1, l2 = self.l1_unit * scale, self.l2_unit * scale
+            l1 = self.l1_unit * scale
+            l2 = l1 * (self.unit * scale)  # the square of a deviation may be no number
             l1 /= self.y_scale[response]
-            l2 *= scale
         # A column so small that these overflow keeps its coefficient where the strength is zero.
         return np.minimum(l1, _HUGE, out=l1), np.minimum(l2, _HUGE, out=l2)
 
@@ -261,7 +261,7 @@ def prepare(
     if gram is not None:
         gram *= scale
         gram *= scale[:, None]
-    l1_unit, l2_unit = penalty_units(factor, excluded, deviation if standardize else None)
+    l1_unit, unit = penalty_units(factor, excluded, deviation if standardize else None)
     return Problem(
         X=matrix,
         n_responses=responses.targets.shape[1],
@@ -283,7 +283,7 @@ def prepare(
         y_scale=responses.scale,
         y_size=responses.size,
         l1_unit=l1_unit,
-        l2_unit=l2_unit,
+        unit=unit,
         lower=low,
         upper=high,
         excluded=excluded,
@@ -320,13 +320,13 @@ def check_penalty(
 def penalty_units(
     factor: Array, excluded: npt.NDArray[np.bool_], deviation: Array | None
 ) -> tuple[Array, Array]:
-    """Return `l1_unit` and `l2_unit`; the deviations of the columns are given to standardize."""
+    """Return `l1_unit` and `unit`; the deviations of the columns are given to standardize."""
     if excluded.any():
         factor = np.where(excluded, 0.0, factor)
     if deviation is None:
-        return factor, factor
+        return factor, np.ones(len(factor))
     with np.errstate(over="ignore"):
-        return factor * deviation, factor * deviation * deviation
+        return factor * deviation, deviation
 
 
 def unit_scale(size: Array) -> Array:

@@ -33,7 +33,7 @@ class Fitted:
     @property
     def l2(self) -> Array:
         """What multiplies w_j^2 / 2 at alpha = 1, on the input scale."""
-        return np.asarray(self.problem.l2_unit * (1.0 - self.path.l1_ratio))
+        return np.asarray(self.problem.l1_unit * self.problem.unit * (1.0 - self.path.l1_ratio))
 
     def free(self, response: int, index: int) -> Columns:
         """Return the features that the L1 penalty leaves free to move: nonzero or unpenalised."""

@@ -349,3 +349,12 @@ def test_tiny_columns_keep_their_penalty():
     result = fastreg.solve(X * unit, y * unit, 0.1 * unit**2, l1_ratio=0.0)
     plain = fastreg.solve(X, y, 0.1, l1_ratio=0.0)
     np.testing.assert_allclose(result.coef, plain.coef, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-162, 1e-200, 1e-290, 1e150])
+def test_standardised_mixtures_do_not_depend_on_the_unit_of_a_column(unit):
+    X, y = regression(40, 4, seed=11)
+    usual = fastreg.solve(X, y, alpha=0.05, l1_ratio=0.4, standardize=True, tol=1e-12)
+    other = fastreg.solve(unit * X, y, alpha=0.05, l1_ratio=0.4, standardize=True, tol=1e-12)
+    np.testing.assert_allclose(other.coef * unit, usual.coef, rtol=1e-9)
+    assert other.objective == pytest.approx(usual.objective, rel=1e-10)
