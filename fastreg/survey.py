@@ -54,6 +54,10 @@ def as_fold(fold: Any, n: int, n_folds: int) -> Folds:
     return array.astype(np.intp, copy=False)
 
 
+class RangeError(ValueError):
+    """The squares of a column are no numbers, though the column is."""
+
+
 class Rows:
     """All rows, from which those of a fold are taken."""
 
@@ -167,7 +171,7 @@ def _require_range(name: str, matrix: Any, weight: Array, variance: Array) -> No
         if np.isfinite(column).all():
             used = column[weight > 0]
             if not np.isfinite(variance[j]) or used.min() < used.max():
-                raise ValueError(
+                raise RangeError(
                     f"column {j} of {name} is too large or too small for its square to be a "
                     "number; rescale it"
                 )
@@ -179,4 +183,4 @@ def refuse(matrix: Any) -> None:
         column = matrix[:, [j]].toarray()[:, 0] if is_sparse(matrix) else matrix[:, j]
         if not np.isfinite(column).all():
             raise name_bad_column(column, j)
-    raise ValueError("X is too large for its squares to be numbers; rescale it")
+    raise RangeError("X is too large for its squares to be numbers; rescale it")

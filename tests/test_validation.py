@@ -513,3 +513,13 @@ def test_the_rules_do_not_depend_on_the_unit_of_the_response(unit):
     assert usual.index != usual.index_min
     assert other.index == usual.index
     np.testing.assert_allclose(other.standard_error / unit / unit, usual.standard_error, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-170, 1e160])
+def test_tall_data_whose_squares_are_no_numbers(unit):
+    X, y = regression(80, 4, seed=5)[:2]
+    options = {"n_alphas": 15, "standardize": True, "tol": 1e-10}
+    usual, other = fastreg.validate(X, y, **options), fastreg.validate(unit * X, y, **options)
+    assert (usual.method, other.method) == ("moments", "paths")
+    np.testing.assert_allclose(other.mean, usual.mean, rtol=1e-5)
+    assert other.index == usual.index

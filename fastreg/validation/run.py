@@ -19,7 +19,8 @@ from fastreg.inputs import (
     as_weight,
 )
 from fastreg.settings import Settings, resolve_settings
-from fastreg.validation.folds import make_folds
+from fastreg.survey import RangeError
+from fastreg.validation.folds import Folds, make_folds
 from fastreg.validation.from_moments import MomentScorer, takes_moments
 from fastreg.validation.paths import PathScorer, Search, Task
 from fastreg.validation.result import ValidationResult
@@ -212,10 +213,9 @@ def explore(
     )
     made = make_folds(matrix, targets, **folds)
     made.require_weight(weight)
-    takes = takes_moments(task, made)
     fold_weights = np.array([float(weight[rows].sum()) for rows in made.test])
     found = conclude(
-        MomentScorer.of(task, made) if takes else PathScorer(task, made),
+        _scorer(task, made),
         task,
         grid,
         n_alphas,
@@ -231,6 +231,15 @@ def explore(
         path=None if found.path is None else replace(found.path, feature_names=names),
         result=None if found.result is None else replace(found.result, feature_names=names),
     )
+
+
+def _scorer(task: Task, folds: Folds) -> MomentScorer | PathScorer:
+    if takes_moments(task, folds):
+        try:
+            return MomentScorer.of(task, folds)
+        except RangeError:
+            pass  # paths bring every column to a size of its own first
+    return PathScorer(task, folds)
 
 
 def conclude(
