@@ -98,7 +98,7 @@ def validate_nested(
     fold_arguments = {name: arguments.pop(name) for name in _FOLDS if name in arguments}
     folds = make_folds(design, targets, **fold_arguments)
     nested = NestedFolds.of(folds, design)
-    known, widths = list(sizes), list(sizes.values())
+    widths = list(sizes.values())
     each = [
         validate(
             design[:, :size],
@@ -116,45 +116,55 @@ def validate_nested(
         greater_is_better=each[0].greater_is_better,
     )
     place = select(curve, selection)
-    path = None
+    found = _joined(each, curve, place, several=np.ndim(arguments.get("l1_ratio", 1.0)) > 0)
+    found = replace(found, degrees=tuple(sizes), selection=name_of(selection), folds=folds)
     if refit:
-        i, j, _ = place
+        i, j, k = place
         model = {k: v for k, v in _first(arguments, widths[i]).items() if k not in _OF_PATH}
-        ratio = float(each[0].l1_ratios[j])
         path = solve_path(
-            design[:, : widths[i]], y, alphas=curve.alphas[i, j], l1_ratio=ratio, **model
+            design[:, : widths[i]],
+            y,
+            alphas=curve.alphas[i, j],
+            l1_ratio=float(found.l1_ratios[j]),
+            **model,
         )
-    axis = 0 if np.ndim(arguments.get("l1_ratio", 1.0)) else 1
+        found = replace(
+            found,
+            path=path,
+            result=path[k],
+            largest_gap=max(found.largest_gap, float(np.max(path.relative_gap))),
+            n_unconverged=found.n_unconverged + int(np.count_nonzero(path.status <= 0)),
+            n_fits=found.n_fits + len(path),
+            n_passes=found.n_passes + path.n_passes,
+        )
+    return replace(found, seconds=monotonic() - started)
+
+
+def _joined(
+    each: list[ValidationResult], curve: Curve, place: tuple[int, ...], *, several: bool
+) -> ValidationResult:
+    """Return one result of all degrees, with an axis for l1_ratio if there are several."""
 
     def drop(values: Any) -> Any:
-        return values[:, 0] if axis else values
+        return values if several else values[:, 0]
 
     def short(index: tuple[int, ...]) -> tuple[int, ...]:
-        return (index[0], *index[1 + axis :])
+        return index if several else (index[0], index[2])
 
-    fold_scores = np.stack([one.fold_scores for one in each])
-    extra = 0 if path is None else int(np.count_nonzero(np.asarray(path.status) <= 0))
-    gaps = [one.largest_gap for one in each]
     return replace(
         each[0],
         alphas=drop(curve.alphas),
-        degrees=tuple(known),
-        folds=folds,
-        fold_scores=fold_scores,
+        fold_scores=np.stack([one.fold_scores for one in each]),
         mean=drop(curve.mean),
         standard_error=drop(curve.standard_error),
         n_active=drop(curve.n_active),
-        selection=name_of(selection),
         index=short(place),
         index_min=short(best(curve)),
         index_1se=short(one_standard_error(curve)),
-        result=None if path is None else path[place[2]],
-        path=path,
-        largest_gap=max([*gaps, *([] if path is None else [float(np.max(path.relative_gap))])]),
-        n_unconverged=sum(one.n_unconverged for one in each) + extra,
-        n_fits=sum(one.n_fits for one in each) + (0 if path is None else len(path)),
-        n_passes=sum(one.n_passes for one in each) + (0 if path is None else path.n_passes),
-        seconds=monotonic() - started,
+        largest_gap=max(one.largest_gap for one in each),
+        n_unconverged=sum(one.n_unconverged for one in each),
+        n_fits=sum(one.n_fits for one in each),
+        n_passes=sum(one.n_passes for one in each),
     )
 
 
