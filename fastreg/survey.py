@@ -29,6 +29,7 @@ _SMALLEST = 1e-280  # variance of which every product is a normal number
 _BLOCK = 1 << 18  # bytes of rows that are gathered at a time, to stay in the cache
 _FEWEST = 512  # rows of a block
 _PANEL = 128  # rows that a product adds up at a time
+_NARROW, _SMALL_WORK = 256, 1 << 24  # columns and multiplications that are worth one call for all
 _FAR = 4.0  # what the first shift of a column adds to its rounding, where its first rows are usual
 
 
@@ -72,10 +73,30 @@ class Rows:
         runs = np.flatnonzero(fold[1:] != fold[:-1]) + 1
         if is_sparse(self.matrix):
             return self.of_sparse(fold, n_folds)
+        if self._is_small:
+            found = self.at_once(fold)
+            if found is not None:
+                return found
         if len(runs) <= max(2 * n_folds, len(fold) // _FEWEST):
             return self.in_runs(fold, runs)
         by_rows = self.matrix.strides[0] >= self.matrix.strides[1]
         return self.gathered(fold, n_folds) if by_rows else self.sorted_blocks(fold, n_folds)
+
+    def at_once(self, fold: Folds) -> Iterator[tuple[int, Array]] | None:
+        """Yield the moments of each fold from one call; None where a column needs more care."""
+        weight = np.ones(len(fold)) if self.weight is None else self.weight * self.total
+        matrix, targets = self.matrix, with_unit_stride(self.targets)
+        if fold[0] < 0 or (fold[1:] < fold[:-1]).any():
+            order = np.argsort(fold, kind="stable")
+            order = order[np.searchsorted(fold[order], 0) :]
+            matrix, targets, weight = matrix[order], targets[order], weight[order]
+            fold = fold[order]
+        if not len(fold):
+            return None
+        edges = np.flatnonzero(np.diff(fold, prepend=-1, append=-1)).astype(np.intp)
+        rounding = _FAR * summation_rounding(min(_PANEL, len(fold)) + len(fold) // _PANEL)
+        states = core.survey_runs(matrix, targets, weight, edges, rounding)
+        return None if states is None else zip(fold[edges[:-1]].tolist(), states, strict=True)
 
     def in_runs(self, fold: Folds, ends: Folds) -> Iterator[tuple[int, Array]]:
         """Yield the moments of each run of rows in one fold, where they lie."""
@@ -115,6 +136,11 @@ class Rows:
             for k, (begin, end) in enumerate(pairwise(ends)):
                 if begin < end:
                     yield k, self._state(columns[:, begin:end].T, first + order[begin:end])
+
+    @property
+    def _is_small(self) -> bool:
+        n, width = len(self.targets), self.matrix.shape[1] + self.targets.shape[1]
+        return bool(width <= _NARROW and n * width * width <= _SMALL_WORK)
 
     @property
     def _rows_a_block(self) -> int:

@@ -468,3 +468,44 @@ def test_a_file_larger_than_the_memory_that_is_taken(tmp_path):
         np.testing.assert_allclose(found["path"], path.coef, atol=1e-8)
         validated = fastreg.validate(X, y, alphas=alphas, foldid=fold, tol=1e-10)
         np.testing.assert_allclose(found["mean"], validated.mean, rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(30, 1, 1), (300, 5, 2), (700, 40, 1)])
+def test_moments_of_small_folds(shape, weighted, order, dtype):
+    n, p, m = shape
+    rng = np.random.default_rng(n)
+    X = np.asarray(rng.normal(3.0, 1.0, (n, p)), dtype=dtype, order=order)
+    y = X @ np.ones((p, m)) + rng.normal(size=(n, m))
+    weight = rng.uniform(0.5, 2.0, n) if weighted else None
+    for fold in (np.arange(n) * 3 // n, rng.integers(-1, 3, n)):
+        fold[0] = 0
+        for k, part in enumerate(fold_moments(X, y, weight, fold, 3)):
+            rows = fold == k
+            own = np.ones(n)[rows] if weight is None else weight[rows]
+            mean = np.average(X[rows].astype(float), axis=0, weights=own)
+            y_mean = np.average(y[rows], axis=0, weights=own)
+            Z, r = X[rows] - mean, y[rows] - y_mean
+            assert part.n_rows == rows.sum()
+            np.testing.assert_allclose(part.weight_sum, own.sum(), rtol=1e-13)
+            np.testing.assert_allclose(part.mean, mean, rtol=1e-13)
+            np.testing.assert_allclose(part.y_mean, y_mean, rtol=1e-12, atol=1e-12)
+            scale = own.sum()
+            np.testing.assert_allclose(part.gram, (Z * own[:, None]).T @ Z / scale, atol=1e-12)
+            np.testing.assert_allclose(part.cross, (r * own[:, None]).T @ Z / scale, atol=1e-11)
+            np.testing.assert_allclose(part.y_variance, own @ r**2 / scale, rtol=1e-12)
+
+
+def test_what_small_folds_cannot_do_at_once():
+    X, y = np.random.default_rng(0).normal(size=(2, 60, 3))
+    X[:30, 1] = 2.0  # constant in a fold
+    fold = np.repeat([0, 3], 30)
+    parts = fold_moments(X, y[:, 0], None, fold, 5)
+    assert [part.n_rows for part in parts] == [30, 0, 0, 30, 0]
+    assert parts[0].gram[1, 1] == 0.0
+    assert parts[3].gram[1, 1] > 0.0
+    X[3, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        fold_moments(X, y[:, 0], None, fold, 5)

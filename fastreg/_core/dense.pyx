@@ -10,7 +10,7 @@ from libc.math cimport INFINITY, fabs, frexp, ldexp
 from fastreg._core cimport kernels, passes
 from fastreg._core.design cimport Design, add_means, weighted_rows
 from fastreg._core.gram cimport ROW_BLOCK, Columns, gram_product, mirror
-from fastreg._core.kernels cimport Matrix, Product, simd
+from fastreg._core.kernels cimport Matrix, Product, matrix_of, simd
 
 cdef enum:
     LIST = 256
@@ -48,28 +48,16 @@ cdef class DenseDesign(Design):
         self.n_stored = float(X.size)
         self.takes_two = True
         self._X = X
-        self._matrix.narrow = X.dtype == np.float32
-        if self._matrix.narrow:
+        cdef const void* data
+        if X.dtype == np.float32:
             narrow = X
-            self._matrix.data = &narrow[0, 0]
+            data = &narrow[0, 0]
         else:
             wide = X
-            self._matrix.data = &wide[0, 0]
-        self._matrix.n_rows = self.n_samples
-        self._matrix.n_columns = self.n_features
-        self._matrix.row_stride = X.strides[0] // X.itemsize
-        self._matrix.column_stride = X.strides[1] // X.itemsize
-        # What a stride is where there is one row or column only, is not defined.
-        if self.n_features == 1:
-            if self._matrix.row_stride == 1:
-                self._matrix.column_stride = self.n_samples
-            else:
-                self._matrix.column_stride = 1
-        elif self.n_samples == 1:
-            if self._matrix.column_stride == 1:
-                self._matrix.row_stride = self.n_features
-            else:
-                self._matrix.row_stride = 1
+            data = &wide[0, 0]
+        self._matrix = matrix_of(
+            data, X.strides[0] // X.itemsize, X.strides[1] // X.itemsize, self.n_samples,
+            self.n_features, X.dtype == np.float32)
 
     def moments(self, const double[::1] weight):
         mean = np.empty(self.n_features)

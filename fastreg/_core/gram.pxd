@@ -24,6 +24,14 @@ cdef int gram_product(
     const double* weight, Py_ssize_t first_new, int n_threads, double* out,
     Py_ssize_t stride) except -1
 
+# of few rows, in one go: the means of the columns of X and then of Y (or zeros), and the lower
+# triangle of the weighted products of their distances from them. The weights, of which the first is
+# not zero, sum to `total`; `ones` and `room` have as many places as columns of X or Y
+cdef void products_at_once(
+    const Matrix* X, const Matrix* Y, bint centred, const double* weight,
+    const double* root_weight, double total, const double* ones, double* room, double* block,
+    double* mean, double* out, Py_ssize_t stride) noexcept nogil
+
 # memory for a packed block of rows in double, aligned to 64 bytes
 cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
 

@@ -165,6 +165,40 @@ cdef int gram_product(
     return 0
 
 
+cdef void products_at_once(
+    const Matrix* X, const Matrix* Y, bint centred, const double* weight,
+    const double* root_weight, double total, const double* ones, double* room, double* block,
+    double* mean, double* out, Py_ssize_t stride) noexcept nogil:
+    cdef Py_ssize_t p = X.n_columns, width = p + Y.n_columns, first = 0, rows, a, b
+    for a in range(width):
+        mean[a] = 0.0
+        for b in range(a + 1):
+            out[a * stride + b] = 0.0
+    if centred:
+        average(X, weight, total, room, mean)
+        average(Y, weight, total, room, mean + p)
+    while first < X.n_rows:
+        rows = min(ROW_BLOCK, X.n_rows - first)
+        simd.wide.pack(X, first, rows, NULL, p, mean, ones, root_weight, block, 0, width)
+        simd.wide.pack(Y, first, rows, NULL, Y.n_columns, mean + p, ones, root_weight,
+                       block, p, width)
+        simd.wide.tiles(block, rows, width, 0, out, stride, NULL, NULL, 0)
+        first += rows
+
+
+cdef void average(
+    const Matrix* X, const double* weight, double total, double* distance, double* mean,
+) noexcept nogil:
+    """Means of columns, by their distances from the first row."""
+    cdef Py_ssize_t j, k
+    for j in range(X.n_columns):
+        k = j * X.column_stride
+        mean[j] = (<const float*>X.data)[k] if X.narrow else (<const double*>X.data)[k]
+    simd.column_dots(X, NULL, X.n_columns, mean, weight, distance)
+    for j in range(X.n_columns):
+        mean[j] += distance[j] / total
+
+
 cdef Py_ssize_t packed_size(
     const Product* product, Py_ssize_t rows, Py_ssize_t width) noexcept nogil:
     """Bytes of a packed block: a multiple of what it is aligned to."""

@@ -102,6 +102,18 @@ cdef extern from "native/pool.h" nogil:
 cdef void run(Task task, void* context, Py_ssize_t n_tasks, int n_threads) noexcept nogil
 
 
+cdef inline Matrix matrix_of(
+    const void* data, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n_rows,
+    Py_ssize_t n_columns, bint narrow) noexcept nogil:
+    """A matrix whose rows or columns are contiguous; strides are in elements."""
+    # What a stride is where there is one row or column only, is not defined.
+    if n_columns == 1:
+        column_stride = n_rows if row_stride == 1 else 1
+    elif n_rows == 1:
+        row_stride = n_columns if column_stride == 1 else 1
+    return Matrix(data, row_stride, column_stride, n_rows, n_columns, narrow)
+
+
 cdef inline Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
     """The rows of a matrix from one on."""
     cdef Py_ssize_t size = sizeof(float) if X.narrow else sizeof(double)

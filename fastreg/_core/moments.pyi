@@ -1,4 +1,4 @@
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,13 @@ def write(
 def parts(
     state: _Floats, p: int, m: int
 ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, _Floats]: ...
+def survey_runs(
+    X: npt.NDArray[np.floating[Any]],
+    Y: _Floats,
+    weight: _Floats,
+    edges: npt.NDArray[np.intp],
+    rounding: float,
+) -> _Floats | None: ...
 def first_columns(state: _Floats, p: int, m: int, size: int) -> _Floats: ...
 def merge(a: _Floats, b: _Floats, p: int, m: int) -> _Floats: ...
 def merge_others(folds: _Floats, p: int, m: int) -> _Floats: ...

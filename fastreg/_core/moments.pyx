@@ -7,8 +7,14 @@
 import numpy as np
 
 from libc.math cimport INFINITY, fabs, sqrt
-from fastreg._core.kernels cimport dot
+from fastreg._core.gram cimport ROW_BLOCK, packed_block, products_at_once
+from fastreg._core.kernels cimport Matrix, dot, matrix_of, rows_from
 
+ctypedef fused real:
+    float
+    double
+
+cdef double SMALLEST = 1e-280  # variance of which every product is a normal number
 cdef double EPSILON = 2.220446049250313e-16
 cdef double CONSTANT = 8.0 * EPSILON  # deviation over mean up to which a column does not vary
 cdef double CERTAIN = 1e-9   # relative error of a held-out error from moments
@@ -30,6 +36,73 @@ def write(double[::1] out, double weight, double rows, double rounding, mean, y_
     for part in (means, gram, cross, square, EPSILON * np.abs(means) + rounding * size):
         place[at:at + part.size] = part.ravel()
         at += part.size
+
+
+def survey_runs(const real[:, :] X, const double[:, :] Y, const double[::1] weight,
+                const Py_ssize_t[::1] edges, double rounding):
+    """Return the moments of each run of rows, in one go; None where the general way is needed.
+
+    That is where a column does not vary, or its square is no number. `edges` has the first row of
+    each run, and the number of rows.
+    """
+    cdef Py_ssize_t p = X.shape[1], m = Y.shape[1], q = p + m, k, n_runs = edges.shape[0] - 1
+    cdef double[:, ::1] out = np.zeros((n_runs, HEAD + 2 * q + q * p + m))
+    cdef double[:, ::1] gram = np.empty((q, q))
+    cdef double[::1] ones = np.ones(q)
+    cdef double[::1] room = np.empty(q)
+    cdef double[::1] root = np.sqrt(weight)
+    cdef double[::1] block = packed_block(min(ROW_BLOCK, X.shape[0]), q)
+    cdef Matrix rows, targets
+    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
+    cdef Matrix all_rows = matrix_of(
+        &X[0, 0], X.strides[0] // size, X.strides[1] // size, X.shape[0], p, size < wide)
+    cdef Matrix all_targets = matrix_of(
+        &Y[0, 0], Y.strides[0] // wide, Y.strides[1] // wide, Y.shape[0], m, False)
+    cdef double total
+    cdef Py_ssize_t i
+    cdef bint plain = True
+    with nogil:
+        for k in range(n_runs):
+            total = 0.0
+            for i in range(edges[k], edges[k + 1]):
+                total += weight[i]
+            if not weight[edges[k]] > 0.0:
+                plain = False
+                break
+            rows, targets = rows_from(all_rows, edges[k]), rows_from(all_targets, edges[k])
+            rows.n_rows = targets.n_rows = edges[k + 1] - edges[k]
+            products_at_once(&rows, &targets, True, &weight[edges[k]], &root[edges[k]], total,
+                             &ones[0], &room[0], &block[0], &out[k, HEAD], &gram[0, 0], q)
+            plain = write_products(&out[k, 0], p, m, total, rows.n_rows, rounding, &gram[0, 0])
+            if not plain:
+                break
+    return np.asarray(out) if plain else None
+
+
+cdef bint write_products(
+    double* out, Py_ssize_t p, Py_ssize_t m, double total, double n_rows, double rounding,
+    const double* products) noexcept nogil:
+    """Complete moments of which the means are there; return whether their squares are numbers."""
+    cdef Py_ssize_t i, j, q = p + m
+    cdef double* gram = out + HEAD + q
+    cdef double* square = gram + q * p
+    cdef double* error = square + m
+    cdef double own
+    out[WEIGHT], out[ROWS], out[ROUNDING] = total, n_rows, rounding
+    for i in range(q):
+        own = products[i * q + i] / total
+        if not SMALLEST < own < INFINITY:
+            return False
+        error[i] = EPSILON * fabs(out[HEAD + i]) + rounding * sqrt(own)
+        for j in range(min(i, p)):
+            gram[i * p + j] = products[i * q + j] / total
+            if i < p:
+                gram[j * p + i] = gram[i * p + j]
+        if i < p:
+            gram[i * p + i] = own
+        else:
+            square[i - p] = own
+    return True
 
 
 def parts(state, Py_ssize_t p, Py_ssize_t m):

@@ -23,7 +23,7 @@ from cpython.buffer cimport (
 from cython cimport final
 from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, ldexp, sqrt
 
-from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block
+from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block, products_at_once
 from fastreg._core.kernels cimport Matrix, simd
 from fastreg._core.moment_path cimport Fit, fit_moments
 from fastreg._core.penalty cimport Penalty
@@ -126,7 +126,9 @@ cdef class Workspace:
         cdef double null, unit
         cdef Fit fit
         cdef Py_ssize_t j
-        self._multiply(X, y, centred)
+        products_at_once(X, y, centred, &self._ones[0], &self._ones[0], X.n_rows, &self._ones[0],
+                         &self._coef[0], &self._block[0], &self._mean[0],
+                         &self.quadratic.gram[0, 0], self.quadratic.gram.shape[1])
         unit = self._bring_to_size(X.n_rows, X.n_columns, l1, l2, &null)
         if not (unit > 0.0):
             return False
@@ -162,38 +164,6 @@ cdef class Workspace:
         found["n_features"] = self.n_features
         found["alpha"] = alpha
         return found
-
-    cdef void _multiply(self, const Matrix* X, const Matrix* y, bint centred) noexcept nogil:
-        """Write means, and the lower triangle of n times the Gram matrix of the columns and y."""
-        cdef Py_ssize_t n = X.n_rows, p = X.n_columns, first = 0, rows, a, b
-        cdef double* out = &self.quadratic.gram[0, 0]
-        cdef Py_ssize_t stride = self.quadratic.gram.shape[1]
-        for a in range(p + 1):
-            self._mean[a] = 0.0
-            for b in range(a + 1):
-                out[a * stride + b] = 0.0
-        if centred:
-            self._average(X, &self._mean[0])
-            self._average(y, &self._mean[p])
-        while first < n:
-            rows = min(ROW_BLOCK, n - first)
-            simd.wide.pack(X, first, rows, NULL, p, &self._mean[0], &self._ones[0],
-                           &self._ones[0], &self._block[0], 0, p + 1)
-            simd.wide.pack(y, first, rows, NULL, 1, &self._mean[p], &self._ones[0],
-                           &self._ones[0], &self._block[0], p, p + 1)
-            simd.wide.tiles(&self._block[0], rows, p + 1, 0, out, stride, NULL, NULL, 0)
-            first += rows
-
-    cdef void _average(self, const Matrix* X, double* mean) noexcept nogil:
-        """Means of columns, by their distances from the first row."""
-        cdef Py_ssize_t j, k
-        cdef double* distance = &self._coef[0]
-        for j in range(X.n_columns):
-            k = j * X.column_stride
-            mean[j] = (<const float*>X.data)[k] if X.narrow else (<const double*>X.data)[k]
-        simd.column_dots(X, NULL, X.n_columns, mean, &self._ones[0], distance)
-        for j in range(X.n_columns):
-            mean[j] += distance[j] / X.n_rows
 
     cdef double _bring_to_size(
         self, Py_ssize_t n, Py_ssize_t p, double l1, double l2, double* null) noexcept nogil:
