@@ -284,15 +284,7 @@ class Engine:
             state.set_penalty(l1, l2, low, high)
             unknown = self._fit_unpenalised()
         w, c, _ = state.state()
-        can_rise, can_fall = upper > 0, lower < 0
-        pull = np.where(can_rise, np.maximum(c, 0.0), 0.0)
-        pull = np.maximum(pull, np.where(can_fall, np.maximum(-c, 0.0), 0.0))
-        pull[pull <= _NOISE * problem.norm * problem.y_size[response]] = 0
-        pull += unknown * problem.norm
-        resist = self.l1_ratio * l1 + (1.0 - self.l1_ratio) * l2 * np.abs(w)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            needed = np.where(penalised & (pull > 0), pull / resist, 0.0)
-        return float(needed.max()) * (1.0 + 1e-14)  # so that rounding leaves nothing above it
+        return needed_strength(problem, response, self.l1_ratio, w, c, unknown)
 
     def _fit_unpenalised(self) -> float:
         """Fit what may move; return how far, at most, the fitted values are off if that counts."""
@@ -454,3 +446,22 @@ class Engine:
             self._name("krylov")
             return self._smooth.iterate_on_any_scale(tolerance)
         return proof
+
+
+def needed_strength(
+    problem: Problem, response: int, l1_ratio: float, w: Array, c: Array, unknown: float = 0.0
+) -> float:
+    """Return the smallest strength at which a point stays what it is.
+
+    `w` and `c` are its coefficients and correlations, and `unknown` is how far its fitted values
+    may be off.
+    """
+    l1, l2 = problem.factors(response)
+    lower, upper = problem.bounds(response)
+    pull = np.maximum(np.where(upper > 0, c, 0.0), np.where(lower < 0, -c, 0.0))
+    pull[pull <= _NOISE * problem.norm * problem.y_size[response]] = 0.0
+    pull += unknown * problem.norm
+    resist = l1_ratio * l1 + (1.0 - l1_ratio) * l2 * np.abs(w)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        needed = np.where((l1 > 0) & problem.movable & (pull > 0), pull / resist, 0.0)
+    return float(needed.max()) * (1.0 + 1e-14)  # so that rounding leaves nothing above it

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastreg.engine import Engine
+from fastreg.engine import Engine, needed_strength
 from fastreg.inputs import Array, as_strength, known_model
 from fastreg.problem import Problem, prepare
 from fastreg.settings import Settings
@@ -118,5 +118,9 @@ def default_grid(
 
 def largest_alphas(problem: Problem, ratio: float, settings: Settings, started: float) -> Array:
     """Return alpha_max of every response."""
+    if problem.rests_at_zero and problem.cross is not None:
+        zero = np.zeros(problem.design.n_features)
+        pairs = enumerate(problem.cross)
+        return np.array([needed_strength(problem, k, ratio, zero, c) for k, c in pairs])
     engine = Engine(problem, replace(settings, method="auto"), ratio, np.array([0.0]), started)
     return np.array([engine.alpha_max(k) for k in range(problem.n_responses)])

@@ -14,8 +14,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from fastreg._core import moments as core
-from fastreg.api import as_warm_start, path_result, point_result
-from fastreg.grid import check_grid, default_grid, largest_alphas
+from fastreg.grid import check_grid
 from fastreg.inputs import (
     Array,
     as_alphas,
@@ -25,8 +24,8 @@ from fastreg.inputs import (
     known_model,
     require_square,
 )
-from fastreg.moment_problem import MomentFit, Sums, problem_of, with_rows
-from fastreg.problem import Problem
+from fastreg.moment_model import MomentModel
+from fastreg.moment_problem import Sums, problem_of
 from fastreg.result import PathResult, Result
 from fastreg.settings import Settings, resolve_settings
 from fastreg.survey import as_chunk_weight, refuse, survey
@@ -340,9 +339,7 @@ warm_start, settings, **options
         chosen = resolve_settings(settings, options)
         ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
         strength = as_strength("alpha", alpha)
-        sums = self._sums()
-        problem = self._problem(
-            sums,
+        model = self._model(
             fit_intercept=fit_intercept,
             penalty_factor=penalty_factor,
             lower=lower,
@@ -350,9 +347,7 @@ warm_start, settings, **options
             positive=positive,
             standardize=standardize,
         )
-        fit = MomentFit(problem, sums, chosen, ratio, np.array([strength]), started)
-        record = fit.run(as_warm_start(warm_start, problem), path=False)
-        return point_result(fit.engine, record, strength, monotonic() - started)
+        return model.solve(strength, ratio, chosen, started, warm_start)
 
     def path(
         self,
@@ -399,9 +394,7 @@ settings, **options
             raise TypeError(f"sparse_coef must be True or False, got {sparse_coef!r}")
         grid = None if alphas is None else as_alphas(alphas)
         check_grid(n_alphas, eps)
-        sums = self._sums()
-        problem = self._problem(
-            sums,
+        model = self._model(
             fit_intercept=fit_intercept,
             penalty_factor=penalty_factor,
             lower=lower,
@@ -409,12 +402,8 @@ settings, **options
             positive=positive,
             standardize=standardize,
         )
-        if grid is None:
-            grid = default_grid(_for_grid(problem, sums), ratio, n_alphas, eps, chosen, started)
-        fit = MomentFit(problem, sums, chosen, ratio, grid, started)
-        start = as_warm_start(warm_start, problem)
-        record = fit.run(start, path=True, sparse=bool(sparse_coef))
-        return path_result(fit.engine, record, bool(sparse_coef), monotonic() - started)
+        grid = model.grid(ratio, n_alphas, eps) if grid is None else grid
+        return model.path(grid, ratio, chosen, started, warm_start, sparse=bool(sparse_coef))
 
     def alpha_max(self, *, l1_ratio: float = 1.0, **model: Any) -> float | Array:
         """Return the smallest alpha at which every penalised coefficient is zero.
@@ -434,9 +423,7 @@ settings, **options
             If an argument is not acceptable, or no rows of positive weight were added.
         """
         ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
-        sums = self._sums()
-        problem = _for_grid(self._problem(sums, **known_model(model)), sums)
-        largest = largest_alphas(problem, ratio, Settings(), monotonic())
+        largest = self._model(**known_model(model)).largest_alphas(ratio)
         return largest if self._many else float(largest[0])
 
     def alpha_grid(
@@ -461,29 +448,20 @@ settings, **options
         """
         ratio = as_strength("l1_ratio", l1_ratio, high=1.0)
         check_grid(n_alphas, eps)
-        sums = self._sums()
-        problem = _for_grid(self._problem(sums, **known_model(model)), sums)
-        return default_grid(problem, ratio, n_alphas, eps, Settings(), monotonic())
+        return self._model(**known_model(model)).grid(ratio, n_alphas, eps)
 
-    def _sums(self) -> Sums:
+    def _model(self, **model: Any) -> MomentModel:
+        """Return what the arguments of a model make of the moments."""
         if self.weight_sum == 0.0:
             raise ValueError("no rows of positive weight were added yet")
-        return Sums(*self._parts(), self.weight_sum, self.rounding)
-
-    def _problem(self, sums: Sums, **model: Any) -> Problem:
+        sums = Sums(*self._parts(), self.weight_sum, self.rounding)
         for name in ("sample_weight", "offset"):
             if model.pop(name, None) is not None:
                 raise TypeError(
                     f"{name} belongs to the rows: give it to `add` (an offset is taken off y)"
                 )
-        return problem_of(sums, many=self._many, feature_names=self.feature_names, **model)
-
-
-def _for_grid(problem: Problem, sums: Sums) -> Problem:
-    """Return the problem on what alpha_max may need of it: rows where zero is not the start."""
-    penalised = (problem.l1_unit > 0) | ~problem.movable
-    at_zero = bool(np.all((problem.lower <= 0) & (problem.upper >= 0)))
-    return problem if at_zero and penalised.all() else with_rows(problem, sums)[0]
+        names = self.feature_names
+        return MomentModel(sums, problem_of(sums, many=self._many, feature_names=names, **model))
 
 
 def moments_from(

@@ -109,6 +109,12 @@ class Problem:
         """Features that are neither fixed nor excluded nor constant."""
         return np.asarray((self.lower < self.upper) & ~self.excluded & (self.norm > 0))
 
+    @property
+    def rests_at_zero(self) -> bool:
+        """Whether all coefficients are zero at large strengths: penalised, within their bounds."""
+        penalised = (self.l1_unit > 0) | ~self.movable
+        return bool(penalised.all() and ((self.lower <= 0) & (self.upper >= 0)).all())
+
     def factors(self, response: int) -> tuple[Array, Array]:
         """Return what multiplies alpha * l1_ratio and alpha * (1 - l1_ratio) inside."""
         scale = self.design.scale

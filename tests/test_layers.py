@@ -39,6 +39,7 @@ FLOORS = [
     {"responses", "grid"},
     {"api", "supports"},
     {"criteria", "relaxed", "stability", "moment_problem"},
+    {"moment_model"},
     {"moments"},
     {"fold_moments"},
     {"validation"},

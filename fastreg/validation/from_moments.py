@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastreg._core.fold_path import FoldPath
 from fastreg.choice import sparse
 from fastreg.fold_moments import first_columns, fold_moments, heldout_error, training_moments
 from fastreg.inputs import Array
+from fastreg.moment_model import MomentModel
 from fastreg.moments import Moments
 from fastreg.problem import check_flags, check_penalty
 from fastreg.result import PathResult, Result, Status
@@ -111,8 +113,9 @@ class MomentScorer:
         return cls(task, parts, PathScorer(task, folds), n_reads)
 
     @cached_property
-    def _whole(self) -> Moments:
-        return reduce(Moments.merge, self.parts, Moments())
+    def _model(self) -> MomentModel:
+        """That of all rows."""
+        return reduce(Moments.merge, self.parts, Moments())._model(**self.search.model)
 
     @property
     def n_passes(self) -> int:
@@ -121,12 +124,7 @@ class MomentScorer:
 
     def grid(self, n_alphas: int, eps: float) -> Array:
         """Return a grid for each l1_ratio."""
-        return grids(
-            lambda ratio: self._whole.alpha_grid(
-                n_alphas=n_alphas, eps=eps, l1_ratio=ratio, **self.search.model
-            ),
-            self.search.l1_ratios,
-        )
+        return grids(lambda ratio: self._model.grid(ratio, n_alphas, eps), self.search.l1_ratios)
 
     def score(self, alphas: Array) -> Scored:
         """Return the scores of all folds."""
@@ -169,17 +167,13 @@ class MomentScorer:
     def path(self, l1_ratio: float, alphas: Array) -> PathResult:
         """Return the fits to all rows over a grid."""
         search = self.search
-        path = self._whole.path(
-            alphas=alphas, l1_ratio=l1_ratio, settings=search.settings, **search.model
-        )
+        path = self._model.path(alphas, l1_ratio, search.settings, monotonic())
         return path if path.converged or self.paths is None else self.paths.path(l1_ratio, alphas)
 
     def solve(self, l1_ratio: float, alpha: float) -> Result:
         """Return the fit to all rows at one strength."""
         search = self.search
-        result = self._whole.solve(
-            alpha, l1_ratio=l1_ratio, settings=search.settings, **search.model
-        )
+        result = self._model.solve(alpha, l1_ratio, search.settings, monotonic())
         if result.converged or self.paths is None:
             return result
         return self.paths.solve(l1_ratio, alpha)
