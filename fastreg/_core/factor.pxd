@@ -16,7 +16,7 @@ cdef class Factor:
     # share of the pivot just appended, or of any that was just rebuilt, that may be rounding
     cdef double doubt
     cdef double _largest         # diagonal of the matrix since the last `clear`
-    cdef double _weakest         # smallest pivot since then, as a share of its diagonal
+    cdef double weakest         # smallest pivot since then, as a share of its diagonal
     cdef Py_ssize_t n_changes    # how often members came or went
 
     cdef reserve(self, Py_ssize_t capacity)

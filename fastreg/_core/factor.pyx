@@ -26,7 +26,7 @@ cdef class Factor:
     def __init__(self):
         self.size = 0
         self.noise = self.doubt = self._largest = 0.0
-        self._weakest = 1.0
+        self.weakest = 1.0
         self.reserve(1)
 
     cdef reserve(self, Py_ssize_t capacity):
@@ -48,7 +48,7 @@ cdef class Factor:
     cdef void clear(self) noexcept nogil:
         self.size = 0
         self._largest = 0.0
-        self._weakest = 1.0
+        self.weakest = 1.0
         self.n_changes += 1
 
     cdef bint rebuild(
@@ -72,7 +72,7 @@ cdef class Factor:
         if not cholesky(work, m, CLEAR, work + m * m):
             return False
         self._take(members, m, work)
-        self._weakest = 1.0
+        self.weakest = 1.0
         self.doubt = 0.0
         for a in range(m):
             i = members[a]
@@ -81,8 +81,8 @@ cdef class Factor:
             pivot = self._rows[a * (a + 3) // 2] ** 2
             least = min(least, pivot)
             self._largest = max(self._largest, diagonal)
-            self._weakest = min(self._weakest, pivot / diagonal)
-        if is_suspect(least, least / self._weakest, self._largest, self._weakest):
+            self.weakest = min(self.weakest, pivot / diagonal)
+        if is_suspect(least, least / self.weakest, self._largest, self.weakest):
             self.doubt = EXACT  # at most
         return True
 
@@ -114,7 +114,7 @@ cdef class Factor:
         pivot = self.pivot(diagonal)
         self.noise = self.doubt = 0.0
         if pivot > DEPENDENT * diagonal and not is_suspect(
-                pivot, diagonal, self._largest, self._weakest):
+                pivot, diagonal, self._largest, self.weakest):
             self._push(coordinate, pivot, diagonal)
             return True
         for i in range(a):
@@ -156,7 +156,7 @@ cdef class Factor:
         self.member[a] = coordinate
         self.size = a + 1
         self._largest = max(self._largest, diagonal)
-        self._weakest = min(self._weakest, pivot / diagonal)
+        self.weakest = min(self.weakest, pivot / diagonal)
         self.n_changes += 1
 
     cdef void delete(self, Py_ssize_t k) noexcept nogil:

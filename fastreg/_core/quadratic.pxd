@@ -71,6 +71,8 @@ cdef class Quadratic:
     ) noexcept nogil
     # forget the factor: what comes has nothing to do with what was
     cdef void begin(self) noexcept nogil
+    # all coordinates will be free: no L1 strength, no bound
+    cdef void expect_all(self) noexcept nogil
     # start from u with known correlations c and squared residual (all indexed by feature)
     cdef void load(self, const double* u, const double* c, double residual_square) noexcept nogil
     # the same for new coordinates at zero, the point with known correlations staying what it is

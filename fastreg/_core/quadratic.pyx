@@ -163,6 +163,9 @@ cdef class Quadratic:
         self._forget_factor()
         self._is_warm = False
 
+    cdef void expect_all(self) noexcept nogil:
+        self._is_warm = True  # so that a Newton step comes first
+
     cdef void adopt(self, Py_ssize_t size) noexcept nogil:
         self.begin()
         self._n_twins = 0

@@ -48,6 +48,7 @@ cdef enum:
 
 cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
+cdef double WELL = 1e-3      # pivots, as shares of their diagonals, that cost ridge no digits
 cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
 cdef double LARGE = 1e200
 
@@ -135,7 +136,11 @@ cdef class Workspace:
         self.quadratic.adopt(X.n_columns)
         self.quadratic.set_penalty(self._penalty)
         self.quadratic.load(&self._nothing[0], &self._q[0], 2.0 * null)
-        if not fit_moments(self.quadratic, True, null, tol, max_sweeps, INFINITY, &fit):
+        if l1 == 0.0:
+            self.quadratic.expect_all()
+        if not fit_moments(self.quadratic, l1 > 0.0, null, tol, max_sweeps, INFINITY, &fit):
+            return False
+        if l1 == 0.0 and not self.quadratic.factor.weakest > WELL:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
@@ -151,6 +156,8 @@ cdef class Workspace:
         found["coef"] = self.coef.copy()
         found["intercept"] = record._number[INTERCEPT, 0, 0]
         found["l1_ratio"] = l1_ratio
+        if l1_ratio == 0.0:
+            found["method"] = "cholesky"
         found["objective"] = record._number[OBJECTIVE, 0, 0]
         found["null_objective"] = record._number[NULL_OBJECTIVE, 0, 0]
         found["duality_gap"] = record._number[GAP, 0, 0]
@@ -186,10 +193,12 @@ cdef class Workspace:
             self._q[j] = gram[p, j] * share * size / unit
             self._l1[j] = l1 * size / unit
             self._l2[j] = l2 * size * size
-            if not (self._l1[j] > 0.0 and isfinite(self._l1[j]) and isfinite(self._l2[j])):
+            if not (self._l1[j] + self._l2[j] > 0.0 and (self._l1[j] > 0.0) == (l1 > 0.0)
+                    and isfinite(self._l1[j]) and isfinite(self._l2[j])):
                 return 0.0
             ridge = max(ridge, self._l2[j])
-            reach = max(reach, fabs(self._q[j]) / self._l1[j])
+            if l1 > 0.0:
+                reach = max(reach, fabs(self._q[j]) / self._l1[j])
             for k in range(j + 1):
                 gram[j, k] *= share * size * self._scale[k]
         if p >= n and ridge < INTERPOLATING and INTERPOLATING * p * reach > n:
@@ -235,7 +244,7 @@ def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
     """
     cdef Py_buffer rows, response
     cdef double strength = number(alpha), ratio = number(l1_ratio)
-    if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 < ratio <= 1.0
+    if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 <= ratio <= 1.0
             and (fit_intercept is True or fit_intercept is False)
             and settings.method == "auto" and settings.time_limit == INFINITY
             and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):
