@@ -49,8 +49,8 @@ class RidgeEstimator(Tiny):
 
     def setup(self, shape, storage):
         super().setup(shape, storage)
-        n, p = self.X.shape
-        self.prepare(self.X, self.y, [reference.elastic_net(p, self.alpha, l1_ratio=0.0)])
+        penalty = reference.elastic_net(self.X.shape[1], self.alpha, l1_ratio=0.0)
+        self.prepare(self.X, self.y, [penalty])
 
     def fastreg(self):
         return Ridge(len(self.y) * self.alpha).fit(self.X, self.y).result_

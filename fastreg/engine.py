@@ -366,8 +366,8 @@ class Engine:
         headway = None
         if self.settings.method == "auto":
             assert self._sparse is not None
-            read, null = self._sparse.read, tolerance / self.settings.tol
-            headway = Headway(read, null, tolerance, len(self._grid) - index)
+            null = tolerance / self.settings.tol
+            headway = Headway(self._sparse, null, tolerance, len(self._grid) - index)
         goes_on = headway.suffices if headway else None
         proof = self._by_reads(coordinate_descent, l1, l2, tolerance, goes_on)
         if headway and proof.status == Outcome.STALLED:
