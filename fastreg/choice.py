@@ -50,11 +50,14 @@ _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
 _PASSES = 10  # of a working set on sparse X, for one strength
 _READS, _NOISY, _MOST_READS = 22.0, 500.0, 128.0  # along a path, more a decade of noise, at most
+_EARLIER = 0.15  # decades by which the largest noise is ahead of the typical one
+_STRENGTHS = 100  # along a path, at a guess, each with a residual
 _DESCENT = 400  # and of coordinate descent along a path: at each strength these,
 _CHECKS = 5.0  # for what proves the answer and tells who will enter, and
 _SWEEPS, _SLOWED = 15.0, 90.0  # sweeps, of which the latter times the odds of a row being used up
 # Costs in entries of a sparse X that are read in the same time:
 _SORT, _ROW, _PAIR = 10.0, 12.0, 1.2  # of a Gram matrix, per entry, row, and entries^2 / rows
+_PLACE = 9.0  # of an entry of it, whatever it is,
 _FACTOR = 0.013  # of a factor, per cube of its size
 _MOVES = 2.0  # of the moves of a working set along a path, per square
 _COLUMN = 8  # of the beginning of a column in a read,
@@ -110,7 +113,7 @@ class Sparse(NamedTuple):
         entries = self.entries * features / self.p
         by_rows = _SORT * entries + _ROW * self.n + _PAIR * entries**2 / self.n
         by_blocks = self.n * features * (0.6 + 0.04 * features) + _SORT * entries
-        return min(by_rows, by_blocks) + 3.0 * features**2
+        return min(by_rows, by_blocks) + _PLACE * features**2
 
     def work(self, features: float) -> float:
         """Cost of a working set that large: its Gram matrix and its factor."""
@@ -135,12 +138,16 @@ class Sparse(NamedTuple):
     @property
     def most_features(self) -> float:
         """How large a working set may be before coordinate descent may be cheaper."""
-        most = float(_BATCH)
-        while self.step(most) <= self.descent(most):
-            most *= 1.1
-            if most >= self.p:
-                return math.inf
-        return most
+        few, many = float(_BATCH), float(self.p)
+        if self.step(many) <= self.descent(many):
+            return math.inf
+        while many > 1.1 * few:
+            middle = math.sqrt(few * many)
+            if self.step(middle) <= self.descent(middle):
+                few = middle
+            else:
+                many = middle
+        return many
 
     @property
     def may_descend(self) -> bool:
@@ -152,7 +159,7 @@ class Sparse(NamedTuple):
         rank = float(min(self.n, self.p))
         support = self.work(rank) + _MOVES * rank**2
         is_sparse = self.entries < _HOLLOW * self.n * self.p
-        return is_sparse and support > 2.0 * self.read and support + self.read > _CALL
+        return is_sparse and support > 2.0 * self.read and support + self.read > 3.0 * _CALL
 
 
 def sparse(X: Any) -> Sparse | None:
@@ -254,9 +261,9 @@ class Plan:
 
     def _for_sparse(self, X: Sparse) -> str:
         alone = self.depth == 0.0 and self.n_responses == 1
-        calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL
+        calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL + _STRENGTHS * X.n
         tall = X.n > X.p or self._is_small(X.n, X.p)
-        reads = _READS + min(_NOISY * max(0.0, self.depth - X.quiet), _MOST_READS)
+        reads = _READS + min(_NOISY * max(0.0, self.depth - X.quiet + _EARLIER), _MOST_READS)
         reads *= math.sqrt(self.n_responses)
         if not (tall and X.gram(X.p) <= reads * X.read + calls and self.fits(X.p)):
             return "working_set"

@@ -236,10 +236,10 @@ class Engine:
             return
         self._descends = True
         if len(self._grid) > 1:
+            self._room = self._sparse.most_features
             w, c, _ = self.state.state()
             l1 = self.problem.factors(response)[0] * self._strengths(0)[0]
             self._descends = starts_with_descent(int(np.sum((np.abs(c) > l1) | (w != 0))))
-        self._room = self._sparse.most_features
         if self._descends and response == 0:
             self.method = "descent"
         elif self._descends:
