@@ -153,9 +153,7 @@ def _fit_dual(
     return MomentFit(W, correlation, np.einsum("ij,ij->j", residual, residual), gap, 1), mean
 
 
-def _residuals(
-    problem: Problem, columns: npt.NDArray[np.intp], W: Array
-) -> tuple[Array, Array]:
+def _residuals(problem: Problem, columns: npt.NDArray[np.intp], W: Array) -> tuple[Array, Array]:
     """Return residuals times the roots of the weights, (n, m), and what their means were."""
     residual = problem.y.T - product(problem, columns, W)
     mean = problem.weight @ residual if problem.fit_intercept else np.zeros(W.shape[1])

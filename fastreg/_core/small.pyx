@@ -49,6 +49,8 @@ cdef enum:
 cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
 cdef double WELL = 1e-3      # pivots, as shares of their diagonals, that cost ridge no digits
+cdef double LIGHT = 1e-50    # and weights of rows
+cdef double HEAVY = 1e50
 cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
 cdef double LARGE = 1e200
 
@@ -79,6 +81,8 @@ cdef class Workspace:
     cdef object certified_zero
     cdef double[::1] _coef
     cdef double[::1] _ones     # as many as rows or features
+    cdef double[::1] _weight   # of the rows, and its roots
+    cdef double[::1] _root
     cdef double[::1] _nothing  # zeros, as many as features
     cdef double[::1] _block
     cdef double[::1] _mean
@@ -93,6 +97,7 @@ cdef class Workspace:
     def __init__(self):
         self.quadratic = Quadratic()
         self._ones = np.ones(1)
+        self._weight = self._root = np.empty(0)
         self._block = np.empty(1)
         self._nothing = np.empty(0)
         self.n_features = 0
@@ -120,17 +125,33 @@ cdef class Workspace:
             self._coef = self.coef
             self.n_features = p
 
+    cdef double weigh(self, const double* weight, Py_ssize_t n):
+        """Take the weights of the rows; return their sum, or zero if they are not plain."""
+        cdef double total = 0.0
+        cdef Py_ssize_t i
+        if self._weight.shape[0] < n:
+            self._weight, self._root = np.empty(n), np.empty(n)
+        for i in range(n):
+            if not LIGHT <= weight[i] <= HEAVY:
+                return 0.0
+            self._weight[i] = weight[i]
+            self._root[i] = sqrt(weight[i])
+            total += weight[i]
+        return total
+
     cdef bint solve(
-        self, const Matrix* X, const Matrix* y, double l1, double l2, bint centred, double tol,
-        Py_ssize_t max_sweeps) except -1 nogil:
+        self, const Matrix* X, const Matrix* y, double total, bint weighted, double l1, double l2,
+        bint centred, double tol, Py_ssize_t max_sweeps) except -1 nogil:
         """Fit, prove and record; return whether that was beyond doubt."""
         cdef double null, unit
+        cdef const double* weight = &self._weight[0] if weighted else &self._ones[0]
+        cdef const double* root = &self._root[0] if weighted else &self._ones[0]
         cdef Fit fit
         cdef Py_ssize_t j
-        products_at_once(X, y, centred, &self._ones[0], &self._ones[0], X.n_rows, &self._ones[0],
-                         &self._coef[0], &self._block[0], &self._mean[0],
-                         &self.quadratic.gram[0, 0], self.quadratic.gram.shape[1])
-        unit = self._bring_to_size(X.n_rows, X.n_columns, l1, l2, &null)
+        products_at_once(X, y, centred, weight, root, total, &self._ones[0], &self._coef[0],
+                         &self._block[0], &self._mean[0], &self.quadratic.gram[0, 0],
+                         self.quadratic.gram.shape[1])
+        unit = self._bring_to_size(X.n_rows, X.n_columns, total, l1, l2, &null)
         if not (unit > 0.0):
             return False
         self.quadratic.adopt(X.n_columns)
@@ -144,7 +165,7 @@ cdef class Workspace:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
-        self.record.set_rows(X.n_rows, centred)
+        self.record.set_rows(total, centred)
         self.record.begin_response(unit, self._mean[X.n_columns], sqrt(2.0 * null))
         return self.record.put_quadratic(
             self.quadratic, &self.quadratic.column[0], 0, 0, fit.square, fit.proof, null, tol)
@@ -173,10 +194,11 @@ cdef class Workspace:
         return found
 
     cdef double _bring_to_size(
-        self, Py_ssize_t n, Py_ssize_t p, double l1, double l2, double* null) noexcept nogil:
+        self, Py_ssize_t n, Py_ssize_t p, double total, double l1, double l2, double* null,
+    ) noexcept nogil:
         """Scale the Gram matrix and the strengths; return the unit of y, or zero if in doubt."""
         cdef double[:, ::1] gram = self.quadratic.gram
-        cdef double share = 1.0 / n, size, unit, ridge = 0.0, reach = 0.0
+        cdef double share = 1.0 / total, size, unit, ridge = 0.0, reach = 0.0
         cdef Py_ssize_t j, k
         cdef int exponent
         for j in range(p + 1):
@@ -237,23 +259,30 @@ cdef bint describe(const Py_buffer* view, Matrix* X) noexcept:
     return <size_t>view.buf % view.itemsize == 0
 
 
-def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
+def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None):
     """Return the fields of a converged result, without status and seconds; None if in doubt.
 
     All other arguments of `fastreg.solve` have their defaults.
     """
     cdef Py_buffer rows, response
+    cdef const double[::1] weight = None
     cdef double strength = number(alpha), ratio = number(l1_ratio)
     if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 <= ratio <= 1.0
             and (fit_intercept is True or fit_intercept is False)
             and settings.method == "auto" and settings.time_limit == INFINITY
             and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):
         return None
+    if sample_weight is not None:
+        if not (type(sample_weight) is ndarray and sample_weight.dtype is wide
+                and sample_weight.ndim == 1 and sample_weight.shape[0] > 0
+                and sample_weight.flags.c_contiguous and sample_weight.flags.aligned):
+            return None
+        weight = sample_weight
     PyObject_GetBuffer(X, &rows, PyBUF_STRIDES)
     try:
         PyObject_GetBuffer(y, &response, PyBUF_STRIDES)
         try:
-            return fit_buffers(&rows, &response, strength, ratio, fit_intercept is True,
+            return fit_buffers(&rows, &response, weight, strength, ratio, fit_intercept is True,
                                settings.tol, settings.max_sweeps)
         finally:
             PyBuffer_Release(&response)
@@ -262,13 +291,13 @@ def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
 
 
 cdef fit_buffers(
-    const Py_buffer* rows, const Py_buffer* response, double alpha, double l1_ratio, bint centred,
-    double tol, Py_ssize_t max_sweeps):
+    const Py_buffer* rows, const Py_buffer* response, const double[::1] weight, double alpha,
+    double l1_ratio, bint centred, double tol, Py_ssize_t max_sweeps):
     cdef Matrix X, y
     cdef Workspace work
     cdef Py_ssize_t n, p
-    cdef bint done
-    cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
+    cdef bint done, weighted = weight is not None
+    cdef double total, l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
     if rows.ndim != 2 or response.ndim != 1:
         return None
     if not (describe(rows, &X) and describe(response, &y)):
@@ -277,16 +306,20 @@ cdef fit_buffers(
     if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
                              and n * p * p <= MOST_WORK):
         return None
+    if weighted and weight.shape[0] != n:
+        return None
     try:
         work = take()
     except IndexError:
         work = Workspace()
     work.reserve(n, p)
-    if n * p * p > LONG_WORK:
+    total = work.weigh(&weight[0], n) if weighted else n
+    done = total > 0.0
+    if done and n * p * p > LONG_WORK:
         with nogil:
-            done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
-    else:
-        done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
+            done = work.solve(&X, &y, total, weighted, l1, l2, centred, tol, max_sweeps)
+    elif done:
+        done = work.solve(&X, &y, total, weighted, l1, l2, centred, tol, max_sweeps)
     found = work.fields(l1_ratio, alpha, centred) if done else None
     put_back(work)
     return found
