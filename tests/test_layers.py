@@ -26,7 +26,7 @@ FLOORS = [
     {"_core.moments"},
     {"_core.small", "_core.descent", "_core.fold_path"},
     {"inputs", "settings"},
-    {"monomials", "selection_bounds", "threads"},
+    {"monomials", "proximal", "selection_bounds", "threads"},
     {"polynomial"},
     {"choice"},
     {"result"},
@@ -48,6 +48,8 @@ FLOORS = [
 # Rooms beside the house: what they may import ("" is the names of fastreg itself). Nobody in the
 # house imports them.
 SIDE_ROOMS = {
+    "keras": {"", "proximal"},
+    "torch": {"", "proximal"},
     "plotting": {"", "result"},
     "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
 }
@@ -64,10 +66,15 @@ THIRD_PARTIES = {
     "rich": "cli",
     "polars": "cli",
     "matplotlib": "plotting",
+    "keras": "keras",
+    "torch": "torch",
     "sklearn": "estimators",
     "warnings": "estimators",
 }
-EXTRAS = {"sklearn", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click", "jinja2"}
+EXTRAS = {"sklearn", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click", "jinja2"} | {
+    "keras",
+    "torch",
+}
 
 CYTHON_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?c?import[ \t]+([^#\n]+)", re.M)
 
