@@ -31,17 +31,17 @@ possible only if -g is a subgradient of the penalty, whatever s > 0 is.
 optimizer                s
 =======================  =======================================================================
 SGD                      ``learning_rate``
-SGD with momentum        ``learning_rate`` times the sum of the weights with which the momentum
-                         has added up gradients so far (with momentum 0.9 it grows from 1 to 10),
-                         for a constant learning rate
+SGD with momentum        the sum of the weights with which the momentum has added up gradients so
+                         far: with momentum 0.9 it grows from ``learning_rate`` to 10 times that
 Adam, AdamW, Nadam       ``learning_rate / (sqrt(v) + epsilon)``, v being the (corrected) average
                          of squared gradients: small steps and thresholds where gradients are large
 Adamax                   ``learning_rate / u``, u being the largest gradient of late
 RMSprop, Adagrad,        ``learning_rate`` over the root that they divide gradients by; RMSprop's
 Adadelta                 momentum as that of SGD
-all others               ``learning_rate``. Zeros are exact, but training does not stop where
-                         loss + penalty has its minimum: the penalty acts on the weights by
-                         itself, as weight decay does in AdamW
+Lion                     ``learning_rate / |m|``, m being the average of gradients
+all others               how far the weights of a layer moved over the length of their gradient,
+                         one number a layer: zeros are exact, but training does not stop quite
+                         where loss + penalty has its minimum
 =======================  =======================================================================
 
 `l2` and ``weight_decay``: under SGD a gradient step on ``l2 |w|^2`` multiplies weights by
