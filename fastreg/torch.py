@@ -41,7 +41,11 @@ networks"; Parikh, Boyd (2014), "Proximal algorithms".
 
 import math
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import Any
+
+if find_spec("torch") is None:
+    raise ImportError("fastreg.torch needs PyTorch: pip install 'fastreg-solvers[torch]' brings it")
 
 import torch
 

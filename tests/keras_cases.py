@@ -274,6 +274,171 @@ def test_a_penalty_is_that_of_keras():
         assert float(ours(keras.Variable(x))) == pytest.approx(float(ours(x)))
 
 
+def zeroed(model, share, seed=0, dead=((0, 3), (1, 0)), unread=((0, 5), (1, 2)), inputs=(1, 7)):
+    """Set weights to zero: a share of all, those into some neurons, out of some, and of inputs."""
+    rng = np.random.default_rng(seed)
+    dense = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
+    kernels = [array(layer.kernel).copy() for layer in dense]
+    for kernel in kernels:
+        kernel[rng.random(kernel.shape) < share] = 0.0
+    for k, neuron in dead:
+        kernels[k][:, neuron] = 0.0
+    for k, neuron in unread:
+        kernels[k + 1][neuron] = 0.0
+    kernels[0][list(inputs)] = 0.0
+    for layer, kernel in zip(dense, kernels, strict=True):
+        layer.kernel.assign(kernel)
+        if layer.use_bias:
+            layer.bias.assign(rng.standard_normal(layer.units))
+    return kernels
+
+
+def test_report():
+    model = sequential(
+        layers.Dense(8, "relu", name="first"),
+        layers.Reshape((4, 2)),
+        layers.Conv1D(3, 2, name="second"),
+    )
+    kernel = np.ones((P, 8))
+    kernel[[1, 4]], kernel[:, 2], kernel[0, 0] = 0.0, 0.0, 0.0
+    filters = np.ones((2, 2, 3))
+    filters[:, 0] = 0.0
+    model.layers[0].kernel.assign(kernel)
+    model.layers[2].kernel.assign(filters)
+    report = fk.sparsity_report(keras.Sequential([keras.Input((P,)), model]))  # models in models
+    first, second = report.layers
+    assert (first.name, first.n_weights, first.n_zeros) == ("first", 96, 16 + 10 + 1)
+    assert first.unused_inputs.tolist() == [1, 4]
+    assert first.dead_neurons.tolist() == [2]
+    assert (second.n_weights, second.n_zeros, second.zeros) == (12, 6, 0.5)
+    assert second.unused_inputs.tolist() == [0]
+    assert second.dead_neurons.tolist() == []
+    assert report.zeros == (27 + 6) / 108
+    assert str(report).splitlines() == [
+        "layer   weights    zeros  dead neurons  unused inputs",
+        "first        96    28.1%        1 of 8        2 of 12",
+        "second       12    50.0%        0 of 3         1 of 2",
+    ]
+
+
+def test_report_is_drawn():
+    pytest.importorskip("matplotlib")
+    model = sequential(layers.Dense(8, "relu"), layers.Dense(500), layers.Dense(1))
+    zeroed(model, 0.5)
+    report = fk.sparsity_report(model)
+    for style in ("light", "dark"):
+        display = report.plot(style=style)
+        assert len(display.axes_) == 3
+        assert display.png()
+        drawn = display.images_[0].get_array()
+        np.testing.assert_array_equal(drawn, report.layers[0].used.T)
+        assert f"{report.zeros:.1%} of the weights" in display.figure_.axes[-1].get_title("left")
+    from fastreg.plotting import SparsityDisplay
+
+    with pytest.raises(TypeError, match="result must be a SparsityReport, got Sequential"):
+        SparsityDisplay.from_result(model)
+    with pytest.raises(ValueError, match="style must be"):
+        report.plot(style="grey")
+
+
+def functional():
+    inputs = keras.Input((3, 4))
+    x = layers.Flatten()(inputs)
+    for units in (8, 6):
+        x = layers.ReLU(negative_slope=0.2)(layers.Dense(units)(x))
+    return keras.Model(inputs, layers.Dense(2, "softmax")(x))
+
+
+CHAINS = {
+    "activations": lambda: sequential(
+        layers.Dense(8, "relu"), layers.Dense(6, "tanh"), layers.Dense(2)
+    ),
+    "layers between": lambda: sequential(
+        layers.Dense(8, use_bias=False), layers.Activation("gelu"), layers.Dropout(0.5),
+        layers.Dense(6), layers.LeakyReLU(), layers.Dense(2), layers.Softmax(),
+    ),
+    "biases that come in": lambda: sequential(
+        layers.Dense(8, "sigmoid"), layers.Dense(6, "elu", use_bias=False),
+        layers.Dense(2, use_bias=False),
+    ),
+    "mixed": lambda: sequential(
+        layers.Dense(8, "softmax"), layers.Dense(6), layers.Activation("softmax"), layers.Dense(2)
+    ),
+    "functional": functional,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_pruned_models_give_the_same(name, share, tmp_path):
+    model = CHAINS[name]()
+    kernels = zeroed(model, share)
+    X = np.random.default_rng(1).standard_normal((50, *model.input_shape[1:])).astype(np.float32)
+    expected = model.predict(X, verbose=0)
+    small = fk.prune(model)
+    np.testing.assert_allclose(small.predict(X, verbose=0), expected, atol=1e-5)
+    assert small.count_params() < model.count_params()
+    found = [array(layer.kernel) for layer in small.layers if isinstance(layer, layers.Dense)]
+    assert len(found) == 3
+    if share == 0.0:
+        neurons = (8, 6) if name == "mixed" else (6, 4)
+        shapes = [(P - 2, neurons[0]), neurons, (neurons[1], 2)]
+        assert [kernel.shape for kernel in found] == shapes
+    if share == 1.0 and name != "mixed":
+        assert [kernel.shape for kernel in found] == [(1, 1), (1, 1), (1, 2)]
+    small.save(tmp_path / "small.keras")
+    loaded = keras.saving.load_model(tmp_path / "small.keras")
+    np.testing.assert_allclose(loaded.predict(X, verbose=0), expected, atol=1e-5)
+    for layer, kernel in zip(
+        [layer for layer in model.layers if isinstance(layer, layers.Dense)], kernels, strict=True
+    ):
+        np.testing.assert_array_equal(array(layer.kernel), kernel)  # not touched
+
+
+def test_a_trained_model_is_pruned():
+    X, y = classification()
+    model = sequential(
+        layers.Dense(32, "relu", kernel_regularizer=fk.l21(0.02, "outputs")),
+        layers.Dense(1, "sigmoid", kernel_regularizer=fk.l1(0.002)),
+    )
+    model.compile(optimizers.Adam(0.01), "binary_crossentropy")
+    model.fit(X, y, epochs=30, verbose=0)
+    small = fk.prune(model)
+    assert small.count_params() < 0.7 * model.count_params()
+    np.testing.assert_allclose(small.predict(X, verbose=0), model.predict(X, verbose=0), atol=1e-6)
+    assert len(fk.sparsity_report(small).layers[0].dead_neurons) == 0
+    small.compile(optimizers.Adam(0.01), "binary_crossentropy")
+    small.fit(X, y, verbose=0)  # and goes on
+
+
+def test_what_cannot_be_pruned_or_reported():
+    inputs = keras.Input((P,))
+    hidden = layers.Dense(P)(inputs)
+    cases = {
+        r"layer 'c' is a Conv1D; models of Dense": sequential(
+            layers.Reshape((P, 1)), layers.Conv1D(2, 2, name="c"), layers.Flatten(), layers.Dense(1)
+        ),
+        r"layer 'b' is a BatchNormalization": sequential(
+            layers.Dense(3), layers.BatchNormalization(name="b"), layers.Dense(1)
+        ),
+        r"is not the next in a chain": keras.Model(
+            inputs, layers.Dense(1, name="last")(layers.Add()([hidden, inputs]))
+        ),
+        r"one input and output": keras.Model(inputs, [hidden, layers.Dense(1)(hidden)]),
+        r"has no Dense layer": sequential(layers.ReLU()),
+    }
+    for message, model in cases.items():
+        with pytest.raises(ValueError, match=message):
+            fk.prune(model)
+    with pytest.raises(ValueError, match="no Dense layer and no convolution"):
+        fk.sparsity_report(sequential(layers.ReLU()))
+    for function in (fk.prune, fk.sparsity_report):
+        with pytest.raises(TypeError, match=r"model must be a keras\.Model, got str"):
+            function("model")
+        with pytest.raises(ValueError, match="no weights yet"):
+            function(keras.Sequential([layers.Dense(1)]))
+
+
 def test_bad_input():
     for make in (fk.l1, fk.l2, fk.l21, lambda value: fk.l1_l2(l2=value)):
         with pytest.raises(TypeError, match=r"l\d+ must be a number, got '1'"):

@@ -48,9 +48,9 @@ FLOORS = [
 # Rooms beside the house: what they may import ("" is the names of fastreg itself). Nobody in the
 # house imports them.
 SIDE_ROOMS = {
-    "keras": {"", "proximal"},
+    "keras": {"", "proximal", "plotting"},
     "torch": {"", "proximal"},
-    "plotting": {"", "result"},
+    "plotting": {"", "keras", "result"},
     "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
 }
 # Nothing else is imported from other people, and these only there.

@@ -10,6 +10,8 @@ the code changes::
     model.compile(optimizer="adam", loss="mse")
     model.fit(x, y)
 
+Afterwards `sparsity_report` counts what is zero, and `prune` makes a smaller model of the rest.
+
 How it works
 ------------
 Keras follows a subgradient of the penalty, which makes weights hover about zero. Here the gradient
@@ -64,9 +66,30 @@ What to know
   can be given instead of objects.
 """
 
-from fastreg.keras._optimizer import install
-from fastreg.keras._regularizers import L1, L1L2, L2, L21, l1, l1_l2, l2, l21
+from importlib.util import find_spec
 
-__all__ = ["L1", "L1L2", "L2", "L21", "l1", "l1_l2", "l2", "l21"]
+if find_spec("keras") is None:
+    raise ImportError("fastreg.keras needs Keras 3: pip install 'fastreg-solvers[keras]' brings it")
+
+from fastreg.keras._optimizer import install
+from fastreg.keras._prune import SelectFeatures, prune
+from fastreg.keras._regularizers import L1, L1L2, L2, L21, l1, l1_l2, l2, l21
+from fastreg.keras._report import LayerSparsity, SparsityReport, sparsity_report
+
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "L21",
+    "LayerSparsity",
+    "SelectFeatures",
+    "SparsityReport",
+    "l1",
+    "l1_l2",
+    "l2",
+    "l21",
+    "prune",
+    "sparsity_report",
+]
 
 install()
