@@ -42,13 +42,14 @@ networks"; Parikh, Boyd (2014), "Proximal algorithms".
 import math
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 if find_spec("torch") is None:
     raise ImportError("fastreg.torch needs PyTorch: pip install 'fastreg-solvers[torch]' brings it")
 
 import torch
 
+from fastreg._core.shrink import proximal_step
 from fastreg.proximal import penalty as _penalty_of
 from fastreg.proximal import prox
 
@@ -282,22 +283,49 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
             lr, scale = _step_size(optimizer, group, optimizer.state[w])
             if skipped is not None:
                 lr = lr * (1.0 - skipped.to(w.device))
-            _take_step(w, lr, scale, **_terms(group))
+            take_step(w, lr, scale, **_terms(group))
 
 
-def _take_step(w: Any, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None) -> None:
-    if axis is not None or isinstance(lr, torch.Tensor):
-        w.copy_(prox(torch, w, lr, scale, l1=l1, l2=l2, axis=axis))
+class Root(NamedTuple):
+    """The scale ``sqrt(square) + add``."""
+
+    square: torch.Tensor
+    add: Any
+
+
+def take_step(
+    w: torch.Tensor, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None = None
+) -> None:
+    """Do what `fastreg.proximal.prox` does, in place; the scale may be a `Root`."""
+    whole = axis is None and not isinstance(lr, torch.Tensor)
+    if whole and isinstance(scale, Root) and _in_memory(w, scale.square):
+        proximal_step(_flat(w), _flat(scale.square), float(scale.add), float(lr), l1, l2)
         return
-    # The same in place: on a processor most of the cost is memory that has not been touched yet.
-    if isinstance(scale, torch.Tensor):
-        w.mul_(scale)
-        scale = scale.add_(lr * l2) if l2 > 0.0 else scale
+    if isinstance(scale, Root):
+        scale = scale.square.sqrt().add_(scale.add)
+    if whole and not isinstance(scale, torch.Tensor):
+        if l1 > 0.0:
+            torch.ops.aten.softshrink.out(w, lr * l1 / scale, out=w)
+        w.mul_(scale / (scale + lr * l2))
     else:
-        scale = scale + lr * l2  # was 1
-    if l1 > 0.0:
-        torch.ops.aten.softshrink.out(w, lr * l1, out=w)
-    w.div_(scale)
+        w.copy_(prox(torch, w, lr, scale, l1=l1, l2=l2, axis=axis))
+
+
+def _in_memory(*tensors: torch.Tensor) -> bool:
+    """Whether compiled loops over numbers in memory can read these tensors."""
+    return not torch.compiler.is_compiling() and all(
+        type(x) in (torch.Tensor, torch.nn.Parameter)
+        and x.device.type == "cpu"
+        and x.layout == torch.strided
+        and x.is_contiguous()
+        and x.dtype in (torch.float32, torch.float64)
+        and x.dtype == tensors[0].dtype
+        for x in tensors
+    )
+
+
+def _flat(x: torch.Tensor) -> Any:
+    return x.detach().view(-1).numpy()
 
 
 def _step_size(
@@ -305,7 +333,7 @@ def _step_size(
 ) -> tuple[Any, Any]:
     """Return what the optimizer multiplied an (average) gradient with in the step just done.
 
-    A pair: the quotient of a number, and of a number or new tensor.
+    A pair: the quotient of a number, and of a number, tensor or `Root`.
     """
     optim, lr = torch.optim, group["lr"]
     match optimizer:
@@ -314,11 +342,11 @@ def _step_size(
         case optim.Adam() | optim.AdamW() | optim.NAdam():
             v = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
             known = (1.0 - group["betas"][1] ** _count(state, v)) ** 0.5
-            return lr * known, v.sqrt().add_(known * group["eps"])
+            return lr * known, Root(v, known * group["eps"])
         case optim.RAdam():
             return _rectified(group, state)
         case optim.Adamax():
-            return lr, state["exp_inf"].clone()
+            return lr, state["exp_inf"]
         case optim.RMSprop():
             v = state["square_avg"]
             if group["centered"]:
@@ -326,10 +354,10 @@ def _step_size(
             momentum = group["momentum"]
             if momentum != 0.0:
                 lr = lr * (1.0 - momentum ** _count(state, v)) / (1.0 - momentum)
-            return lr, v.sqrt().add_(group["eps"])
+            return lr, Root(v, group["eps"])
         case optim.Adagrad():
             lr = lr / (1.0 + (_count(state, state["sum"]) - 1.0) * group["lr_decay"])
-            return lr, state["sum"].sqrt().add_(group["eps"])
+            return lr, Root(state["sum"], group["eps"])
         case optim.Adadelta():
             eps = group["eps"]
             return lr, ((state["square_avg"] + eps) / (state["acc_delta"] + eps)).sqrt_()

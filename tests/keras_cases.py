@@ -332,7 +332,7 @@ def test_report_is_drawn():
         assert display.png()
         drawn = display.images_[0].get_array()
         np.testing.assert_array_equal(drawn, report.layers[0].used.T)
-        assert f"{report.zeros:.1%} of the weights" in display.figure_.axes[-1].get_title("left")
+        assert f"{report.zeros:.1%} of the weights" in display.figure_.axes[0].get_title("left")
     from fastreg.plotting import SparsityDisplay
 
     with pytest.raises(TypeError, match="result must be a SparsityReport, got Sequential"):

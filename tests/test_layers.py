@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 
 # Each floor imports only from floors below it. A package (estimators, cli) is one room.
 FLOORS = [
-    {"_core.kernels"},
+    {"_core.kernels", "_core.shrink"},
     {"_core.cholesky", "_core.design", "_core.penalty"},
     {"_core.factor"},
     {"_core.gram", "_core.passes"},
@@ -48,8 +48,8 @@ FLOORS = [
 # Rooms beside the house: what they may import ("" is the names of fastreg itself). Nobody in the
 # house imports them.
 SIDE_ROOMS = {
-    "keras": {"", "proximal", "plotting"},
-    "torch": {"", "proximal"},
+    "keras": {"", "proximal", "plotting", "torch"},
+    "torch": {"", "proximal", "_core.shrink"},
     "plotting": {"", "keras", "result"},
     "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
 }

@@ -77,21 +77,21 @@ class SparsityDisplay(Display):
         theme = theme_of(style)
         layers = self.report.layers
         heights = [_height(layer.used.shape) for layer in layers]
-        inches = 0.75 + sum(heights) + 0.85 * len(layers)
+        inches = 0.5 + sum(heights) + 0.8 * len(layers)
         self.figure_ = Figure(figsize=(8.4, inches), facecolor=theme.paper)
         self.axes_, self.images_ = [], []
-        top = inches - 0.75
-        for layer, height in zip(layers, heights, strict=True):
-            box = (0.09, (top - 0.35 - height) / inches, 0.87, height / inches)
-            ax = self.figure_.add_axes(box)
-            self.axes_.append(ax)
-            self.images_.append(_draw(ax, layer, theme))
-            top -= height + 0.85
         whole = f"{self.report.zeros:.1%} of the weights are zero"
-        heading = self.figure_.add_axes((0.09, (inches - 0.6) / inches, 0.87, 0.3 / inches))
+        heading = self.figure_.add_axes((0.09, 1.0 - 0.42 / inches, 0.87, 0.2 / inches))
         heading.set_axis_off()
         draw_title(heading, whole if title is None else title, theme)
-        heading.title.set_y(0.1)
+        heading.set_title(heading.get_title("left"), loc="left", y=0.0)
+        bottom = inches - 0.5
+        for layer, height in zip(layers, heights, strict=True):
+            bottom -= height + 0.3
+            ax = self.figure_.add_axes((0.09, bottom / inches, 0.87, height / inches))
+            bottom -= 0.5
+            self.axes_.append(ax)
+            self.images_.append(_draw(ax, layer, theme))
         return self
 
 
