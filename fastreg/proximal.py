@@ -4,13 +4,20 @@
 its device, and nothing is written to.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Steps of Newton's method for a group norm. They only move up to the root, quadratically at the
 #: end; scales that differ a thousandfold within one group take six.
 NEWTON_STEPS = 8
 
 _TINY = 1e-30  # keeps 0/0 away, and is nothing beside any other number
+
+
+class Root(NamedTuple):
+    """The scale ``sqrt(square) + add``."""
+
+    square: Any
+    add: Any
 
 
 def prox(
@@ -25,7 +32,7 @@ def prox(
     z : tensor
     lr : float or tensor of no dimension
         Positive, or zero, with which w is z.
-    scale : float or tensor
+    scale : float, tensor or Root
         Positive: one for all, or one for each element of z.
     l1, l2 : float
         Not negative.
@@ -38,6 +45,8 @@ def prox(
     tensor
         The minimiser, with exact zeros.
     """
+    if isinstance(scale, Root):
+        scale = xp.sqrt(scale.square) + scale.add
     y, scale, threshold = z * scale, scale + lr * l2, lr * l1
     if l1 == 0.0:
         return y / scale

@@ -42,7 +42,7 @@ networks"; Parikh, Boyd (2014), "Proximal algorithms".
 import math
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 if find_spec("torch") is None:
     raise ImportError("fastreg.torch needs PyTorch: pip install 'fastreg-solvers[torch]' brings it")
@@ -50,13 +50,14 @@ if find_spec("torch") is None:
 import torch
 
 from fastreg._core.shrink import proximal_step
+from fastreg.proximal import Root, prox
 from fastreg.proximal import penalty as _penalty_of
-from fastreg.proximal import prox
 
 __all__ = ["Proximal", "penalty"]
 
 _DEFAULTS: dict[str, Any] = {"l1": 0.0, "l2": 0.0, "group": None}
 _AXES = {"outputs": 0, "inputs": 1}
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 _ATTACHED = "_fastreg_proximal"
 _WEIGHT_SUM = "gradient_weight_sum"  # in the optimizer's state, beside the momentum buffer
 
@@ -125,7 +126,9 @@ def Proximal(  # noqa: N802 - stands where optimizers stand
     for group in optimizer.param_groups:
         for key, value in _DEFAULTS.items():
             group.setdefault(key, value)
-        _check(group, group["params"])
+        _check(group)
+        for w in group["params"] if _is_penalised(group) else ():
+            _check_parameter(w, group, _terms(group)["axis"])
     _prepare(optimizer)
     optimizer.register_step_post_hook(_after_step)
     optimizer.register_load_state_dict_pre_hook(_before_load)
@@ -220,7 +223,7 @@ def _split(
         optimizer.add_param_group(options | part | terms)
 
 
-def _check(group: Mapping[str, Any], parameters: Iterable[torch.Tensor]) -> None:
+def _check(group: Mapping[str, Any]) -> None:
     for key in ("l1", "l2"):
         value = group[key]
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -230,15 +233,16 @@ def _check(group: Mapping[str, Any], parameters: Iterable[torch.Tensor]) -> None
     axis = group["group"]
     if axis is not None and axis not in _AXES and type(axis) is not int:
         raise ValueError(f"group must be None, 'inputs', 'outputs' or a dimension, got {axis!r}")
-    for w in parameters if _is_penalised(group) else ():
-        axis = _terms(group)["axis"]
-        if w.is_complex():
-            raise ValueError("complex parameters cannot be penalised")
-        if axis is not None and not -w.ndim <= axis < w.ndim:
-            raise ValueError(
-                f"group {group['group']!r} is dimension {axis}, which a parameter of shape "
-                f"{tuple(w.shape)} does not have"
-            )
+
+
+def _check_parameter(w: torch.Tensor, group: Mapping[str, Any], axis: int | None) -> None:
+    if w.is_complex():
+        raise ValueError("complex parameters cannot be penalised")
+    if axis is not None and not -w.ndim <= axis < w.ndim:
+        raise ValueError(
+            f"group {group['group']!r} is dimension {axis}, which a parameter of shape "
+            f"{tuple(w.shape)} does not have"
+        )
 
 
 def _is_penalised(group: Mapping[str, Any]) -> bool:
@@ -275,35 +279,32 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
     for group in optimizer.param_groups:
         if not _is_penalised(group):
             continue
-        parameters = [w for w in group["params"] if w.grad is not None]
-        _check(group, parameters)
-        for w in parameters:
+        _check(group)
+        terms = _terms(group)
+        for w in group["params"]:
+            if w.grad is None:
+                continue
             if w.grad.is_sparse:
                 raise TypeError("a parameter with sparse gradients cannot be penalised")
+            _check_parameter(w, group, terms["axis"])
             lr, scale = _step_size(optimizer, group, optimizer.state[w])
             if skipped is not None:
                 lr = lr * (1.0 - skipped.to(w.device))
-            take_step(w, lr, scale, **_terms(group))
+            take_step(w, lr, scale, **terms)
 
 
-class Root(NamedTuple):
-    """The scale ``sqrt(square) + add``."""
-
-    square: torch.Tensor
-    add: Any
-
-
+@torch.no_grad()
 def take_step(
     w: torch.Tensor, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None = None
 ) -> None:
-    """Do what `fastreg.proximal.prox` does, in place; the scale may be a `Root`."""
+    """Do what `fastreg.proximal.prox` does, in place."""
+    if isinstance(lr, torch.Tensor) and _in_memory(w, lr):
+        lr = lr.item()
     whole = axis is None and not isinstance(lr, torch.Tensor)
     if whole and isinstance(scale, Root) and _in_memory(w, scale.square):
         proximal_step(_flat(w), _flat(scale.square), float(scale.add), float(lr), l1, l2)
         return
-    if isinstance(scale, Root):
-        scale = scale.square.sqrt().add_(scale.add)
-    if whole and not isinstance(scale, torch.Tensor):
+    if whole and not isinstance(scale, torch.Tensor | Root):
         if l1 > 0.0:
             torch.ops.aten.softshrink.out(w, lr * l1 / scale, out=w)
         w.mul_(scale / (scale + lr * l2))
@@ -313,14 +314,11 @@ def take_step(
 
 def _in_memory(*tensors: torch.Tensor) -> bool:
     """Whether compiled loops over numbers in memory can read these tensors."""
-    return not torch.compiler.is_compiling() and all(
-        type(x) in (torch.Tensor, torch.nn.Parameter)
-        and x.device.type == "cpu"
-        and x.layout == torch.strided
-        and x.is_contiguous()
-        and x.dtype in (torch.float32, torch.float64)
-        and x.dtype == tensors[0].dtype
-        for x in tensors
+    dtype = tensors[0].dtype
+    if torch.compiler.is_compiling() or dtype not in (torch.float32, torch.float64):
+        return False
+    return all(
+        x.is_cpu and x.dtype == dtype and x.is_contiguous() and type(x) in _PLAIN for x in tensors
     )
 
 

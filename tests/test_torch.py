@@ -10,7 +10,9 @@ import fastreg
 
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
-from fastreg.torch import Proximal, penalty  # noqa: E402
+from fastreg._core.shrink import proximal_step  # noqa: E402
+from fastreg.proximal import Root, prox  # noqa: E402
+from fastreg.torch import Proximal, penalty, take_step  # noqa: E402
 
 optim = torch.optim
 N, P = 80, 12
@@ -278,6 +280,24 @@ def test_nothing_is_read_back_from_the_device():
         assert all(
             value.is_meta or value.ndim == 0 for value in optimizer.state[model[0].weight].values()
         )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.4), (0.3, 0.4)])
+def test_the_step_in_memory_is_that_of_tensors(dtype, l1, l2):
+    torch.manual_seed(0)
+    z, square = torch.randn(30, 7, dtype=dtype), torch.rand(30, 7, dtype=dtype)
+    square[0], z[1], z[2, 2] = 0.0, 0.0, torch.nan
+    for scale in (Root(square, 1e-8), 1.0):
+        expected = prox(torch, z, 0.5, scale, l1=l1, l2=l2)
+        for w in (z.clone(), z.T.contiguous().T):  # the second is not contiguous
+            take_step(w, 0.5, scale, l1=l1, l2=l2)
+            torch.testing.assert_close(w, expected, equal_nan=True)
+            assert torch.equal(w == 0.0, expected == 0.0)
+    empty = torch.zeros(0, dtype=dtype)
+    take_step(empty, 0.5, Root(empty, 1e-8), l1=l1, l2=l2)
+    with pytest.raises(ValueError, match="square has 2 numbers, w has 3"):
+        proximal_step(np.zeros(3), np.zeros(2), 0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_gradient_scaler_skips_both_steps():

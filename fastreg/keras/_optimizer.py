@@ -8,6 +8,7 @@ import keras
 from keras import ops, optimizers
 
 from fastreg.keras._regularizers import Proximal
+from fastreg.proximal import Root
 
 _TINY = 1e-30  # keeps 0/0 away, and is nothing beside any other number
 _WEIGHT_SUM = "_fastreg_weight_sum"
@@ -86,7 +87,7 @@ def _apply(
             lr, scale = _step_size(self, variable, ops.cast(rate, variable.dtype))
         else:
             lr, scale = _norm(variable.value - old), _norm(gradient) + _TINY
-        variable.assign(variable.regularizer.step(variable.value, lr, scale))
+        variable.regularizer.step(variable, lr, scale)
 
 
 def _count_momentum(optimizer: Any, rate: Any) -> None:
@@ -104,7 +105,7 @@ def _norm(x: Any) -> Any:
 def _step_size(optimizer: Any, variable: Any, lr: Any) -> tuple[Any, Any]:
     """Return what the optimizer multiplied an (average) gradient with in the step just done.
 
-    A pair: the quotient of a number, and of a number or tensor.
+    A pair: the quotient of a number, and of a number, tensor or `Root`.
     """
 
     def state(name: str) -> Any:
@@ -120,7 +121,7 @@ def _step_size(optimizer: Any, variable: Any, lr: Any) -> tuple[Any, Any]:
             known = ops.sqrt(1.0 - ops.power(optimizer.beta_2, count))
             # Nadam adds epsilon to the corrected root, Adam to the root.
             factor = known if isinstance(optimizer, optimizers.Nadam) else 1.0
-            return lr * known, ops.sqrt(v) + factor * epsilon
+            return lr * known, Root(v, factor * epsilon)
         case optimizers.Adamax():
             return lr, state("_u") + epsilon
         case optimizers.RMSprop():

@@ -28,9 +28,15 @@ class Proximal(keras.Regularizer):
         x = ops.stop_gradient(x) if _is_weight(x) else ops.convert_to_tensor(x)
         return ops.cast(penalty(ops, x, **self._terms(x)), x.dtype)
 
-    def step(self, w: Any, lr: Any, scale: Any) -> Any:
-        """Return ``argmin over v of sum_i scale_i (v_i - w_i)^2 / (2 lr) + penalty(v)``."""
-        return prox(ops, w, lr, scale, **self._terms(w))
+    def step(self, variable: Any, lr: Any, scale: Any) -> None:
+        """Set w to ``argmin over v of sum_i scale_i (v_i - w_i)^2 / (2 lr) + penalty(v)``."""
+        terms = self._terms(variable)
+        if keras.backend.backend() == "torch" and get_stateless_scope() is None:
+            from fastreg.torch import take_step  # in place, with fewer passes over memory
+
+            take_step(variable.value, lr, scale, **terms)
+        else:
+            variable.assign(prox(ops, variable.value, lr, scale, **terms))
 
     def _terms(self, x: Any) -> dict[str, Any]:
         axis = _AXES[self.group] if isinstance(self.group, str) else self.group
