@@ -13,7 +13,7 @@ from time import process_time
 
 import numpy as np
 
-WIDTH, ROUNDS = 512, 25
+WIDTH, ROUNDS = 512, 40
 BATCHES = (32, 128, 512)
 
 
