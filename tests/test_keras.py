@@ -28,6 +28,7 @@ def test_backend(backend):
         "default",
         "-p",
         "no:cacheprovider",
+        "--noconftest",
     ]
     command += ["-c", os.devnull, "--rootdir", str(CASES.parent), "--import-mode=importlib"]
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}

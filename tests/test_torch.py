@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
 from fastreg._core.shrink import proximal_step  # noqa: E402
 from fastreg.proximal import Root, prox  # noqa: E402
-from fastreg.torch import Proximal, penalty, take_step  # noqa: E402
+from fastreg.torch import Proximal, penalty  # noqa: E402
+from fastreg.torch._steps import take_step  # noqa: E402
 
 optim = torch.optim
 N, P = 80, 12
@@ -208,6 +209,24 @@ def test_a_state_dict_without_penalties_leaves_them():
     assert "l1" not in state["param_groups"][0]
     with pytest.raises(ValueError, match="parameter groups"):
         optimizer.load_state_dict(plain.state_dict())
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "ASGD", "Rprop", "Lion"])
+def test_optimizers_whose_step_size_is_not_known_give_zeros(name):
+    class Lion(optim.Optimizer):
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for w in group["params"]:
+                    w.data -= group["lr"] * w.grad.sign()
+
+    make = Lion if name == "Lion" else getattr(optim, name)
+    options = {"defaults": {"lr": 1e-2}} if name == "Lion" else {"lr": 1e-2}
+    model = network()
+    optimizer = Proximal(make(model.parameters(), **options), {model[0]: {"l1": 0.05}})
+    run(model, optimizer, 100)
+    w = model[0].weight
+    assert 0.0 < (w == 0.0).float().mean() < 1.0
+    assert (model[2].weight != 0.0).all()
 
 
 def test_closures():

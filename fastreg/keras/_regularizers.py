@@ -32,7 +32,7 @@ class Proximal(keras.Regularizer):
         """Set w to ``argmin over v of sum_i scale_i (v_i - w_i)^2 / (2 lr) + penalty(v)``."""
         terms = self._terms(variable)
         if keras.backend.backend() == "torch" and get_stateless_scope() is None:
-            from fastreg.torch import take_step  # in place, with fewer passes over memory
+            from fastreg.torch._steps import take_step  # in place, with fewer passes over memory
 
             take_step(variable.value, lr, scale, **terms)
         else:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from fastreg.plotting._drawing import (
     FONT,
@@ -77,21 +78,20 @@ class SparsityDisplay(Display):
         theme = theme_of(style)
         layers = self.report.layers
         heights = [_height(layer.used.shape) for layer in layers]
-        inches = 0.5 + sum(heights) + 0.8 * len(layers)
+        inches = 0.35 + sum(heights) + 0.8 * len(layers)
         self.figure_ = Figure(figsize=(8.4, inches), facecolor=theme.paper)
         self.axes_, self.images_ = [], []
         whole = f"{self.report.zeros:.1%} of the weights are zero"
-        heading = self.figure_.add_axes((0.09, 1.0 - 0.42 / inches, 0.87, 0.2 / inches))
+        heading = self.figure_.add_axes((0.09, 1.0 - 0.48 / inches, 0.87, 0.2 / inches))
         heading.set_axis_off()
         draw_title(heading, whole if title is None else title, theme)
-        heading.set_title(heading.get_title("left"), loc="left", y=0.0)
-        bottom = inches - 0.5
+        bottom = inches - 0.35
         for layer, height in zip(layers, heights, strict=True):
             bottom -= height + 0.3
             ax = self.figure_.add_axes((0.09, bottom / inches, 0.87, height / inches))
             bottom -= 0.5
             self.axes_.append(ax)
-            self.images_.append(_draw(ax, layer, theme))
+            self.images_.append(_draw(ax, layer, height, theme))
         return self
 
 
@@ -101,7 +101,7 @@ def _height(shape: tuple[int, ...]) -> float:
     return float(np.clip(7.3 * n_neurons / n_inputs, 0.4, 2.6))
 
 
-def _draw(ax: Any, layer: Any, theme: Theme) -> Any:
+def _draw(ax: Any, layer: Any, height: float, theme: Theme) -> Any:
     dress(ax, theme)
     n_inputs, n_neurons = layer.used.shape
     colors = LinearSegmentedColormap.from_list("zeros", [theme.paper, theme.colors[0]])
@@ -117,13 +117,15 @@ def _draw(ax: Any, layer: Any, theme: Theme) -> Any:
         spine.set(visible=True, color=theme.faint)
     ax.set_ylabel("neuron", color=theme.ink, fontsize=FONT)
     ax.set_xlabel("input", color=theme.ink, fontsize=FONT, labelpad=1)
-    ax.locator_params(axis="y", nbins=max(1, min(5, n_neurons - 1)), integer=True)
-    ax.locator_params(axis="x", nbins=min(9, max(1, n_inputs - 1)), integer=True)
+    for axis, size, most in ((ax.yaxis, n_neurons, 5), (ax.xaxis, n_inputs, 9)):
+        axis.set_major_locator(
+            MaxNLocator(min(most, size - 1), integer=True) if size > 1 else FixedLocator([0.0])
+        )
     dead, unused = len(layer.dead_neurons), len(layer.unused_inputs)
     draw_subtitle(
         ax,
         f"{shorten(layer.name)}: {layer.zeros:.1%} zeros, {dead} of {n_neurons} neurons dead, "
         f"{unused} of {n_inputs} inputs unused",
         theme,
-    )
+    ).set_y(1.0 + 0.06 / height)
     return image

@@ -1,65 +1,18 @@
-"""L1, L2 and group penalties for PyTorch optimizers, by proximal steps: zeros are exact.
-
-After a step of an optimizer on the loss, with the weights at z, the penalised ones are set to
-
-    argmin over w of  sum_i (w_i - z_i)^2 / (2 s_i) + l1 |w| + l2/2 |w|^2
-
-where s is the step size that the optimizer used: what it multiplies a gradient with. For l1 this is
-soft-thresholding: a weight within ``s_i l1`` of zero becomes exactly zero.
-
-Only with that s does training stop where ``loss + l1 |w| + l2/2 |w|^2`` has its minimum. At rest a
-weight is moved by ``-s_i g_i`` (g is the gradient of the loss, on average) and back by the proximal
-step, which is possible only if -g is a subgradient of the penalty, whatever s > 0 is.
-
-=====================  =========================================================================
-optimizer              s
-=====================  =========================================================================
-SGD                    ``lr``
-SGD with momentum      ``lr`` times the sum of the weights with which the buffer has added up
-                       gradients so far: with momentum 0.9 it grows from ``lr`` to ``10 lr``
-Adam, AdamW, NAdam     ``lr / (sqrt(v) + eps)``, v being the (corrected) average of squared
-                       gradients: small steps and small thresholds where gradients are large;
-                       RAdam the same, rectified as its steps are
-Adamax                 ``lr / u``, u being the largest gradient of late
-RMSprop, Adagrad,      ``lr`` over the root that they divide gradients by; RMSprop's momentum
-Adadelta               as that of SGD
-all others             ``lr``. Zeros are exact, but training does not stop where loss + penalty
-                       has its minimum: the penalty acts on the weights by itself, as weight
-                       decay does in AdamW
-=====================  =========================================================================
-
-L2 and weight decay. Under SGD a gradient step on ``loss + l2/2 |w|^2`` multiplies weights by
-``1 - lr l2``, which is weight decay; the proximal step divides by ``1 + lr l2``, the same to first
-order, and never overshoots. ``weight_decay`` of Adam adds ``l2 w`` to the gradient, which then
-counts in v, too: weights with large gradients decay less. It stops at the minimum of the same sum
-as `l2` here. ``weight_decay`` of AdamW shrinks all weights by the same share, whatever their
-gradients: good in practice, but not the minimum of any fixed loss + penalty, and so not the same.
-
-References: Yun, Lozano, Yang (2021), "Adaptive proximal gradient methods for structured neural
-networks"; Parikh, Boyd (2014), "Proximal algorithms".
-"""
+"""A hook that ends the step of an optimizer with a proximal one."""
 
 import math
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from typing import Any
-
-if find_spec("torch") is None:
-    raise ImportError("fastreg.torch needs PyTorch: pip install 'fastreg-solvers[torch]' brings it")
 
 import torch
 
-from fastreg._core.shrink import proximal_step
-from fastreg.proximal import Root, prox
 from fastreg.proximal import penalty as _penalty_of
-
-__all__ = ["Proximal", "penalty"]
+from fastreg.torch._steps import keeps_step_size, prepare, step_size, take_step
 
 _DEFAULTS: dict[str, Any] = {"l1": 0.0, "l2": 0.0, "group": None}
 _AXES = {"outputs": 0, "inputs": 1}
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 _ATTACHED = "_fastreg_proximal"
-_WEIGHT_SUM = "gradient_weight_sum"  # in the optimizer's state, beside the momentum buffer
+_BEFORE = "_fastreg_before"
 
 
 def Proximal(  # noqa: N802 - stands where optimizers stand
@@ -129,10 +82,12 @@ def Proximal(  # noqa: N802 - stands where optimizers stand
         _check(group)
         for w in group["params"] if _is_penalised(group) else ():
             _check_parameter(w, group, _terms(group)["axis"])
-    _prepare(optimizer)
+    prepare(optimizer)
+    if not keeps_step_size(optimizer):
+        optimizer.register_step_pre_hook(_before_step)
     optimizer.register_step_post_hook(_after_step)
     optimizer.register_load_state_dict_pre_hook(_before_load)
-    optimizer.register_load_state_dict_post_hook(_prepare)
+    optimizer.register_load_state_dict_post_hook(prepare)
     setattr(optimizer, _ATTACHED, True)
     return optimizer
 
@@ -272,10 +227,17 @@ def _before_load(
     return {**state_dict, "param_groups": groups}
 
 
+def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    groups = [group for group in optimizer.param_groups if _is_penalised(group)]
+    copies = {w: w.detach().clone() for group in groups for w in group["params"]}
+    setattr(optimizer, _BEFORE, copies)
+
+
 @torch.no_grad()
 def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
     # Set by a gradient scaler around a fused step, which then does nothing where it is 1.
     skipped = getattr(optimizer, "found_inf", None)
+    before = optimizer.__dict__.pop(_BEFORE, {})
     for group in optimizer.param_groups:
         if not _is_penalised(group):
             continue
@@ -287,121 +249,7 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
             if w.grad.is_sparse:
                 raise TypeError("a parameter with sparse gradients cannot be penalised")
             _check_parameter(w, group, terms["axis"])
-            lr, scale = _step_size(optimizer, group, optimizer.state[w])
+            lr, scale = step_size(optimizer, group, w, before.get(w))
             if skipped is not None:
                 lr = lr * (1.0 - skipped.to(w.device))
             take_step(w, lr, scale, **terms)
-
-
-@torch.no_grad()
-def take_step(
-    w: torch.Tensor, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None = None
-) -> None:
-    """Do what `fastreg.proximal.prox` does, in place."""
-    if isinstance(lr, torch.Tensor) and _in_memory(w, lr):
-        lr = lr.item()
-    whole = axis is None and not isinstance(lr, torch.Tensor)
-    if whole and isinstance(scale, Root) and _in_memory(w, scale.square):
-        proximal_step(_flat(w), _flat(scale.square), float(scale.add), float(lr), l1, l2)
-        return
-    if whole and not isinstance(scale, torch.Tensor | Root):
-        if l1 > 0.0:
-            torch.ops.aten.softshrink.out(w, lr * l1 / scale, out=w)
-        w.mul_(scale / (scale + lr * l2))
-    else:
-        w.copy_(prox(torch, w, lr, scale, l1=l1, l2=l2, axis=axis))
-
-
-def _in_memory(*tensors: torch.Tensor) -> bool:
-    """Whether compiled loops over numbers in memory can read these tensors."""
-    dtype = tensors[0].dtype
-    if torch.compiler.is_compiling() or dtype not in (torch.float32, torch.float64):
-        return False
-    return all(
-        x.is_cpu and x.dtype == dtype and x.is_contiguous() and type(x) in _PLAIN for x in tensors
-    )
-
-
-def _flat(x: torch.Tensor) -> Any:
-    return x.detach().view(-1).numpy()
-
-
-def _step_size(
-    optimizer: torch.optim.Optimizer, group: Mapping[str, Any], state: dict[str, Any]
-) -> tuple[Any, Any]:
-    """Return what the optimizer multiplied an (average) gradient with in the step just done.
-
-    A pair: the quotient of a number, and of a number, tensor or `Root`.
-    """
-    optim, lr = torch.optim, group["lr"]
-    match optimizer:
-        case optim.SGD():
-            return lr * _momentum_factor(group, state), 1.0
-        case optim.Adam() | optim.AdamW() | optim.NAdam():
-            v = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
-            known = (1.0 - group["betas"][1] ** _count(state, v)) ** 0.5
-            return lr * known, Root(v, known * group["eps"])
-        case optim.RAdam():
-            return _rectified(group, state)
-        case optim.Adamax():
-            return lr, state["exp_inf"]
-        case optim.RMSprop():
-            v = state["square_avg"]
-            if group["centered"]:
-                v = v - state["grad_avg"] ** 2
-            momentum = group["momentum"]
-            if momentum != 0.0:
-                lr = lr * (1.0 - momentum ** _count(state, v)) / (1.0 - momentum)
-            return lr, Root(v, group["eps"])
-        case optim.Adagrad():
-            lr = lr / (1.0 + (_count(state, state["sum"]) - 1.0) * group["lr_decay"])
-            return lr, Root(state["sum"], group["eps"])
-        case optim.Adadelta():
-            eps = group["eps"]
-            return lr, ((state["square_avg"] + eps) / (state["acc_delta"] + eps)).sqrt_()
-        case _:
-            return lr, 1.0
-
-
-def _count(state: dict[str, Any], like: torch.Tensor) -> Any:
-    """Return the number of steps: as a number, where that needs no other device."""
-    count: torch.Tensor = state["step"]
-    if count.device.type == "cpu" and not torch.compiler.is_compiling():
-        return count.item()
-    return count.to(like.device)
-
-
-def _rectified(group: Mapping[str, Any], state: dict[str, Any]) -> tuple[Any, Any]:
-    """Return RAdam's step: lr at first, then that of Adam, rectified."""
-    v, beta, lr = state["exp_avg_sq"], group["betas"][1], group["lr"]
-    count = state["step"].to(v.device)
-    known = 1.0 - beta**count
-    limit = 2.0 / (1.0 - beta) - 1.0
-    length = limit - 2.0 * count * (1.0 - known) / known
-    share = (length - 4.0) * (length - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * length)
-    factor, scale = (share * known).clamp_min(0.0).sqrt(), v.sqrt().add_(group["eps"])
-    late = length > 5.0
-    return lr * torch.where(late, factor, 1.0), torch.where(late, scale, 1.0)
-
-
-def _momentum_factor(group: Mapping[str, Any], state: dict[str, Any]) -> Any:
-    """Return what the buffer of SGD would hold if every gradient had been 1, and keep count."""
-    momentum, damped = group["momentum"], 1.0 - group["dampening"]
-    if momentum == 0.0:
-        return 1.0
-    total = state[_WEIGHT_SUM]
-    # The first gradient enters the buffer undamped.
-    total.copy_(torch.where(total == 0.0, 1.0, momentum * total + damped))
-    return 1.0 + momentum * total if group["nesterov"] else total
-
-
-def _prepare(optimizer: torch.optim.Optimizer) -> None:
-    """Put into the state of SGD what `_momentum_factor` counts, where it is not there."""
-    for group in optimizer.param_groups if isinstance(optimizer, torch.optim.SGD) else ():
-        for w in group["params"] if group["momentum"] != 0.0 else ():
-            state = optimizer.state[w]
-            if _WEIGHT_SUM not in state:
-                # A buffer that is there is taken to be an old one.
-                old = state.get("momentum_buffer") is not None
-                total = (1.0 - group["dampening"]) / (1.0 - group["momentum"]) if old else 0.0
-                state[_WEIGHT_SUM] = torch.full((), total, dtype=w.dtype, device=w.device)
