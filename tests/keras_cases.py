@@ -242,6 +242,9 @@ def test_saved_and_loaded_models_go_on_in_the_same_way(tmp_path):
     for regularizer, layer in zip(regularizers, loaded.layers, strict=False):
         assert type(layer.kernel_regularizer) is type(regularizer)
         assert layer.kernel_regularizer.get_config() == regularizer.get_config()
+    code = f"import keras; keras.saving.load_model({str(tmp_path / 'model.keras')!r})"
+    ran = subprocess.run([sys.executable, "-P", "-c", code], stderr=subprocess.PIPE, check=False)
+    assert b"fastreg.keras" in ran.stderr  # which has to be imported
     copied = keras.models.clone_model(model)
     assert copied.layers[0].kernel_regularizer.l1 == 0.1
     assert keras.models.model_from_json(model.to_json()).layers[1].kernel_regularizer.l2 == 0.2

@@ -73,14 +73,10 @@ if find_spec("keras") is None:
 
 from fastreg.keras._optimizer import install
 from fastreg.keras._prune import SelectFeatures, prune
-from fastreg.keras._regularizers import L1, L1L2, L2, L21, l1, l1_l2, l2, l21
+from fastreg.keras._regularizers import l1, l1_l2, l2, l21
 from fastreg.keras._report import LayerSparsity, SparsityReport, sparsity_report
 
 __all__ = [
-    "L1",
-    "L1L2",
-    "L2",
-    "L21",
     "LayerSparsity",
     "SelectFeatures",
     "SparsityReport",

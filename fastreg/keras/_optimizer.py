@@ -143,7 +143,10 @@ def _with_momentum(optimizer: Any, lr: Any) -> Any:
     """Return how far the weight moves in a step if every gradient has been -1."""
     if not optimizer.momentum:
         return lr
-    total = ops.cast(getattr(optimizer, _WEIGHT_SUM).value, lr.dtype)
+    total = getattr(optimizer, _WEIGHT_SUM, None)
+    if total is None:  # built for other variables, so not at its beginning
+        return lr / (1.0 - optimizer.momentum)
+    total = ops.cast(total.value, lr.dtype)
     if getattr(optimizer, "nesterov", False):
         total = lr + optimizer.momentum * total
     return ops.where(lr > 0.0, total, lr)

@@ -65,9 +65,14 @@ def _is_weight(x: Any) -> bool:
 
 
 def _named(name: str) -> Any:
-    """Register a class for files and, which Keras does for its own only, for layer arguments."""
+    """Register a class for files and, which Keras does for its own only, for layer arguments.
+
+    The names of the classes are not those of Keras's own, which a file would be read with where
+    fastreg.keras is not imported; so there is an error then, and it names this module.
+    """
 
     def register(cls: type) -> Any:
+        cls.__module__ = "fastreg.keras"
         ALL_OBJECTS_DICT[f"fastreg>{name}"] = cls
         return keras.saving.register_keras_serializable("fastreg", name)(cls)
 
@@ -75,7 +80,7 @@ def _named(name: str) -> Any:
 
 
 @_named("l1")
-class L1(Proximal):
+class ProximalL1(Proximal):
     """``l1 sum_i |w_i|``: single weights become zero.
 
     Parameters
@@ -103,7 +108,7 @@ class L1(Proximal):
 
 
 @_named("l2")
-class L2(Proximal):
+class ProximalL2(Proximal):
     """``l2 sum_i w_i^2``: weights become small, none becomes zero.
 
     Parameters
@@ -126,7 +131,7 @@ class L2(Proximal):
 
 
 @_named("l1_l2")
-class L1L2(Proximal):
+class ProximalL1L2(Proximal):
     """``l1 sum_i |w_i| + l2 sum_i w_i^2``, the elastic net.
 
     Parameters
@@ -149,7 +154,7 @@ class L1L2(Proximal):
 
 
 @_named("l21")
-class L21(Proximal):
+class ProximalL21(Proximal):
     """``l21 sum_g sqrt(sum_{i in g} w_i^2)``: whole inputs or whole neurons become zero.
 
     Parameters
@@ -177,4 +182,4 @@ class L21(Proximal):
         return {"l21": self.l1, "group": self.group}
 
 
-l1, l2, l1_l2, l21 = L1, L2, L1L2, L21
+l1, l2, l1_l2, l21 = ProximalL1, ProximalL2, ProximalL1L2, ProximalL21
