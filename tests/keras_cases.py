@@ -197,6 +197,21 @@ def test_steps_between_updates_do_nothing():
     assert np.any(array(model.layers[0].kernel) != before)
 
 
+def test_mixed_precision():
+    X, y = regression()
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = sequential(layers.Dense(8, "tanh", kernel_regularizer=fk.l1(0.1)), layers.Dense(1))
+        train(model, optimizers.Adam(0.01), X, y, epochs=4)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert isinstance(model.optimizer, optimizers.LossScaleOptimizer)
+    kernel = array(model.layers[0].kernel)
+    assert kernel.dtype == np.float32
+    assert 0.0 < np.mean(kernel == 0.0) < 1.0
+
+
 def test_the_penalty_of_an_activity_is_differentiated_as_in_keras():
     X, y = regression()
     found = []

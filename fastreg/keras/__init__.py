@@ -23,7 +23,8 @@ z, they are set to
 where s is the step size that the optimizer used, what it multiplies a gradient with: for l1, a
 weight within ``s_i l1`` of zero becomes exactly zero. Importing this module replaces
 ``keras.Optimizer.apply`` by one that does this after the original, to weights whose regularizer is
-one of these, and to no others.
+one of these, and to no others; and ``build`` by one that adds, where there are such weights, a
+variable for what SGD with momentum (or RMSprop) has added up.
 
 Only with that s does training stop where loss + penalty has its minimum. At rest a weight is moved
 by ``-s_i g_i`` (g is the gradient of the loss, on average) and back by the proximal step, which is
