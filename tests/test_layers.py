@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 
 # Each floor imports only from floors below it. A package (estimators, cli) is one room.
 FLOORS = [
-    {"_core.kernels"},
+    {"_core.kernels", "_core.shrink"},
     {"_core.cholesky", "_core.design", "_core.penalty"},
     {"_core.factor"},
     {"_core.gram", "_core.passes"},
@@ -26,7 +26,7 @@ FLOORS = [
     {"_core.moments"},
     {"_core.small", "_core.descent", "_core.fold_path"},
     {"inputs", "settings"},
-    {"monomials", "selection_bounds", "threads"},
+    {"monomials", "proximal", "selection_bounds", "threads"},
     {"polynomial"},
     {"choice"},
     {"result"},
@@ -48,7 +48,9 @@ FLOORS = [
 # Rooms beside the house: what they may import ("" is the names of fastreg itself). Nobody in the
 # house imports them.
 SIDE_ROOMS = {
-    "plotting": {"", "result"},
+    "keras": {"", "proximal", "plotting", "torch"},
+    "torch": {"", "proximal", "_core.shrink"},
+    "plotting": {"", "keras", "result"},
     "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
 }
 # Nothing else is imported from other people, and these only there.
@@ -64,10 +66,15 @@ THIRD_PARTIES = {
     "rich": "cli",
     "polars": "cli",
     "matplotlib": "plotting",
+    "keras": "keras",
+    "torch": "torch",
     "sklearn": "estimators",
     "warnings": "estimators",
 }
-EXTRAS = {"sklearn", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click", "jinja2"}
+EXTRAS = {"sklearn", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click", "jinja2"} | {
+    "keras",
+    "torch",
+}
 
 CYTHON_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?c?import[ \t]+([^#\n]+)", re.M)
 

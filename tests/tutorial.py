@@ -5,8 +5,12 @@
 
 import contextlib
 import io
+import os
 import re
+import subprocess
+import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "fastreg" / "tutorial"
@@ -35,12 +39,38 @@ def run(page, text, folder):
     return BLOCK.sub(printed, text)
 
 
+def backend():
+    """Return what Keras can run on here, or None."""
+    installed = [name for name in ("jax", "torch", "tensorflow") if find_spec(name)]
+    return installed[0] if installed and find_spec("keras") else None
+
+
+def run_apart(page, folder):
+    """`run` in a process of its own: the libraries under Keras start threads and warn freely."""
+    environment = {**os.environ, "KERAS_BACKEND": backend(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, __file__, str(page), str(folder)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if ran.returncode:
+        raise RuntimeError(ran.stderr)
+    return ran.stdout
+
+
+def text_of(page, folder):
+    """Return what the text of a page should be."""
+    text = page.read_text("utf-8")
+    return run_apart(page, folder) if "import keras" in text else run(page, text, folder)
+
+
 def main():
+    if len(sys.argv) == 3:
+        page = Path(sys.argv[1])
+        print(run(page, page.read_text("utf-8"), sys.argv[2]), end="")
+        return
     from PIL import Image  # which matplotlib needs and brings
 
     for page in PAGES:
         with tempfile.TemporaryDirectory() as folder:
-            page.write_text(run(page, page.read_text("utf-8"), folder), "utf-8")
+            page.write_text(text_of(page, folder), "utf-8")
             for picture in Path(folder).iterdir():
                 # a palette makes the file a third as large, and looks the same
                 Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(

@@ -22,6 +22,7 @@ from fastreg.plotting._paths import CoefficientPathDisplay
 from fastreg.plotting._penalties import PenaltyDisplay
 from fastreg.plotting._polynomial import PolynomialFitDisplay
 from fastreg.plotting._small import small_png
+from fastreg.plotting._sparsity import SparsityDisplay
 from fastreg.plotting._stability import StabilityDisplay
 from fastreg.plotting._validation import ValidationCurveDisplay
 
@@ -31,6 +32,7 @@ __all__ = [
     "ErrorCurvesDisplay",
     "PenaltyDisplay",
     "PolynomialFitDisplay",
+    "SparsityDisplay",
     "StabilityDisplay",
     "ValidationCurveDisplay",
     "comparison_figure",

@@ -1,0 +1,13 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+def proximal_step(
+    w: npt.NDArray[np.floating[Any]],
+    square: npt.NDArray[np.floating[Any]],
+    add: float,
+    lr: float,
+    l1: float,
+    l2: float,
+) -> None: ...

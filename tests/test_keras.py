@@ -1,0 +1,39 @@
+"""`fastreg.keras` on every backend of Keras that is installed; the cases: `keras_cases.py`."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("keras", reason="the extra keras is not installed")
+
+CASES = Path(__file__).with_name("keras_cases.py")
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
+def test_backend(backend):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    # Not -W error: the libraries warn about themselves and each other, differently by version.
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-W",
+        "default",
+        "-p",
+        "no:cacheprovider",
+        "--noconftest",
+    ]
+    command += ["-c", os.devnull, "--rootdir", str(CASES.parent), "--import-mode=importlib"]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    ran = subprocess.run(
+        [*command, str(CASES)], capture_output=True, text=True, check=False, env=environment
+    )
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+    assert " passed" in ran.stdout
