@@ -27,7 +27,7 @@ from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block, products_at_onc
 from fastreg._core.kernels cimport Matrix, simd
 from fastreg._core.moment_path cimport Fit, fit_moments
 from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic cimport Quadratic, QuadraticState, adopt, load, set_penalty
 from fastreg._core.record cimport (
     GAP,
     INTERCEPT,
@@ -123,26 +123,27 @@ cdef class Workspace:
         self, const Matrix* X, const Matrix* y, double l1, double l2, bint centred, double tol,
         Py_ssize_t max_sweeps) except -1 nogil:
         """Fit, prove and record; return whether that was beyond doubt."""
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef double null, unit
         cdef Fit fit
         cdef Py_ssize_t j
         products_at_once(X, y, centred, &self._ones[0], &self._ones[0], X.n_rows, &self._ones[0],
                          &self._coef[0], &self._block[0], &self._mean[0],
-                         &self.quadratic.gram[0, 0], self.quadratic.gram.shape[1])
+                         quadratic.gram, quadratic.stride)
         unit = self._bring_to_size(X.n_rows, X.n_columns, l1, l2, &null)
         if not (unit > 0.0):
             return False
-        self.quadratic.adopt(X.n_columns)
-        self.quadratic.set_penalty(self._penalty)
-        self.quadratic.load(&self._nothing[0], &self._q[0], 2.0 * null)
-        if not fit_moments(self.quadratic, True, null, tol, max_sweeps, INFINITY, &fit):
+        adopt(quadratic, X.n_columns)
+        set_penalty(quadratic, self._penalty)
+        load(quadratic, &self._nothing[0], &self._q[0], 2.0 * null)
+        if not fit_moments(quadratic, True, null, tol, max_sweeps, INFINITY, &fit):
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
         self.record.set_rows(X.n_rows, centred)
         self.record.begin_response(unit, self._mean[X.n_columns], sqrt(2.0 * null))
         return self.record.put_quadratic(
-            self.quadratic, &self.quadratic.column[0], 0, 0, fit.square, fit.proof, null, tol)
+            quadratic, quadratic.column, 0, 0, fit.square, fit.proof, null, tol)
 
     cdef dict fields(self, double l1_ratio, double alpha, bint centred):
         """What was recorded, under the names of a result."""
@@ -159,7 +160,7 @@ cdef class Workspace:
         found["certified_zero"] = self.certified_zero.copy()
         found["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
         found["n_passes"] = 2 if centred else 1
-        found["n_sweeps"] = self.quadratic.n_sweeps
+        found["n_sweeps"] = self.quadratic.state.n_sweeps
         found["n_active"] = record._count[N_ACTIVE, 0, 0]
         found["n_features"] = self.n_features
         found["alpha"] = alpha
