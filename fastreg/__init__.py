@@ -51,6 +51,7 @@ __all__ = [
     "__version__",
     "alpha_grid",
     "alpha_max",
+    "get_include",
     "information_criteria",
     "relax",
     "ridge_path",
@@ -96,6 +97,22 @@ _HOME = {
     "validate_degrees": "fastreg.validation.degrees",
     "validate_moments": "fastreg.validation.moments",
 }
+
+
+def get_include() -> str:
+    """Return the folder with `fastreg.h`, the header of the C-level API.
+
+    What the API offers, and its rules, are written down in `fastreg/cython_api.pxd`. Cython needs
+    no header: ``from fastreg.cython_api cimport gram_solve``.
+
+    Returns
+    -------
+    str
+        For the include path of a C compiler.
+    """
+    from pathlib import Path
+
+    return str(Path(__file__).resolve().parent / "include")
 
 
 def __getattr__(name: str) -> Any:

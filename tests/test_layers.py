@@ -24,7 +24,7 @@ FLOORS = [
     {"_core.outside"},
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
     {"_core.moments"},
-    {"_core.small", "_core.descent", "_core.fold_path"},
+    {"_core.small", "_core.descent", "_core.fold_path", "_core.embedded"},
     {"inputs", "settings"},
     {"monomials", "selection_bounds", "threads"},
     {"polynomial"},
@@ -49,6 +49,7 @@ FLOORS = [
 # house imports them.
 SIDE_ROOMS = {
     "plotting": {"", "result"},
+    "cython_api": {"_core.embedded", "_core.kernels"},
     "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
 }
 # Nothing else is imported from other people, and these only there.
@@ -56,8 +57,8 @@ THIRD_PARTIES = {
     "numpy": "",
     "scipy": "",
     "cython": "_core",
-    "libc": "_core",
-    "cpython": "_core",
+    "libc": "",
+    "cpython": "",
     "typing_extensions": "_core",  # in stubs, which nobody runs
     "click": "cli",
     "jinja2": "cli",
