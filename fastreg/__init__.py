@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
     from fastreg.grid import alpha_grid, alpha_max
+    from fastreg.many import BatchResult, ProblemStatus, solve_many
     from fastreg.moments import Moments
     from fastreg.polynomial import PolynomialBasis
     from fastreg.relaxed import RelaxedPath, relax
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
+    "BatchResult",
     "InformationCriteria",
     "Moments",
     "PathResult",
     "PolynomialBasis",
+    "ProblemStatus",
     "RelaxedPath",
     "Result",
     "RidgePathResult",
@@ -56,6 +59,7 @@ __all__ = [
     "relax",
     "ridge_path",
     "solve",
+    "solve_many",
     "solve_path",
     "stability_selection",
     "validate",
@@ -64,6 +68,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "BatchResult": "fastreg.many",
     "ElasticNet": "fastreg.estimators",
     "ElasticNetCV": "fastreg.estimators",
     "InformationCriteria": "fastreg.criteria",
@@ -73,6 +78,7 @@ _HOME = {
     "PathResult": "fastreg.result",
     "PolynomialBasis": "fastreg.polynomial",
     "PolynomialRegression": "fastreg.estimators",
+    "ProblemStatus": "fastreg.many",
     "RelaxedPath": "fastreg.relaxed",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
@@ -91,6 +97,7 @@ _HOME = {
     "relax": "fastreg.relaxed",
     "ridge_path": "fastreg.ridge_grid",
     "solve": "fastreg.api",
+    "solve_many": "fastreg.many",
     "solve_path": "fastreg.api",
     "stability_selection": "fastreg.stability",
     "validate": "fastreg.validation.run",

@@ -53,6 +53,7 @@ cdef struct Fit:
     double* coef
     double least            # of the factors of the L1 strength of what may move
     double most             # of all factors
+    bint standardize        # are columns penalised as if they had unit deviation?
     bint is_new             # has no strength been solved yet?
     # rows, where there are any
     Storage storage
@@ -60,6 +61,7 @@ cdef struct Fit:
     Sparse columns
     const double* y
     const double* weight
+    Py_ssize_t first        # row that has weight
     double total            # of the weights
     bint centred
     double* mean            # of the columns, then of the response
@@ -88,6 +90,9 @@ cdef int take_rows(
 cdef int take_columns(
     Fit* fit, Py_ssize_t n, const int* start, const int* row, const double* x, const double* y,
     const double* weight, bint centred) noexcept nogil
+# another response of the same rows and weights, which lie, as their Gram matrix does, in a fit that
+# has taken them; it stays as it is, and may lend to many at once
+cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexcept nogil
 # factors (NULL: ones) and bounds (NULL: none)
 cdef int take_penalty(
     Fit* fit, const double* factor, const double* lower, const double* upper) noexcept nogil

@@ -98,7 +98,7 @@ cdef void lay_out(Fit* fit, Py_ssize_t n, Py_ssize_t p, void* memory) noexcept n
         column[j] = <int>j
         fit.zeros[j] = 0.0
     fit.residual_mean = 0.0
-    fit.storage = Storage.MOMENTS
+    fit.storage, fit.first, fit.standardize = Storage.MOMENTS, 0, False
     if n == 0:
         return
     at += (p + 1) // 2
@@ -125,38 +125,37 @@ cdef inline double power_of_two(double size) noexcept nogil:
 cdef int take_moments(
     Fit* fit, const double* gram, Py_ssize_t stride, const double* correlation, double square,
     double share) noexcept nogil:
+    cdef int ending = take_gram(fit, gram, stride, share)
+    return take_response(fit, correlation, square, share) if ending > 0 else ending
+
+
+cdef int take_gram(
+    Fit* fit, const double* gram, Py_ssize_t stride, double share) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j, k, p = fit.p
-    cdef double size, length, least, product
+    cdef double size, sum_of_row, product
+    cdef double* norm = quadratic.norm
     cdef double* row
     cdef bint sound = True
-    if not (isfinite(square) and square >= 0.0):
-        return Ending.NOT_FINITE if not isfinite(square) else Ending.NOT_A_GRAM
-    length = sqrt(square * share)
-    fit.unit = power_of_two(length) if length > TINY else 1.0
-    fit.square = square * share / fit.unit / fit.unit
     for j in range(p):
         size = gram[j * stride + j]
-        if not isfinite(size) or not isfinite(correlation[j]):
+        if not isfinite(size):
             return Ending.NOT_FINITE
         if size < 0.0:
             return Ending.NOT_A_GRAM
         size = sqrt(size * share)
         fit.scale[j] = 1.0 / power_of_two(size) if size > TINY else 1.0
-        fit.q[j] = correlation[j] * share * fit.scale[j] / fit.unit
-        sound &= fabs(fit.q[j]) <= SLACK * size * fit.scale[j] * (length / fit.unit)
-        quadratic.norm[j] = SLACK * size * fit.scale[j]
+        norm[j] = SLACK * size * fit.scale[j]
     for j in range(p):
         row = quadratic.gram + j * quadratic.stride
         size = share * fit.scale[j]
-        length = quadratic.norm[j]
-        least = 0.0
+        sum_of_row = 0.0
         for k in range(j + 1):
             product = gram[j * stride + k] * size * fit.scale[k]
             row[k] = product
-            sound &= fabs(product) <= length * quadratic.norm[k]
-            least += product
-        if not isfinite(least):
+            sound &= fabs(product) <= norm[j] * norm[k]
+            sum_of_row += product
+        if not isfinite(sum_of_row):
             return Ending.NOT_FINITE
     if not sound:
         return Ending.NOT_A_GRAM
@@ -165,6 +164,25 @@ cdef int take_moments(
             quadratic.gram[k * quadratic.stride + j] = quadratic.gram[j * quadratic.stride + k]
     adopt(quadratic, p)
     return Ending.CONVERGED
+
+
+cdef int take_response(
+    Fit* fit, const double* correlation, double square, double share) noexcept nogil:
+    """Take what belongs to y, once the Gram matrix is there."""
+    cdef double size = sqrt(square * share)
+    cdef Py_ssize_t j
+    cdef bint sound = square >= 0.0
+    if not isfinite(square):
+        return Ending.NOT_FINITE
+    fit.unit = power_of_two(size) if size > TINY else 1.0
+    fit.square = square * share / fit.unit / fit.unit
+    size = SLACK * size / fit.unit
+    for j in range(fit.p):
+        if not isfinite(correlation[j]):
+            return Ending.NOT_FINITE
+        fit.q[j] = correlation[j] * share * fit.scale[j] / fit.unit
+        sound &= fabs(fit.q[j]) <= fit.quadratic.norm[j] * size
+    return Ending.CONVERGED if sound else Ending.NOT_A_GRAM
 
 
 cdef int take_weight(
@@ -194,7 +212,7 @@ cdef int take_rows(
     while fit.weight[first] == 0.0:  # means are made by distances from the first row
         first += 1
     fit.weight += first
-    fit.storage = Storage.DENSE
+    fit.storage, fit.first = Storage.DENSE, first
     fit.X, fit.y, fit.n = rows_from(X[0], first), y + first, fit.n - first
     response = Matrix(fit.y, 1, fit.n, fit.n, 1, 0)
     products_at_once(&fit.X, &response, centred, fit.weight,
@@ -203,6 +221,56 @@ cdef int take_rows(
     for j in range(p):
         fit.coef[j] = gram[p * stride + j]
     return take_products(fit, fit.coef, gram[p * stride + p])
+
+
+cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexcept nogil:
+    cdef QuadraticState* quadratic = &fit.quadratic
+    cdef Py_ssize_t i, j, p = fit.p
+    cdef double square = 0.0
+    cdef double* v = fit.residual
+    fit.storage, fit.X, fit.n, fit.centred = Storage.DENSE, whole.X, whole.n, whole.centred
+    fit.weight, fit.total, fit.first = whole.weight, whole.total, whole.first
+    fit.y = y + fit.first
+    borrow_gram(fit, whole)
+    memcpy(fit.mean, whole.mean, p * sizeof(double))
+    take_mean_of_response(fit)
+    for i in range(fit.n):
+        v[i] = fit.weight[i] * (fit.y[i] - fit.mean[p])
+        square += v[i] * (fit.y[i] - fit.mean[p])
+    simd.column_dots(&fit.X, NULL, p, fit.mean, v, fit.coef)
+    for j in range(p):
+        if quadratic.norm[j] == 0.0:
+            fit.coef[j] = 0.0
+    if does_not_vary(fit, square, p):
+        square = 0.0
+        memcpy(fit.coef, fit.zeros, p * sizeof(double))
+    return take_response(fit, fit.coef, square, 1.0 / fit.total)
+
+
+cdef void borrow_gram(Fit* fit, const Fit* whole) noexcept nogil:
+    """Read the Gram matrix where it lies; forget everything of an earlier problem."""
+    cdef QuadraticState* quadratic = &fit.quadratic
+    cdef Py_ssize_t p = fit.p
+    begin(quadratic)
+    quadratic.size = p
+    quadratic.gram, quadratic.stride = whole.quadratic.gram, whole.quadratic.stride
+    quadratic.n_twins = whole.quadratic.n_twins
+    memcpy(quadratic.norm, whole.quadratic.norm, p * sizeof(double))
+    memcpy(quadratic.twin, whole.quadratic.twin, p * sizeof(int))
+    memcpy(quadratic.is_member, whole.quadratic.is_member, p)
+    memcpy(fit.scale, whole.scale, p * sizeof(double))
+
+
+cdef inline bint does_not_vary(const Fit* fit, double square, Py_ssize_t j) noexcept nogil:
+    return fit.centred and sqrt(square / fit.total) <= CONSTANT * fabs(fit.mean[j])
+
+
+cdef void take_mean_of_response(Fit* fit) noexcept nogil:
+    cdef double average = 0.0, first = fit.y[0]
+    cdef Py_ssize_t i
+    for i in range(fit.n):
+        average += fit.weight[i] * (fit.y[i] - first)
+    fit.mean[fit.p] = first + average / fit.total if fit.centred else 0.0
 
 
 cdef int take_columns(
@@ -252,7 +320,7 @@ cdef bint takes_sparse(
 
 cdef void take_means(Fit* fit) noexcept nogil:
     """The weighted means of sparse columns and of y, or zeros."""
-    cdef Py_ssize_t i, j, k, p = fit.p
+    cdef Py_ssize_t j, k, p = fit.p
     for j in range(p + 1):
         fit.mean[j] = 0.0
     if not fit.centred:
@@ -261,27 +329,24 @@ cdef void take_means(Fit* fit) noexcept nogil:
         for k in range(fit.columns.start[j], fit.columns.start[j + 1]):
             fit.mean[j] += fit.weight[fit.columns.rows[k]] * fit.columns.wide[k]
         fit.mean[j] /= fit.total
-    for i in range(fit.n):
-        fit.mean[p] += fit.weight[i] * (fit.y[i] - fit.y[0])
-    fit.mean[p] = fit.y[0] + fit.mean[p] / fit.total
+    take_mean_of_response(fit)
 
 
 cdef int take_products(Fit* fit, double* correlation, double square) noexcept nogil:
     """Take the Gram matrix that lies in its place already; what does not vary becomes zero."""
     cdef double* gram = fit.quadratic.gram
     cdef Py_ssize_t j, k, stride = fit.quadratic.stride, p = fit.p
-    for j in range(p if fit.centred else 0):
-        if not sqrt(gram[j * stride + j] / fit.total) <= CONSTANT * fabs(fit.mean[j]):
+    for j in range(p):
+        if not does_not_vary(fit, gram[j * stride + j], j):
             continue
         correlation[j] = 0.0
         for k in range(j + 1):
             gram[j * stride + k] = 0.0
         for k in range(j, p):
             gram[k * stride + j] = 0.0
-    if fit.centred and sqrt(square / fit.total) <= CONSTANT * fabs(fit.mean[p]):
+    if does_not_vary(fit, square, p):
         square = 0.0
-        for j in range(p):
-            correlation[j] = 0.0
+        memcpy(correlation, fit.zeros, p * sizeof(double))
     return take_moments(fit, gram, stride, correlation, square, 1.0 / fit.total)
 
 
@@ -289,7 +354,7 @@ cdef int take_penalty(
     Fit* fit, const double* factor, const double* lower, const double* upper) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j, p = fit.p
-    cdef double given, low, high, least = INFINITY, most = 0.0
+    cdef double given, low, high, size, least = INFINITY, most = 0.0
     cdef bint starts_at_zero = True
     for j in range(p):
         given = 1.0 if factor == NULL else factor[j]
@@ -301,8 +366,10 @@ cdef int take_penalty(
             given = low = high = 0.0
         quadratic.lower[j] = low / fit.scale[j] / fit.unit
         quadratic.upper[j] = high / fit.scale[j] / fit.unit
-        fit.l1_factor[j] = min(given * fit.scale[j] / fit.unit, HUGE)
-        fit.l2_factor[j] = min(given * fit.scale[j] * fit.scale[j], HUGE)
+        # of columns scaled to unit deviation, or of the columns as they are
+        size = quadratic.norm[j] if fit.standardize else fit.scale[j]
+        fit.l1_factor[j] = min(given * size / fit.unit, HUGE)
+        fit.l2_factor[j] = min(given * size * size, HUGE)
         fit.start[j] = max(quadratic.lower[j], min(0.0, quadratic.upper[j]))
         if not isfinite(fit.start[j]):
             return Ending.NOT_FINITE

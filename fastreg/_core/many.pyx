@@ -1,0 +1,210 @@
+# Design: a batch is one job. Its problems are cut into tasks of a size that depends on their shape
+# alone; each thread has one workspace, which holds nothing of the problem before. So memory stays
+# flat, and no bit depends on the number of threads. Between rounds of tasks signals are looked at.
+
+import numpy as np
+
+from libc.math cimport NAN, isfinite
+
+from fastreg._core cimport kernels
+from fastreg._core.design cimport check_interrupt
+from fastreg._core.embedded cimport (
+    Ending,
+    Fit,
+    Found,
+    coef_of,
+    intercept_of,
+    lay_out,
+    solve_at,
+    take_other_response,
+    take_penalty,
+    take_rows,
+    tell_nothing,
+    workspace_size,
+)
+from fastreg._core.kernels cimport Matrix, matrix_of, rows_from
+
+cdef enum:
+    TASK = 1 << 17    # multiplications, at least, that one task is
+    ROUND = 1 << 28   # and a round of tasks, for each thread
+
+cdef enum:  # numbers of a point
+    INTERCEPT
+    OBJECTIVE
+    NULL_OBJECTIVE
+    GAP
+    TOLERANCE
+    VIOLATION
+    N_NUMBERS
+
+
+cdef enum:  # counts of a point
+    STATUS
+    N_SWEEPS
+    N_ACTIVE
+    N_COUNTS
+
+
+cdef struct Job:
+    Matrix X                      # a table that all problems are rows of, or all share
+    const Py_ssize_t* edges       # the first row of each problem and the end; NULL: all share X
+    Py_ssize_t n_points           # strengths of a problem
+    const double* y
+    Py_ssize_t y_stride           # from one problem to the next, where they share X
+    const double* weight          # or NULL
+    Py_ssize_t weight_stride
+    const double* l1              # one row a problem
+    const double* l2
+    const double* factor          # these may be NULL
+    const double* lower
+    const double* upper
+    bint centred
+    double tol
+    Py_ssize_t max_sweeps
+    Fit* fits                     # one a thread
+    Fit* whole                    # the rows that all share, with their weights; or NULL
+    Py_ssize_t first              # problem of this round
+    Py_ssize_t last
+    Py_ssize_t a_task             # problems
+    double* coef
+    double* number                # number (as above), problem, point
+    long long* count
+    Py_ssize_t size               # problems times points
+
+
+cdef void do_task(void* context, Py_ssize_t k, int who) noexcept nogil:
+    cdef const Job* job = <const Job*>context
+    cdef Py_ssize_t b = job.first + k * job.a_task
+    cdef Py_ssize_t last = min(b + job.a_task, job.last)
+    while b < last:
+        do_problem(job, b, job.fits + who)
+        b += 1
+
+
+cdef int take_problem(const Job* job, Py_ssize_t b, Fit* fit) noexcept nogil:
+    cdef Matrix X = job.X
+    cdef const double* y = job.y + b * job.y_stride
+    cdef const double* weight = job.weight
+    if job.whole != NULL:
+        return take_other_response(fit, job.whole, y)
+    if job.edges == NULL:
+        if weight != NULL:
+            weight += b * job.weight_stride
+        return take_rows(fit, &X, y, weight, job.centred)
+    X = rows_from(X, job.edges[b])
+    X.n_rows = job.edges[b + 1] - job.edges[b]
+    if X.n_rows == 0:
+        return Ending.BAD_WEIGHT
+    return take_rows(fit, &X, job.y + job.edges[b],
+                     NULL if weight == NULL else weight + job.edges[b], job.centred)
+
+
+cdef void do_problem(const Job* job, Py_ssize_t b, Fit* fit) noexcept nogil:
+    cdef int ending = take_problem(job, b, fit)
+    cdef Py_ssize_t k, at, j, p = job.X.n_columns
+    cdef Found found
+    cdef double* coef
+    if ending > 0:
+        ending = take_penalty(fit, job.factor, job.lower, job.upper)
+    for k in range(job.n_points):
+        at = b * job.n_points + k
+        coef = job.coef + at * p
+        tell_nothing(ending, &found)
+        job.number[INTERCEPT * job.size + at] = NAN
+        if ending > 0:
+            solve_at(fit, job.l1[at], job.l2[at], job.tol, job.max_sweeps, &found)
+            coef_of(fit, coef)
+            job.number[INTERCEPT * job.size + at] = intercept_of(fit, coef)
+            for j in range(p):
+                if not isfinite(coef[j]):
+                    found.status = Ending.NUMERICAL_ERROR
+        else:
+            for j in range(p):
+                coef[j] = NAN
+        job.number[OBJECTIVE * job.size + at] = found.objective
+        job.number[NULL_OBJECTIVE * job.size + at] = found.null_objective
+        job.number[GAP * job.size + at] = found.gap
+        job.number[TOLERANCE * job.size + at] = found.tolerance
+        job.number[VIOLATION * job.size + at] = found.violation
+        if found.status == Ending.NOT_A_GRAM:  # moments of rows are, but for overflow
+            found.status = Ending.NUMERICAL_ERROR
+        job.count[STATUS * job.size + at] = found.status
+        job.count[N_SWEEPS * job.size + at] = found.n_sweeps
+        job.count[N_ACTIVE * job.size + at] = found.n_active
+
+
+cdef const double* pointer(const double[::1] array) noexcept:
+    return NULL if array is None or array.shape[0] == 0 else &array[0]
+
+
+cdef run(Job* job, Py_ssize_t n_problems, double work, int n_threads):
+    """Do all problems, in rounds; `work` is that of one, about, in multiplications."""
+    cdef Py_ssize_t a_round
+    job.a_task = <Py_ssize_t>(TASK / work) + 1
+    a_round = max(<Py_ssize_t>(ROUND / work) + 1, job.a_task) * n_threads
+    job.first = 0
+    while job.first < n_problems:
+        job.last = min(job.first + a_round, n_problems)
+        with nogil:
+            kernels.run(do_task, job, (job.last - job.first + job.a_task - 1) // job.a_task,
+                        n_threads)
+        check_interrupt()
+        job.first = job.last
+
+
+def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[::1] edges,
+                const double[:, ::1] weight, const double[:, ::1] l1, const double[:, ::1] l2,
+                factor, lower, upper, *, bint centred, bint standardize, double tol,
+                Py_ssize_t max_sweeps, int n_threads):
+    """Solve many problems: runs of the rows of X, or (edges None) those that share X.
+
+    y and weight (may be None) have one row for all runs, or one or as many as problems share X.
+    Returns coefficients (B, K, p), numbers (6, B, K) and counts (3, B, K) in the order of the
+    enums.
+    """
+    cdef Py_ssize_t n_problems = l1.shape[0], n_points = l1.shape[1], p = X.shape[1]
+    cdef Py_ssize_t n = X.shape[0], k, step = sizeof(double)
+    cdef size_t size, stride
+    cdef double[:, :, ::1] coef = np.empty((n_problems, n_points, p))
+    cdef double[:, :, ::1] number = np.empty((N_NUMBERS, n_problems, n_points))
+    cdef long long[:, :, ::1] count = np.empty((N_COUNTS, n_problems, n_points), dtype=np.int64)
+    cdef double[::1] memory
+    cdef double[::1] nothing
+    cdef unsigned char[::1] fits
+    cdef Job job
+    cdef int ending
+    job.X = matrix_of(&X[0, 0], X.strides[0] // step, X.strides[1] // step, n, p, False)
+    job.edges = NULL
+    if edges is not None:
+        job.edges = &edges[0]
+        n = np.diff(edges).max(initial=1)
+    job.y, job.y_stride = &y[0, 0], y.shape[1] if y.shape[0] > 1 else 0
+    job.weight, job.weight_stride = NULL, 0
+    if weight is not None:
+        job.weight, job.weight_stride = &weight[0, 0], weight.shape[1] if weight.shape[0] > 1 else 0
+    job.l1, job.l2, job.n_points = &l1[0, 0], &l2[0, 0], n_points
+    job.factor, job.lower, job.upper = pointer(factor), pointer(lower), pointer(upper)
+    job.centred, job.tol, job.max_sweeps = centred, tol, max_sweeps
+    job.coef, job.number, job.count = &coef[0, 0, 0], &number[0, 0, 0], &count[0, 0, 0]
+    job.size, job.whole = n_problems * n_points, NULL
+    size = workspace_size(n, p)
+    if size == 0:
+        raise MemoryError("one of the problems is larger than any memory")
+    stride = (size + 63) // 64 * 8
+    n_threads = max(1, min(n_threads, n_problems))
+    memory = np.empty((n_threads + 1) * stride)
+    fits = np.zeros((n_threads + 1) * sizeof(Fit), dtype=np.uint8)
+    job.fits = <Fit*>&fits[0]
+    for k in range(n_threads + 1):
+        lay_out(job.fits + k, n, p, &memory[k * stride])
+        job.fits[k].standardize = standardize
+    if edges is None and job.weight_stride == 0 and n_problems > 1:
+        job.whole = job.fits + n_threads
+        nothing = np.zeros(n)
+        with nogil:
+            ending = take_rows(job.whole, &job.X, &nothing[0], job.weight, centred)
+        if ending < 0:  # each problem is to tell why
+            job.whole = NULL
+    run(&job, n_problems, <double>n * p * (p if job.whole == NULL else 1)
+        + 50.0 * p * p * n_points + 1000.0, n_threads)
+    return np.asarray(coef), np.asarray(number), np.asarray(count)
