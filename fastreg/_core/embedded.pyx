@@ -354,8 +354,10 @@ cdef int take_penalty(
     Fit* fit, const double* factor, const double* lower, const double* upper) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j, p = fit.p
-    cdef double given, low, high, size, least = INFINITY, most = 0.0
+    cdef double given, low, high, size, least = INFINITY, most = 0.0, a_unit = 1.0 / fit.unit
     cdef bint starts_at_zero = True
+    if fit.standardize and not fit.centred:
+        write_deviations(fit, fit.coef)
     for j in range(p):
         given = 1.0 if factor == NULL else factor[j]
         low = -INFINITY if lower == NULL else lower[j]
@@ -364,11 +366,14 @@ cdef int take_penalty(
             return Ending.BAD_PENALTY
         if given == INFINITY:  # excluded
             given = low = high = 0.0
-        quadratic.lower[j] = low / fit.scale[j] / fit.unit
-        quadratic.upper[j] = high / fit.scale[j] / fit.unit
-        # of columns scaled to unit deviation, or of the columns as they are
-        size = quadratic.norm[j] if fit.standardize else fit.scale[j]
-        fit.l1_factor[j] = min(given * size / fit.unit, HUGE)
+        quadratic.lower[j], quadratic.upper[j] = low, high
+        if low > -INFINITY or high < INFINITY:
+            quadratic.lower[j] = low / fit.scale[j] / fit.unit
+            quadratic.upper[j] = high / fit.scale[j] / fit.unit
+        size = fit.scale[j]
+        if fit.standardize:  # as if columns had unit deviation
+            size = quadratic.norm[j] if fit.centred else size * fit.coef[j]
+        fit.l1_factor[j] = min(given * size * a_unit, HUGE)
         fit.l2_factor[j] = min(given * size * size, HUGE)
         fit.start[j] = max(quadratic.lower[j], min(0.0, quadratic.upper[j]))
         if not isfinite(fit.start[j]):
@@ -386,6 +391,23 @@ cdef int take_penalty(
     if not starts_at_zero:
         move_start(fit)
     return Ending.CONVERGED
+
+
+cdef void write_deviations(const Fit* fit, double* out) noexcept nogil:
+    """The weighted standard deviations of dense columns, of which the means are not known."""
+    cdef Py_ssize_t i, j, step = fit.X.row_stride
+    cdef const double* column
+    cdef double average, square, d
+    for j in range(fit.p):
+        column = <const double*>fit.X.data + j * fit.X.column_stride
+        average = square = 0.0
+        for i in range(fit.n):
+            average += fit.weight[i] * (column[i * step] - column[0])
+        average /= fit.total
+        for i in range(fit.n):
+            d = column[i * step] - column[0] - average
+            square += fit.weight[i] * d * d
+        out[j] = sqrt(square / fit.total)
 
 
 cdef void move_start(Fit* fit) noexcept nogil:

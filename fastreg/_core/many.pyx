@@ -24,9 +24,20 @@ from fastreg._core.embedded cimport (
 )
 from fastreg._core.kernels cimport Matrix, matrix_of, rows_from
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define fastreg_fetch(place) __builtin_prefetch(place)
+    #else
+    #define fastreg_fetch(place) ((void)(place))
+    #endif
+    """
+    void fastreg_fetch(const char* place) noexcept nogil
+
 cdef enum:
     TASK = 1 << 17    # multiplications, at least, that one task is
     ROUND = 1 << 28   # and a round of tasks, for each thread
+    NEAR = 1 << 14    # bytes of rows that the cache holds beside a small problem
 
 cdef enum:  # numbers of a point
     INTERCEPT
@@ -99,11 +110,24 @@ cdef int take_problem(const Job* job, Py_ssize_t b, Fit* fit) noexcept nogil:
                      NULL if weight == NULL else weight + job.edges[b], job.centred)
 
 
+cdef void fetch_next(const Job* job, Py_ssize_t b) noexcept nogil:
+    """Let the rows of the next problem come from memory while this one is solved."""
+    cdef Py_ssize_t size, i
+    cdef const char* rows
+    if job.edges == NULL or b + 1 >= job.last or job.X.column_stride != 1:
+        return
+    rows = <const char*>(<const double*>job.X.data + job.edges[b + 1] * job.X.row_stride)
+    size = min((job.edges[b + 2] - job.edges[b + 1]) * job.X.row_stride * sizeof(double), NEAR)
+    for i in range(0, size, 64):
+        fastreg_fetch(rows + i)
+
+
 cdef void do_problem(const Job* job, Py_ssize_t b, Fit* fit) noexcept nogil:
     cdef int ending = take_problem(job, b, fit)
     cdef Py_ssize_t k, at, j, p = job.X.n_columns
     cdef Found found
     cdef double* coef
+    fetch_next(job, b)
     if ending > 0:
         ending = take_penalty(fit, job.factor, job.lower, job.upper)
     for k in range(job.n_points):

@@ -28,6 +28,8 @@ from fastreg._core.selection cimport Selection
 cdef enum:
     VECTORS = 13                 # of numbers, each as long as the problem may be large
     SWEEPS_A_LOOK = 5            # sweeps before a Newton step is tried on a moving support
+    SOON = 2                     # the same where a step costs no more than some sweeps: ...
+    SMALL = 32                   # ... up to so many coordinates
     FEW = 16                     # changes of the factor that come one by one in any case, ...
     MANY = 48                    # ... and that a new one is cheaper than, however large it is
     PATIENCE = 20                # looks without progress before giving up
@@ -639,6 +641,7 @@ cdef bint minimise(
     QuadraticState* q, double target, Py_ssize_t max_sweeps, double deadline) except -1 nogil:
     cdef Py_ssize_t changed, looks = 0, since_check = 0
     cdef double gap, noise, best = INFINITY
+    cdef Py_ssize_t a_look = SOON if q.size <= SMALL else SWEEPS_A_LOOK
     cdef bint stationary = False  # has a Newton step just gone to the minimum over its face?
     q.n_sweeps = 0
     if q.factor.size > 0 or q.is_warm:
@@ -656,13 +659,13 @@ cdef bint minimise(
             since_check = 0
             if not q.is_unattended and check_interrupt(deadline):
                 return True
-        if changed and not stationary and q.n_sweeps % SWEEPS_A_LOOK:
+        if changed and not stationary and q.n_sweeps % a_look:
             continue
         if changed or not stationary:
             since_check += WORK_A_CHECK // 2
             stationary = newton(q)
             # Rounding may let a dependent coordinate in again and again: look now and then.
-            if changed and stationary and q.n_sweeps % SWEEPS_A_LOOK:
+            if changed and stationary and q.n_sweeps % a_look:
                 continue
         refresh(q)
         gap = restricted_gap(q, target)
