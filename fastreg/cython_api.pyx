@@ -3,15 +3,13 @@
 # the functions for C (`C_API`), and the capsules that Cython makes of everything in the .pxd.
 
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport INFINITY, NAN, isfinite
+from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastreg._core.embedded cimport (
     Fit,
     Found,
-    coef_of,
-    intercept_of,
     lay_out,
     solve_at,
     take_columns,
@@ -20,6 +18,7 @@ from fastreg._core.embedded cimport (
     take_rows,
     tell_nothing,
     workspace_size as size_of_workspace,
+    write_point,
 )
 from fastreg._core.kernels cimport Matrix, matrix_of
 
@@ -105,6 +104,7 @@ cdef void begin(
     """Check what all functions have in common, and divide the workspace."""
     cdef size_t needed = size_of_workspace(n, p)
     task.memory = NULL
+    task.fit.p = p if needed > 0 else 0  # nobody has as many coefficients
     task.p, task.n_points = p, n_points
     task.l1, task.l2 = l1, l2
     task.coef, task.intercept, task.result = coef, intercept, result
@@ -145,26 +145,15 @@ cdef int run(
 
 cdef int run_point(Task* task, Py_ssize_t k) noexcept nogil:
     cdef double* coef = NULL
-    cdef double intercept = NAN
-    cdef Py_ssize_t j
+    cdef double intercept
     cdef Found found
-    if task.coef != NULL and task.p > 0:
+    if task.coef != NULL:
         coef = task.coef + k * task.p
     tell_nothing(task.status, &found)
     if task.status > 0:
         solve_at(&task.fit, task.l1[k] if task.l1 != NULL else 0.0, task.l2[k], task.options.tol,
                  task.options.max_sweeps, &found)
-    if found.status > Status.BAD_ARGUMENT:
-        coef_of(&task.fit, coef)
-        intercept = intercept_of(&task.fit, coef)
-        for j in range(task.p):
-            if not isfinite(coef[j]):
-                found.status = Status.NUMERICAL_ERROR
-        if not isfinite(intercept):
-            found.status = Status.NUMERICAL_ERROR
-    else:
-        for j in range(task.p if coef != NULL else 0):
-            coef[j] = NAN
+    write_point(&task.fit, coef, &intercept, &found)
     if task.intercept != NULL:
         task.intercept[k] = intercept
     if task.result != NULL:

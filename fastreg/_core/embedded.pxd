@@ -1,6 +1,6 @@
 # Whole fits in memory of the caller, without Python: what the public C-level API and batches of
 # small problems are made of. The order of calls: `lay_out`; one of the `take_...` that give the
-# data; `take_penalty`; then `solve_at` for each strength of a path, and `coef_of` after it.
+# data; `take_penalty`; then `solve_at` for each strength of a path, and `write_point` after it.
 
 from fastreg._core.kernels cimport Matrix, Sparse
 from fastreg._core.quadratic cimport QuadraticState
@@ -98,7 +98,9 @@ cdef int take_penalty(
     Fit* fit, const double* factor, const double* lower, const double* upper) noexcept nogil
 cdef int solve_at(
     Fit* fit, double l1, double l2, double tol, Py_ssize_t max_sweeps, Found* found) noexcept nogil
-cdef void coef_of(const Fit* fit, double* coef) noexcept nogil
-cdef double intercept_of(const Fit* fit, const double* coef) noexcept nogil
+# what `found` is told of: coefficients (of p features; may be NULL where nothing was solved) and
+# intercept in the user's units, or NaN; counts those that are not zero
+cdef void write_point(
+    const Fit* fit, double* coef, double* intercept, Found* found) noexcept nogil
 # what is told of a fit that ended before it began
 cdef void tell_nothing(int status, Found* found) noexcept nogil

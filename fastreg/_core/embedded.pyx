@@ -368,8 +368,8 @@ cdef int take_penalty(
             given = low = high = 0.0
         quadratic.lower[j], quadratic.upper[j] = low, high
         if low > -INFINITY or high < INFINITY:
-            quadratic.lower[j] = low / fit.scale[j] / fit.unit
-            quadratic.upper[j] = high / fit.scale[j] / fit.unit
+            quadratic.lower[j] = low / (fit.scale[j] * fit.unit)
+            quadratic.upper[j] = high / (fit.scale[j] * fit.unit)
         size = fit.scale[j]
         if fit.standardize:  # as if columns had unit deviation
             size = quadratic.norm[j] if fit.centred else size * fit.coef[j]
@@ -544,15 +544,13 @@ cdef void describe(
     Fit* fit, double null, double gap, double tol, Found* found) noexcept nogil:
     """Write all numbers of a point, in the user's units."""
     cdef QuadraticState* quadratic = &fit.quadratic
-    cdef Py_ssize_t j, active = 0
+    cdef Py_ssize_t j
     cdef double objective = 0.5 * residual_square(quadratic), worst = 0.0, off
     for j in range(fit.p):
         objective += value(quadratic.penalty, j, quadratic.u[j])
-        active += quadratic.u[j] != 0.0
         if quadratic.norm[j] > 0.0:
             off = violation(quadratic.penalty, j, quadratic.u[j], quadratic.c[j])
             worst = max(worst, off / quadratic.norm[j])
-    found.n_active = active
     found.objective = objective * fit.unit * fit.unit
     found.null_objective = null * fit.unit * fit.unit
     found.gap = gap * fit.unit * fit.unit
@@ -569,10 +567,29 @@ cdef void tell_nothing(int status, Found* found) noexcept nogil:
     found.gap = INFINITY
 
 
+cdef void write_point(
+    const Fit* fit, double* coef, double* intercept, Found* found) noexcept nogil:
+    cdef Py_ssize_t j, active = 0
+    cdef bint finite = True
+    intercept[0] = NAN
+    if found.status <= Ending.BAD_ARGUMENT:
+        for j in range(fit.p if coef != NULL else 0):
+            coef[j] = NAN
+        return
+    coef_of(fit, coef)
+    intercept[0] = intercept_of(fit, coef)
+    for j in range(fit.p):
+        active += coef[j] != 0.0
+        finite = finite and isfinite(coef[j])
+    found.n_active = active
+    if not (finite and isfinite(intercept[0])):
+        found.status = Ending.NUMERICAL_ERROR
+
+
 cdef void coef_of(const Fit* fit, double* coef) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(fit.p):
-        coef[j] = fit.quadratic.u[j] * fit.scale[j] * fit.unit
+        coef[j] = fit.quadratic.u[j] * (fit.scale[j] * fit.unit)
 
 
 cdef double intercept_of(const Fit* fit, const double* coef) noexcept nogil:

@@ -4,16 +4,12 @@
 
 import numpy as np
 
-from libc.math cimport NAN, isfinite
-
 from fastreg._core cimport kernels
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.embedded cimport (
     Ending,
     Fit,
     Found,
-    coef_of,
-    intercept_of,
     lay_out,
     solve_at,
     take_other_response,
@@ -21,6 +17,7 @@ from fastreg._core.embedded cimport (
     take_rows,
     tell_nothing,
     workspace_size,
+    write_point,
 )
 from fastreg._core.kernels cimport Matrix, matrix_of, rows_from
 
@@ -124,27 +121,18 @@ cdef void fetch_next(const Job* job, Py_ssize_t b) noexcept nogil:
 
 cdef void do_problem(const Job* job, Py_ssize_t b, Fit* fit) noexcept nogil:
     cdef int ending = take_problem(job, b, fit)
-    cdef Py_ssize_t k, at, j, p = job.X.n_columns
+    cdef Py_ssize_t k, at
     cdef Found found
-    cdef double* coef
     fetch_next(job, b)
     if ending > 0:
         ending = take_penalty(fit, job.factor, job.lower, job.upper)
     for k in range(job.n_points):
         at = b * job.n_points + k
-        coef = job.coef + at * p
         tell_nothing(ending, &found)
-        job.number[INTERCEPT * job.size + at] = NAN
         if ending > 0:
             solve_at(fit, job.l1[at], job.l2[at], job.tol, job.max_sweeps, &found)
-            coef_of(fit, coef)
-            job.number[INTERCEPT * job.size + at] = intercept_of(fit, coef)
-            for j in range(p):
-                if not isfinite(coef[j]):
-                    found.status = Ending.NUMERICAL_ERROR
-        else:
-            for j in range(p):
-                coef[j] = NAN
+        write_point(fit, job.coef + at * job.X.n_columns,
+                    job.number + INTERCEPT * job.size + at, &found)
         job.number[OBJECTIVE * job.size + at] = found.objective
         job.number[NULL_OBJECTIVE * job.size + at] = found.null_objective
         job.number[GAP * job.size + at] = found.gap
