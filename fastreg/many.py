@@ -16,7 +16,6 @@ from fastreg.inputs import (
     as_bounds,
     as_factor,
     as_float,
-    as_matrix,
     is_sparse,
     with_unit_stride,
 )
@@ -280,12 +279,14 @@ def _lay_out(X: Any, y: Any, sample_weight: Any, groups: Any, offsets: Any) -> _
     if groups is not None and offsets is not None:
         raise ValueError("groups and offsets exclude each other; give one of them")
     ragged = groups is not None or offsets is not None
-    if np.ndim(X) == 3:
+    given = as_float("X", X, ndim=(2, 3))
+    if 0 in given.shape:
+        raise ValueError(f"X must have at least one row and one column, got shape {given.shape}")
+    if given.ndim == 3:
         if ragged:
             raise ValueError("groups and offsets are for X of shape (n_rows, n_features)")
-        return _stacked(X, y, sample_weight)
-    matrix = as_matrix(X)[0]
-    table = with_unit_stride(matrix.astype(np.float64, copy=False))
+        return _stacked(np.ascontiguousarray(given), y, sample_weight)
+    table = with_unit_stride(given)
     if not ragged:
         return _shared(table, y, sample_weight)
     n = len(table)
@@ -329,11 +330,8 @@ def _grouped(table: Array, response: Array, weight: Array | None, groups: Any) -
     return _Batch(with_unit_stride(table), response[None], edges, one_row, len(keys), keys)
 
 
-def _stacked(X: Any, y: Any, sample_weight: Any) -> _Batch:
-    stack = np.ascontiguousarray(as_float("X", X, ndim=(3,)))
+def _stacked(stack: Array, y: Any, sample_weight: Any) -> _Batch:
     n_problems, n, p = stack.shape
-    if 0 in stack.shape:
-        raise ValueError(f"X must have at least one problem, row and column, got {stack.shape}")
     response = _of_shape("y", y, (n_problems, n))
     weight = None
     if sample_weight is not None:

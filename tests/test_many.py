@@ -208,6 +208,25 @@ def test_storage_does_not_matter(make):
     np.testing.assert_allclose(table.coef, expected.coef, rtol=1e-12)
 
 
+def test_a_frame_with_a_bad_row():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(STACK[0], columns=list("abcd"))
+    frame.loc[1, "b"] = np.nan
+    frame["key"] = ["bad"] * 5 + ["good"] * (N - 5)
+    result = solve_many(frame[list("abcd")], pandas.Series(TARGETS[0]), 0.1, groups=frame["key"])
+    assert result.keys.tolist() == ["bad", "good"]
+    assert result.status.tolist() == [ProblemStatus.NOT_FINITE, ProblemStatus.CONVERGED]
+    check(result, 1, STACK[0][5:], TARGETS[0][5:], 0.1)
+
+
+def test_reversed_rows():
+    edges = [0, 4, N]
+    result = solve_many(STACK[0][::-1], TARGETS[0][::-1], 0.1, offsets=edges)
+    for b in range(2):
+        rows = slice(edges[b], edges[b + 1])
+        check(result, b, STACK[0][::-1][rows], TARGETS[0][::-1][rows], 0.1)
+
+
 def test_inputs_are_not_changed():
     before = STACK.copy(), TARGETS.copy(), WEIGHTS.copy()
     solve_many(STACK, TARGETS, 0.1, sample_weight=WEIGHTS)
@@ -228,7 +247,7 @@ TABLE, RESPONSE = STACK[0], TARGETS[0]
         ((STACK, TARGETS, np.nan), "alpha must be >= 0"),
         ((TABLE, RESPONSE), "one problem only"),
         ((TABLE, RESPONSE[:3]), "y must have shape"),
-        ((STACK[:0], TARGETS[:0]), "at least one problem"),
+        ((STACK[:0], TARGETS[:0]), "at least one row"),
     ],
 )
 def test_wrong_arrays(arguments, message):

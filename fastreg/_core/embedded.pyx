@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from fastreg._core.factor cimport room_of_rebuild
 from fastreg._core.gram cimport ROW_BLOCK, products_at_once
-from fastreg._core.kernels cimport Matrix, Sparse, rows_from, simd, sparse_simd, total
+from fastreg._core.kernels cimport Matrix, Sparse, dot, rows_from, simd, sparse_simd, total
 from fastreg._core.moment_path cimport Fit as MomentFit
 from fastreg._core.moment_path cimport fit_moments
 from fastreg._core.penalty cimport value, violation
@@ -226,8 +226,9 @@ cdef int take_rows(
 cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t i, j, p = fit.p
-    cdef double square = 0.0
-    cdef double* v = fit.residual
+    cdef double square
+    cdef double* distance = fit.residual
+    cdef double* v = fit.roots  # of which `whole` has the ones in use
     fit.storage, fit.X, fit.n, fit.centred = Storage.DENSE, whole.X, whole.n, whole.centred
     fit.weight, fit.total, fit.first = whole.weight, whole.total, whole.first
     fit.y = y + fit.first
@@ -235,8 +236,9 @@ cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexce
     memcpy(fit.mean, whole.mean, p * sizeof(double))
     take_mean_of_response(fit)
     for i in range(fit.n):
-        v[i] = fit.weight[i] * (fit.y[i] - fit.mean[p])
-        square += v[i] * (fit.y[i] - fit.mean[p])
+        distance[i] = fit.y[i] - fit.mean[p]
+        v[i] = fit.weight[i] * distance[i]
+    square = dot(v, distance, fit.n)
     simd.column_dots(&fit.X, NULL, p, fit.mean, v, fit.coef)
     for j in range(p):
         if quadratic.norm[j] == 0.0:
@@ -266,11 +268,15 @@ cdef inline bint does_not_vary(const Fit* fit, double square, Py_ssize_t j) noex
 
 
 cdef void take_mean_of_response(Fit* fit) noexcept nogil:
-    cdef double average = 0.0, first = fit.y[0]
+    """The weighted mean, by distances from the first one; needs the room of a residual."""
+    cdef double first = fit.y[0]
     cdef Py_ssize_t i
+    fit.mean[fit.p] = 0.0
+    if not fit.centred:
+        return
     for i in range(fit.n):
-        average += fit.weight[i] * (fit.y[i] - first)
-    fit.mean[fit.p] = first + average / fit.total if fit.centred else 0.0
+        fit.residual[i] = fit.y[i] - first
+    fit.mean[fit.p] = first + dot(fit.weight, fit.residual, fit.n) / fit.total
 
 
 cdef int take_columns(

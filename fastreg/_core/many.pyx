@@ -185,6 +185,11 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
     cdef unsigned char[::1] fits
     cdef Job job
     cdef int ending
+    if not (y.shape[1] == n and y.shape[0] in (1, n_problems) and n > 0 and p > 0
+            and n_points > 0 and l2.shape[0] == n_problems and l2.shape[1] == n_points
+            and (weight is None or weight.shape[1] == n and weight.shape[0] in (1, n_problems))
+            and (edges is None or edges.shape[0] == n_problems + 1 and y.shape[0] == 1)):
+        raise ValueError("shapes do not fit")
     job.X = matrix_of(&X[0, 0], X.strides[0] // step, X.strides[1] // step, n, p, False)
     job.edges = NULL
     if edges is not None:
