@@ -18,6 +18,7 @@ import oracle
 from standard_form import make_problem
 
 GUARD = -7.25e77
+WIDE = np.longdouble(1) + np.longdouble(2) ** -60 > 1  # not so where a processor is emulated
 ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 1e-300, 5e-324, 1e160, -1.0]
 
 
@@ -196,7 +197,7 @@ class Case:
                 assert (sign * (coef - bound)[kept] >= -1e-300).all()  # what is subnormal inside
         plain = np.abs(self.X[self.X != 0])
         if (
-            not self.sound
+            not (self.sound and WIDE)
             or self.rng.random() < 0.8
             or (plain.size and (plain.max() > 1e30 or plain.min() < 1e-30))
         ):
