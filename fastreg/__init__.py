@@ -2,7 +2,7 @@
 
 The functions and classes listed here need only NumPy and SciPy. The estimators (`Lasso`,
 `ElasticNet`, `Ridge`, `LassoCV`, `ElasticNetCV`, `RidgeCV`, `lasso_path`, `enet_path`) need
-scikit-learn. Everything is imported on first use, so that importing fastreg costs nothing.
+scikit-learn; `solve_groups` needs narwhals. Everything is imported on first use, so that importing fastreg costs nothing.
 """
 
 from importlib import import_module
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastreg.estimators import RidgeCV as RidgeCV
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
+    from fastreg.frames import solve_groups as solve_groups
     from fastreg.grid import alpha_grid, alpha_max
     from fastreg.many import BatchResult, ProblemStatus, solve_many
     from fastreg.moments import Moments
@@ -97,6 +98,7 @@ _HOME = {
     "relax": "fastreg.relaxed",
     "ridge_path": "fastreg.ridge_grid",
     "solve": "fastreg.api",
+    "solve_groups": "fastreg.frames",
     "solve_many": "fastreg.many",
     "solve_path": "fastreg.api",
     "stability_selection": "fastreg.stability",

@@ -39,7 +39,7 @@ FLOORS = [
     {"engine"},
     {"responses", "grid"},
     {"api", "supports", "many"},
-    {"criteria", "relaxed", "stability", "moment_problem"},
+    {"criteria", "relaxed", "stability", "moment_problem", "frames"},
     {"moment_model"},
     {"moments"},
     {"fold_moments"},
@@ -65,11 +65,22 @@ THIRD_PARTIES = {
     "jinja2": "cli",
     "rich": "cli",
     "polars": "cli",
+    "narwhals": "frames",
     "matplotlib": "plotting",
     "sklearn": "estimators",
     "warnings": "estimators",
 }
-EXTRAS = {"sklearn", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click", "jinja2"}
+EXTRAS = {
+    "sklearn",
+    "narwhals",
+    "matplotlib",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rich",
+    "click",
+    "jinja2",
+}
 
 CYTHON_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?c?import[ \t]+([^#\n]+)", re.M)
 
