@@ -2,7 +2,8 @@
 
 The functions and classes listed here need only NumPy and SciPy. The estimators (`Lasso`,
 `ElasticNet`, `Ridge`, `LassoCV`, `ElasticNetCV`, `RidgeCV`, `lasso_path`, `enet_path`) need
-scikit-learn; `solve_groups` needs narwhals. Everything is imported on first use, so that importing fastreg costs nothing.
+scikit-learn; `solve_groups` needs narwhals. Everything is imported on first use, so that importing
+fastreg costs nothing.
 """
 
 from importlib import import_module
