@@ -45,7 +45,8 @@ def solve_groups(
         A column of weights >= 0.
     **model
         As in `solve_many`: l1_ratio (a number), fit_intercept, penalty_factor, lower, upper,
-        positive, standardize, tol, max_sweeps, n_threads.
+        positive, standardize, tol, max_sweeps, n_threads; select, cv (a number) and random_state
+        choose one alpha of a path for each group.
 
     Returns
     -------
@@ -64,6 +65,8 @@ def solve_groups(
     """
     import narwhals as nw
 
+    if model.get("select") is not None and not isinstance(model.get("cv", 5), (int, np.integer)):
+        raise TypeError("cv must be a number of folds here")
     if np.ndim(alpha) > 1 or np.ndim(model.get("l1_ratio", 1.0)) > 0:
         raise ValueError("alpha must be a number or have shape (n_alphas,), l1_ratio a number")
     for name in ("groups", "offsets"):
@@ -81,9 +84,9 @@ def solve_groups(
         groups=group,
         **model,
     )
-    n_alphas = result.status.shape[1]
+    n_alphas = result.status.size // len(first)
     rows = np.repeat(first, n_alphas)
-    told = {name: result.coef[:, :, j].ravel() for j, name in enumerate(names)}
+    told = {name: result.coef[..., j].ravel() for j, name in enumerate(names)}
     told["n_rows"] = np.repeat(np.bincount(group), n_alphas)
     for name in ("intercept", "alpha", "n_active", "status", "duality_gap", "objective"):
         told[name] = getattr(result, name).ravel()

@@ -16,6 +16,7 @@ from fastreg.inputs import (
     as_bounds,
     as_factor,
     as_float,
+    as_generator,
     is_sparse,
     with_unit_stride,
 )
@@ -77,6 +78,11 @@ class BatchResult:
         relative to rms(x_j) * rms(y), both about their means if an intercept is fitted.
     n_sweeps, n_active : ndarray of int
         Sweeps of coordinate descent; nonzero coefficients.
+    criterion : ndarray of shape (B, n_alphas), or None
+        Where alpha was selected: what was smallest at the selected one. For "cv" the weighted mean
+        of the squared errors on rows held out. NaN where a problem was not solved.
+    index : ndarray of shape (B,), or None
+        Where alpha was selected: its place in the path.
     keys : ndarray of shape (B,), or None
         The distinct values of `groups`, in increasing order: the problems are in this order.
     seconds : float
@@ -104,6 +110,8 @@ class BatchResult:
     n_active: npt.NDArray[np.int64]
     seconds: float
 
+    criterion: Array | None = field(default=None, kw_only=True)
+    index: npt.NDArray[np.int64] | None = field(default=None, kw_only=True)
     keys: npt.NDArray[Any] | None = field(default=None, kw_only=True)
 
     @property
@@ -139,6 +147,7 @@ class _Batch:
     weight: Array | None  # one row for all runs or all problems, or one a problem
     n_problems: int
     keys: npt.NDArray[Any] | None = None
+    order: npt.NDArray[np.intp] | None = None  # of the rows as they were given
 
 
 def solve_many(
@@ -156,6 +165,9 @@ def solve_many(
     upper: Any = None,
     positive: bool = False,
     standardize: bool = False,
+    select: str | None = None,
+    cv: Any = 5,
+    random_state: Any = 0,
     tol: float = 1e-8,
     max_sweeps: int = 100_000,
     n_threads: int = 1,
@@ -204,6 +216,16 @@ def solve_many(
     standardize : bool, default False
         Penalise the coefficients of columns scaled to unit (weighted, population) standard
         deviation within each problem; coefficients and bounds stay on the scale of X.
+    select : {None, "aic", "bic", "cv"}, default None
+        Choose one alpha of its path for each problem, in the same call: by an information
+        criterion (the formulas of `information_criteria`), or by the weighted mean of the squared
+        errors on rows held out. Of equal ones the first is taken.
+    cv : int or array of shape (n_samples,) or (n_rows,), default 5
+        For "cv": the number of folds, drawn at random and as even as can be within each problem
+        (where problems have the same rows or shape, the same ones for all); or the fold that
+        holds out each row, an integer >= 0, or less for rows that are always trained on.
+    random_state : int or numpy.random.Generator, default 0
+        Draws the folds.
     tol : float, default 1e-8
         Stop when duality gap <= tol * null objective (scale-free).
     max_sweeps : int, default 100000
@@ -235,7 +257,11 @@ def solve_many(
     p = batch.X.shape[1]
     alphas, ratios = _as_strengths(alpha, l1_ratio, batch.n_problems)
     bounds = as_bounds(lower, upper, positive, p)
-    coef, number, count = solve_batch(
+    if select not in (None, "aic", "bic", "cv"):
+        raise ValueError(f"select must be None, 'aic', 'bic' or 'cv', got {select!r}")
+    if select is not None and np.ndim(alpha) != 2:
+        raise ValueError("select needs a path: alpha of shape (B, n_alphas) or (1, n_alphas)")
+    coef, number, count, criterion = solve_batch(
         batch.X,
         batch.y,
         batch.edges,
@@ -250,12 +276,17 @@ def solve_many(
         tol=chosen.tol,
         max_sweeps=chosen.max_sweeps,
         n_threads=chosen.n_threads,
+        selection=select or "",
+        fold=_as_folds(cv, batch, random_state) if select == "cv" else None,
     )
-    keep: Any = ... if np.ndim(alpha) == 2 else (..., 0)
+    several = np.ndim(alpha) == 2 and select is None
+    keep: Any = ... if several else (..., 0)
     intercept, objective, null, gap, tolerance, violation = number[keep]
-    status, n_sweeps, n_active = count[keep]
+    status, n_sweeps, n_active, index = count[keep]
+    if select is not None:
+        alphas = np.take_along_axis(alphas, index[:, None], axis=1)
     return BatchResult(
-        coef=coef if np.ndim(alpha) == 2 else coef[:, 0],
+        coef=coef if several else coef[:, 0],
         intercept=intercept,
         alpha=alphas[keep],
         l1_ratio=np.broadcast_to(ratios, alphas.shape)[keep],
@@ -268,6 +299,8 @@ def solve_many(
         n_sweeps=n_sweeps,
         n_active=n_active,
         seconds=monotonic() - started,
+        criterion=None if select is None else criterion,
+        index=None if select is None else index,
         keys=batch.keys,
     )
 
@@ -321,13 +354,14 @@ def _grouped(table: Array, response: Array, weight: Array | None, groups: Any) -
         keys, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     except TypeError:
         raise TypeError("groups must hold keys that can be sorted") from None
+    order = None
     if (np.diff(place) < 0).any():
         order = np.argsort(place, kind="stable")
         table, response = table[order], response[order]
         weight = None if weight is None else weight[order]
     edges = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
     one_row = None if weight is None else weight[None]
-    return _Batch(with_unit_stride(table), response[None], edges, one_row, len(keys), keys)
+    return _Batch(with_unit_stride(table), response[None], edges, one_row, len(keys), keys, order)
 
 
 def _stacked(stack: Array, y: Any, sample_weight: Any) -> _Batch:
@@ -361,6 +395,34 @@ def _shared(table: Array, y: Any, sample_weight: Any) -> _Batch:
             "(n_samples, B), sample_weight of shape (B, n_samples), groups or offsets make several"
         )
     return _Batch(table, response, None, weight, n_problems)
+
+
+def _as_folds(cv: Any, batch: _Batch, random_state: Any) -> npt.NDArray[np.int32]:
+    """Return the fold that holds out each row of the table."""
+    rows = len(batch.X)
+    edges = np.array([0, rows]) if batch.edges is None else batch.edges
+    sizes = np.diff(edges)
+    if np.ndim(cv) == 0:
+        integer = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
+        if not integer or not 2 <= cv < 2**31:
+            raise ValueError(f"cv must be an integer >= 2 or an array of folds, got {cv!r}")
+        generator = as_generator(random_state)
+        if (sizes == sizes[0]).all():
+            return np.tile(generator.permutation(sizes[0]) % cv, len(sizes)).astype(np.int32)
+        mixed = np.lexsort((generator.random(rows), np.repeat(np.arange(len(sizes)), sizes)))
+        fold = np.empty(rows, dtype=np.int32)
+        fold[mixed] = (np.arange(rows) - np.repeat(edges[:-1], sizes)) % cv
+        return fold
+    labels = np.asarray(cv)
+    if labels.dtype.kind not in "iu" or labels.shape not in {(rows,), (sizes[0],)}:
+        raise ValueError(
+            f"cv must be integers, one for each row, got {labels.dtype} {labels.shape}"
+        )
+    if labels.max() < 0 or labels.max() >= 2**31:
+        raise ValueError("cv must hold out some row: folds are counted from 0")
+    if batch.order is not None:
+        labels = labels[batch.order]
+    return np.tile(labels, rows // len(labels)).astype(np.int32)
 
 
 def _of_shape(name: str, value: Any, *shapes: tuple[int, ...]) -> Array:

@@ -76,6 +76,17 @@ def test_a_path_for_each_group(library):
     np.testing.assert_allclose(coef, expected.coef, rtol=1e-7, atol=1e-9)
 
 
+def test_an_alpha_is_chosen_for_each_group():
+    path = np.geomspace(1, 0.01, 6)
+    found = fastreg.solve_groups(
+        make("pandas"), by="shop", target="sales", features=["price", "size"], alpha=path,
+        select="bic",
+    )  # fmt: skip
+    expected = fastreg.solve_many(X[:, :2], Y, path[None], groups=COLUMNS["shop"], select="bic")
+    assert found["alpha"].tolist() == expected.alpha.tolist()
+    np.testing.assert_array_equal(found[["price", "size"]].to_numpy(), expected.coef)
+
+
 @LIBRARIES
 def test_missing_values_spoil_their_group_only(library):
     price = COLUMNS["price"].astype(object)

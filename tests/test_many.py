@@ -291,3 +291,94 @@ def test_sparse_and_stacks_with_groups_are_refused():
 def test_statuses_have_messages():
     for status in ProblemStatus:
         assert status.message.endswith(".")
+
+
+PATH = np.geomspace(1.0, 0.01, 8)[None]
+SELECTED = [
+    {"X": STACK, "y": TARGETS},
+    {"X": STACK, "y": TARGETS, "sample_weight": WEIGHTS + 0.1},
+    {"X": STACK[0], "y": np.column_stack([TARGETS[0], TARGETS[0] ** 2])},
+    {"X": STACK[0], "y": TARGETS[0], "sample_weight": WEIGHTS + 0.1},
+    {"X": STACK.reshape(-1, P), "y": TARGETS.ravel(), "offsets": [0, 20, 31, B * N]},
+]
+
+
+def rows_of(batch, b):
+    """X, y and weights of a problem."""
+    X, y, weight = batch["X"], batch["y"], batch.get("sample_weight")
+    if "offsets" in batch:
+        rows = slice(batch["offsets"][b], batch["offsets"][b + 1])
+        return X[rows], y[rows], None
+    if X.ndim == 3:
+        return X[b], y[b], None if weight is None else weight[b]
+    return X, y[:, b] if y.ndim == 2 else y, None if weight is None else weight[b]
+
+
+@pytest.mark.parametrize("batch", SELECTED, ids=["stack", "weights", "many y", "many w", "ragged"])
+@pytest.mark.parametrize("criterion", ["aic", "bic"])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.3])
+def test_selection_by_information(batch, criterion, l1_ratio):
+    result = solve_many(alpha=PATH, l1_ratio=l1_ratio, select=criterion, **batch)
+    for b in range(len(result.coef)):
+        X, y, weight = rows_of(batch, b)
+        path = fastreg.solve_path(X, y, alphas=PATH[0], l1_ratio=l1_ratio, sample_weight=weight)
+        expected = fastreg.information_criteria(
+            path, X, y, criterion=criterion, sample_weight=weight
+        )
+        np.testing.assert_allclose(result.criterion[b], getattr(expected, criterion), rtol=1e-6)
+        assert result.index[b] == expected.index
+        assert result.alpha[b] == expected.alpha
+        check(result, b, X, y, result.alpha[b], l1_ratio=l1_ratio, sample_weight=weight)
+
+
+@pytest.mark.parametrize("batch", SELECTED, ids=["stack", "weights", "many y", "many w", "ragged"])
+def test_selection_by_validation(batch):
+    rows = batch["X"].shape[0] if batch["X"].ndim == 2 else N
+    fold = np.random.default_rng(1).permutation(rows) % 3
+    result = solve_many(alpha=PATH, select="cv", cv=fold, **batch)
+    for b in range(len(result.coef)):
+        X, y, weight = rows_of(batch, b)
+        own = fold[slice(*batch["offsets"][b : b + 2])] if "offsets" in batch else fold
+        s = np.ones(len(y)) if weight is None else weight
+        error = np.zeros(PATH.size)
+        for f in range(3):
+            train, test = own != f, own == f
+            for k, alpha in enumerate(PATH[0]):
+                fit = fastreg.solve(X[train], y[train], alpha, sample_weight=s[train])
+                error[k] += s[test] @ (y[test] - fit.predict(X[test])) ** 2
+        np.testing.assert_allclose(result.criterion[b], error / s.sum(), rtol=1e-6)
+        assert result.index[b] == np.argmin(error)
+        check(result, b, X, y, result.alpha[b], sample_weight=weight)
+
+
+def test_selection_does_not_depend_on_threads_or_order_of_rows():
+    X, y = problems.regression(90, 5)
+    groups = np.random.default_rng(0).integers(0, 6, 90)
+    fold = np.arange(90) % 4
+    one = solve_many(X, y, PATH, groups=groups, select="cv", cv=fold)
+    two = solve_many(X, y, PATH, groups=groups, select="cv", cv=fold, n_threads=3)
+    np.testing.assert_array_equal(one.coef, two.coef)
+    order = np.argsort(groups, kind="stable")
+    other = solve_many(X[order], y[order], PATH, groups=groups[order], select="cv", cv=fold[order])
+    np.testing.assert_array_equal(one.criterion, other.criterion)
+    drawn = solve_many(X, y, PATH, groups=groups, select="cv", cv=3)
+    again = solve_many(X, y, PATH, groups=groups, select="cv", cv=3)
+    np.testing.assert_array_equal(drawn.criterion, again.criterion)
+    assert drawn.coef.shape == (6, 5)
+
+
+def test_selection_and_bad_problems():
+    X = STACK.copy()
+    X[1, 2] = np.nan
+    for criterion in ("bic", "cv"):
+        result = solve_many(X, TARGETS, PATH, select=criterion)
+        assert result.status.tolist() == [1, ProblemStatus.NOT_FINITE, 1, 1, 1]
+        assert np.isnan(result.criterion[1]).all()
+    with pytest.raises(ValueError, match="select needs a path"):
+        solve_many(STACK, TARGETS, 0.1, select="bic")
+    with pytest.raises(ValueError, match="select must be"):
+        solve_many(STACK, TARGETS, PATH, select="best")
+    with pytest.raises(ValueError, match="cv must be an integer >= 2"):
+        solve_many(STACK, TARGETS, PATH, select="cv", cv=1)
+    with pytest.raises(ValueError, match="cv must be integers"):
+        solve_many(STACK, TARGETS, PATH, select="cv", cv=[0, 1])

@@ -32,6 +32,7 @@ cdef struct Found:        # of one strength, in the user's units
     double gap
     double tolerance
     double violation
+    double square           # weighted mean of the squared residuals
     Py_ssize_t n_active
     Py_ssize_t n_sweeps
 
@@ -102,5 +103,7 @@ cdef int solve_at(
 # intercept in the user's units, or NaN; counts those that are not zero
 cdef void write_point(
     const Fit* fit, double* coef, double* intercept, Found* found) noexcept nogil
+# trace of the hat matrix given the support, intercept included; coefficients at bounds are fixed
+cdef double freedom_of(Fit* fit) noexcept nogil
 # what is told of a fit that ended before it began
 cdef void tell_nothing(int status, Found* found) noexcept nogil

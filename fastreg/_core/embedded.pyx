@@ -9,7 +9,7 @@ from libc.math cimport INFINITY, NAN, fabs, isfinite, sqrt
 from libc.stdint cimport uint64_t, uintptr_t
 from libc.string cimport memcpy
 
-from fastreg._core.factor cimport room_of_rebuild
+from fastreg._core.factor cimport room_of_rebuild, solve
 from fastreg._core.gram cimport ROW_BLOCK, products_at_once
 from fastreg._core.kernels cimport Matrix, Sparse, dot, rows_from, simd, sparse_simd, total
 from fastreg._core.moment_path cimport Fit as MomentFit
@@ -551,12 +551,13 @@ cdef void describe(
     """Write all numbers of a point, in the user's units."""
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j
-    cdef double objective = 0.5 * residual_square(quadratic), worst = 0.0, off
+    cdef double square = residual_square(quadratic), objective = 0.5 * square, worst = 0.0, off
     for j in range(fit.p):
         objective += value(quadratic.penalty, j, quadratic.u[j])
         if quadratic.norm[j] > 0.0:
             off = violation(quadratic.penalty, j, quadratic.u[j], quadratic.c[j])
             worst = max(worst, off / quadratic.norm[j])
+    found.square = square * fit.unit * fit.unit
     found.objective = objective * fit.unit * fit.unit
     found.null_objective = null * fit.unit * fit.unit
     found.gap = gap * fit.unit * fit.unit
@@ -570,7 +571,24 @@ cdef void tell_nothing(int status, Found* found) noexcept nogil:
     found.status = status
     found.n_active = found.n_sweeps = 0
     found.objective = found.null_objective = found.tolerance = found.violation = NAN
+    found.square = NAN
     found.gap = INFINITY
+
+
+cdef double freedom_of(Fit* fit) noexcept nogil:
+    cdef QuadraticState* quadratic = &fit.quadratic
+    cdef double* share = quadratic.step
+    cdef Py_ssize_t j, k, m = quadratic.factor.size
+    cdef double freedom = m
+    for k in range(m):
+        if quadratic.l2[quadratic.factor.member[k]] == 0.0:
+            continue
+        for j in range(m):
+            share[j] = 0.0
+        share[k] = 1.0
+        solve(&quadratic.factor, share)
+        freedom -= quadratic.l2[quadratic.factor.member[k]] * share[k]
+    return freedom + (fit.storage != Storage.MOMENTS and fit.centred)
 
 
 cdef void write_point(

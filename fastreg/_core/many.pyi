@@ -21,4 +21,6 @@ def solve_batch(
     tol: float,
     max_sweeps: int,
     n_threads: int,
-) -> tuple[_Array, _Array, npt.NDArray[np.int64]]: ...
+    selection: str,
+    fold: npt.NDArray[np.int32] | None,
+) -> tuple[_Array, _Array, npt.NDArray[np.int64], _Array]: ...
