@@ -12,14 +12,11 @@ from fastreg._core.embedded cimport (
     Found,
     lay_out,
     solve_at,
-    take_columns,
-    take_moments,
-    take_penalty,
-    take_rows,
     tell_nothing,
     workspace_size as size_of_workspace,
     write_point,
 )
+from fastreg._core.intake cimport take_columns, take_moments, take_penalty, take_rows
 from fastreg._core.kernels cimport Matrix, matrix_of
 
 cdef extern from "include/fastreg.h":

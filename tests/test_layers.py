@@ -25,6 +25,7 @@ FLOORS = [
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
     {"_core.moments"},
     {"_core.small", "_core.descent", "_core.fold_path", "_core.embedded"},
+    {"_core.intake"},
     {"_core.many"},
     {"inputs", "settings"},
     {"monomials", "selection_bounds", "threads"},
@@ -38,9 +39,9 @@ FLOORS = [
     {"ridge_grid", "smooth"},
     {"engine"},
     {"responses", "grid"},
-    {"api", "supports", "many"},
-    {"criteria", "relaxed", "stability", "moment_problem", "frames"},
-    {"moment_model"},
+    {"api", "supports", "batches"},
+    {"criteria", "relaxed", "stability", "moment_problem", "many"},
+    {"moment_model", "frames"},
     {"moments"},
     {"fold_moments"},
     {"validation"},
@@ -50,7 +51,7 @@ FLOORS = [
 # house imports them.
 SIDE_ROOMS = {
     "plotting": {"", "result"},
-    "cython_api": {"_core.embedded", "_core.kernels"},
+    "cython_api": {"_core.embedded", "_core.intake", "_core.kernels"},
     "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
 }
 # Nothing else is imported from other people, and these only there.

@@ -76,27 +76,11 @@ cdef struct Fit:
     double* block
 
 
+cdef double HUGE  # a strength beyond which it makes no difference
 # bytes of a workspace for n rows (0: moments) and p features; 0 where no machine has as many
 cdef size_t workspace_size(Py_ssize_t n, Py_ssize_t p) noexcept nogil
 cdef void lay_out(Fit* fit, Py_ssize_t n, Py_ssize_t p, void* memory) noexcept nogil
-# What follows returns an Ending: CONVERGED, or what is wrong.
-# only gram[j * stride + k], k <= j, is read; everything is multiplied by `share`
-cdef int take_moments(
-    Fit* fit, const double* gram, Py_ssize_t stride, const double* correlation, double square,
-    double share) noexcept nogil
-# X and y stay where they are until the last strength is solved; `weight` may be NULL
-cdef int take_rows(
-    Fit* fit, const Matrix* X, const double* y, const double* weight, bint centred) noexcept nogil
-# the same with compressed columns
-cdef int take_columns(
-    Fit* fit, Py_ssize_t n, const int* start, const int* row, const double* x, const double* y,
-    const double* weight, bint centred) noexcept nogil
-# another response of the same rows and weights, which lie, as their Gram matrix does, in a fit that
-# has taken them; it stays as it is, and may lend to many at once
-cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexcept nogil
-# factors (NULL: ones) and bounds (NULL: none)
-cdef int take_penalty(
-    Fit* fit, const double* factor, const double* lower, const double* upper) noexcept nogil
+# solve at these strengths, from the last ones; returns an Ending
 cdef int solve_at(
     Fit* fit, double l1, double l2, double tol, Py_ssize_t max_sweeps, Found* found) noexcept nogil
 # what `found` is told of: coefficients (of p features; may be NULL where nothing was solved) and

@@ -15,13 +15,11 @@ from fastreg._core.embedded cimport (
     freedom_of,
     lay_out,
     solve_at,
-    take_other_response,
-    take_penalty,
-    take_rows,
     tell_nothing,
     workspace_size,
     write_point,
 )
+from fastreg._core.intake cimport take_other_response, take_penalty, take_rows
 from fastreg._core.kernels cimport Matrix, matrix_of, rows_from
 
 cdef extern from *:
