@@ -83,6 +83,8 @@ cdef void lay_out(Fit* fit, Py_ssize_t n, Py_ssize_t p, void* memory) noexcept n
 # solve at these strengths, from the last ones; returns an Ending
 cdef int solve_at(
     Fit* fit, double l1, double l2, double tol, Py_ssize_t max_sweeps, Found* found) noexcept nogil
+# the strengths alone, for whoever solves what `quadratic` then is
+cdef void set_strengths(Fit* fit, double l1, double l2) noexcept nogil
 # what `found` is told of: coefficients (of p features; may be NULL where nothing was solved) and
 # intercept in the user's units, or NaN; counts those that are not zero
 cdef void write_point(

@@ -7,7 +7,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from fastreg._core.embedded cimport HUGE, Ending, Fit, Storage
-from fastreg._core.gram cimport products_at_once
+from fastreg._core.gram cimport mirror, products_at_once
 from fastreg._core.kernels cimport Matrix, Sparse, dot, rows_from, simd, sparse_simd, total
 from fastreg._core.quadratic cimport QuadraticState, adopt, begin
 
@@ -36,10 +36,9 @@ cdef int take_gram(
     Fit* fit, const double* gram, Py_ssize_t stride, double share) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j, k, p = fit.p
-    cdef double size, sum_of_row, product
+    cdef double size
     cdef double* norm = quadratic.norm
     cdef double* row
-    cdef bint sound = True
     for j in range(p):
         size = gram[j * stride + j]
         if not isfinite(size):
@@ -52,21 +51,33 @@ cdef int take_gram(
     for j in range(p):
         row = quadratic.gram + j * quadratic.stride
         size = share * fit.scale[j]
-        sum_of_row = 0.0
         for k in range(j + 1):
-            product = gram[j * stride + k] * size * fit.scale[k]
-            row[k] = product
-            sound &= fabs(product) <= norm[j] * norm[k]
-            sum_of_row += product
-        if not isfinite(sum_of_row):
-            return Ending.NOT_FINITE
-    if not sound:
-        return Ending.NOT_A_GRAM
-    for j in range(p):
-        for k in range(j):
-            quadratic.gram[k * quadratic.stride + j] = quadratic.gram[j * quadratic.stride + k]
+            row[k] = gram[j * stride + k] * size * fit.scale[k]
+    if fit.storage == Storage.MOMENTS and not is_sound(quadratic, p):
+        return what_is_wrong(quadratic, p)
+    mirror(0, p, quadratic.gram, quadratic.stride)
     adopt(quadratic, p)
     return Ending.CONVERGED
+
+
+cdef bint is_sound(const QuadraticState* quadratic, Py_ssize_t p) noexcept nogil:
+    """Does it satisfy the Cauchy-Schwarz inequality, as products of columns do?"""
+    cdef Py_ssize_t j, k, n_wrong = 0
+    cdef const double* row
+    for j in range(p):
+        row = quadratic.gram + j * quadratic.stride
+        for k in range(j + 1):
+            n_wrong += not fabs(row[k]) <= quadratic.norm[j] * quadratic.norm[k]
+    return n_wrong == 0
+
+
+cdef int what_is_wrong(const QuadraticState* quadratic, Py_ssize_t p) noexcept nogil:
+    cdef Py_ssize_t j, k
+    for j in range(p):
+        for k in range(j + 1):
+            if not isfinite(quadratic.gram[j * quadratic.stride + k]):
+                return Ending.NOT_FINITE
+    return Ending.NOT_A_GRAM
 
 
 cdef int take_response(

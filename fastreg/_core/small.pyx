@@ -1,16 +1,13 @@
 # Design: a fit of a thousand numbers takes the solver a few microseconds, and the objects that a
 # general fit is made of a hundred times that. This lane has none: arrays are read through the
-# buffer protocol, all intermediates lie in a workspace that is used again, and the Gram matrix of X
-# with y as its last column holds all that the one solver, `Quadratic`, and its certificate need.
-# Units are those of `fastreg.problem`: columns and response have unit size by powers of two, which
-# are applied to the finished Gram matrix.
+# buffer protocol, and a fit in memory that is used again (`embedded`) does the rest.
 #
 # The lane decides nothing that is open to doubt: arguments that are not plain, numbers that are not
 # finite, scales or fits that could cost digits, and whatever is not proven from the Gram matrix to
 # the tolerance are left to the general lane, which also words all the errors.
 #
 # Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
-# never hold the same one. There are as many as there were fits at once, of a megabyte at most.
+# never hold the same one. There are as many as there were fits at once, of two megabytes at most.
 
 import numpy as np
 
@@ -21,13 +18,14 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cython cimport final
-from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, ldexp, sqrt
+from libc.math cimport INFINITY, NAN, fabs, sqrt
 
-from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block, products_at_once
-from fastreg._core.kernels cimport Matrix, simd
-from fastreg._core.moment_path cimport Fit, fit_moments
-from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport Quadratic, QuadraticState, adopt, load, set_penalty
+from fastreg._core.embedded cimport Fit, lay_out, set_strengths, workspace_size
+from fastreg._core.intake cimport take_penalty, take_rows
+from fastreg._core.kernels cimport Matrix
+from fastreg._core.moment_path cimport Fit as MomentFit
+from fastreg._core.moment_path cimport fit_moments
+from fastreg._core.quadratic cimport QuadraticState
 from fastreg._core.record cimport (
     GAP,
     INTERCEPT,
@@ -46,10 +44,11 @@ cdef enum:
     MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond
     LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
 
-cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
+cdef double CERTAIN = 1e-6   # deviation, relative to the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
-cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
-cdef double LARGE = 1e200
+cdef double SMALL = 1e-100   # lengths of columns whose squares neither underflow nor overflow
+cdef double LARGE = 1e100
+cdef double BEYOND = 1e299   # strengths that are cut
 
 cdef object ndarray = np.ndarray, float64 = np.float64
 cdef object wide = np.dtype(np.float64), narrow = np.dtype(np.float32)
@@ -71,79 +70,89 @@ cdef object take = idle.pop, put_back = idle.append
 cdef class Workspace:
     """Memory for one fit at a time, and what the fit has found."""
 
-    cdef Quadratic quadratic
+    cdef Fit fit
+    cdef Py_ssize_t n_rows     # that it is laid out for; so are all of n_features
     cdef Py_ssize_t n_features
-    cdef Record record         # of one fit of exactly n_features
+    cdef Record record
     cdef object coef           # a view of it; so is `_coef`
     cdef object certified_zero
     cdef double[::1] _coef
-    cdef double[::1] _ones     # as many as rows or features
-    cdef double[::1] _nothing  # zeros, as many as features
-    cdef double[::1] _block
-    cdef double[::1] _mean
-    cdef double[::1] _scale
-    cdef double[::1] _q
-    cdef double[::1] _l1
-    cdef double[::1] _l2
-    cdef double[::1] _lower
-    cdef double[::1] _upper
-    cdef Penalty _penalty
+    cdef double[::1] _memory
+    cdef double[::1] _response  # in double
 
     def __init__(self):
-        self.quadratic = Quadratic()
-        self._ones = np.ones(1)
-        self._block = np.empty(1)
-        self._nothing = np.empty(0)
-        self.n_features = 0
+        self.n_rows = self.n_features = 0
+        self._memory = self._response = np.empty(1)
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
-        cdef Py_ssize_t panel = simd.wide.panel
-        cdef Py_ssize_t room = (p + panel) // panel * panel * min(n, ROW_BLOCK)
-        if self._ones.shape[0] < max(n, p):
-            self._ones = np.ones(max(n, p))
-        if self._block.shape[0] < room:
-            self._block = packed_block(min(n, ROW_BLOCK), p + 1)
-        if self._nothing.shape[0] < p:
-            self.n_features = 0
-            self.quadratic.reserve(p + 1)
-            self._nothing, self._q = np.zeros(p), np.empty(p)
-            self._mean, self._scale = np.empty(p + 1), np.empty(p)
-            self._l1, self._l2 = np.empty(p), np.empty(p)
-            self._lower, self._upper = np.full(p, -np.inf), np.full(p, np.inf)
-            self._penalty = Penalty(&self._l1[0], &self._l2[0], &self._lower[0], &self._upper[0])
-        if self.n_features != p:
-            scale, mean = np.asarray(self._scale)[:p], np.asarray(self._mean)[:p]
-            self.record = Record(1, 1, scale, mean, 1.0, True, False)
+        cdef Py_ssize_t size = workspace_size(n, p) // sizeof(double) + 1
+        cdef bint other = self.n_features != p
+        if self.n_rows == n and not other:
+            return
+        if self._memory.shape[0] < size:
+            other = True
+            self._memory = np.empty(size)
+        if self._response.shape[0] < n:
+            self._response = np.empty(n)
+        lay_out(&self.fit, n, p, &self._memory[0])
+        self.fit.quadratic.is_unattended = False
+        self.n_rows = n
+        if other:
+            self.n_features = p
+            self.record = Record(
+                1, 1, <double[:p]>self.fit.scale, <double[:p]>self.fit.mean, 1.0, True, False)
             self.coef = self.record.coef[0, 0]
             self.certified_zero = self.record.certified_zero[0, 0]
             self._coef = self.coef
-            self.n_features = p
 
     cdef bint solve(
         self, const Matrix* X, const Matrix* y, double l1, double l2, bint centred, double tol,
         Py_ssize_t max_sweeps) except -1 nogil:
         """Fit, prove and record; return whether that was beyond doubt."""
-        cdef QuadraticState* quadratic = &self.quadratic.state
-        cdef double null, unit
-        cdef Fit fit
+        cdef Fit* fit = &self.fit
+        cdef QuadraticState* quadratic = &fit.quadratic
+        cdef const double* response = <const double*>y.data
+        cdef double null
+        cdef MomentFit moments
         cdef Py_ssize_t j
-        products_at_once(X, y, centred, &self._ones[0], &self._ones[0], X.n_rows, &self._ones[0],
-                         &self._coef[0], &self._block[0], &self._mean[0],
-                         quadratic.gram, quadratic.stride)
-        unit = self._bring_to_size(X.n_rows, X.n_columns, l1, l2, &null)
-        if not (unit > 0.0):
+        if y.narrow:
+            for j in range(y.n_rows):
+                self._response[j] = (<const float*>y.data)[j]
+            response = &self._response[0]
+        if take_rows(fit, X, response, NULL, centred) < 0:
             return False
-        adopt(quadratic, X.n_columns)
-        set_penalty(quadratic, self._penalty)
-        load(quadratic, &self._nothing[0], &self._q[0], 2.0 * null)
-        if not fit_moments(quadratic, True, null, tol, max_sweeps, INFINITY, &fit):
+        if take_penalty(fit, NULL, NULL, NULL) < 0:
+            return False
+        set_strengths(fit, l1, l2)
+        if self._is_doubtful():
+            return False
+        null = 0.5 * fit.square
+        if not fit_moments(quadratic, True, null, tol, max_sweeps, INFINITY, &moments):
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
         self.record.set_rows(X.n_rows, centred)
-        self.record.begin_response(unit, self._mean[X.n_columns], sqrt(2.0 * null))
+        self.record.begin_response(fit.unit, fit.mean[X.n_columns], sqrt(fit.square))
         return self.record.put_quadratic(
-            quadratic, quadratic.column, 0, 0, fit.square, fit.proof, null, tol)
+            quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol)
+
+    cdef bint _is_doubtful(self) noexcept nogil:
+        """Are scales or strengths such that digits could be lost?"""
+        cdef const Fit* fit = &self.fit
+        cdef const QuadraticState* quadratic = &fit.quadratic
+        cdef double size = sqrt(fit.square) * fit.unit, ridge = 0.0, reach = 0.0
+        cdef Py_ssize_t j, p = fit.p
+        if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[p])):
+            return True
+        for j in range(p):
+            size = quadratic.norm[j] / fit.scale[j]
+            if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])):
+                return True
+            if not (0.0 < quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
+                return True
+            ridge = max(ridge, quadratic.l2[j])
+            reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
+        return p >= fit.n and ridge < INTERPOLATING and INTERPOLATING * p * reach > fit.n
 
     cdef dict fields(self, double l1_ratio, double alpha, bint centred):
         """What was recorded, under the names of a result."""
@@ -160,43 +169,11 @@ cdef class Workspace:
         found["certified_zero"] = self.certified_zero.copy()
         found["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
         found["n_passes"] = 2 if centred else 1
-        found["n_sweeps"] = self.quadratic.state.n_sweeps
+        found["n_sweeps"] = self.fit.quadratic.n_sweeps
         found["n_active"] = record._count[N_ACTIVE, 0, 0]
         found["n_features"] = self.n_features
         found["alpha"] = alpha
         return found
-
-    cdef double _bring_to_size(
-        self, Py_ssize_t n, Py_ssize_t p, double l1, double l2, double* null) noexcept nogil:
-        """Scale the Gram matrix and the strengths; return the unit of y, or zero if in doubt."""
-        cdef double[:, ::1] gram = self.quadratic.gram
-        cdef double share = 1.0 / n, size, unit, ridge = 0.0, reach = 0.0
-        cdef Py_ssize_t j, k
-        cdef int exponent
-        for j in range(p + 1):
-            size = gram[j, j] * share
-            if not (SMALL < size < LARGE and size > CERTAIN * self._mean[j] * self._mean[j]):
-                return 0.0
-        frexp(sqrt(gram[p, p] * share), &exponent)
-        unit = ldexp(1.0, exponent)
-        null[0] = 0.5 * gram[p, p] * share / unit / unit
-        for j in range(p):
-            frexp(sqrt(gram[j, j] * share), &exponent)
-            size = ldexp(1.0, -exponent)
-            self._scale[j] = size
-            self._q[j] = gram[p, j] * share * size / unit
-            self._l1[j] = l1 * size / unit
-            self._l2[j] = l2 * size * size
-            if not (self._l1[j] > 0.0 and isfinite(self._l1[j]) and isfinite(self._l2[j])):
-                return 0.0
-            ridge = max(ridge, self._l2[j])
-            reach = max(reach, fabs(self._q[j]) / self._l1[j])
-            for k in range(j + 1):
-                gram[j, k] *= share * size * self._scale[k]
-        if p >= n and ridge < INTERPOLATING and INTERPOLATING * p * reach > n:
-            return 0.0
-        mirror(0, p, gram)
-        return unit
 
 
 cdef bint is_plain(array) noexcept:
