@@ -3,7 +3,7 @@
 import numpy as np
 
 import fastreg
-from fastreg.estimators import Lasso
+from fastreg.estimators import Lasso, Ridge
 
 from . import data, reference
 from .common import TOL, SolverComparison
@@ -42,3 +42,18 @@ class Estimator(Tiny):
 
     def fastreg(self):
         return Lasso(self.alpha, tol=TOL / 2).fit(self.X, self.y).result_
+
+
+class RidgeEstimator(Tiny):
+    """Ridge.fit with the alpha of the others, times the rows as scikit-learn has it."""
+
+    def setup(self, shape, storage):
+        super().setup(shape, storage)
+        penalty = reference.elastic_net(self.X.shape[1], self.alpha, l1_ratio=0.0)
+        self.prepare(self.X, self.y, [penalty])
+
+    def fastreg(self):
+        return Ridge(len(self.y) * self.alpha).fit(self.X, self.y).result_
+
+    def reference(self):
+        return reference.ridge_cholesky(reference.centred(self.X, self.y), self.alpha)

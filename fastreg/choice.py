@@ -49,17 +49,25 @@ _WIDE_PAYS = 160  # and those of double X
 _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
 _PASSES = 10  # of a working set on sparse X, for one strength
-_ROUNDS = 20  # reads of a sparse X that coordinate descent takes for one strength, at a guess
+_READS, _NOISY, _MOST_READS = 22.0, 500.0, 128.0  # along a path, more a decade of noise, at most
+_EARLIER = 0.15  # decades by which the largest noise is ahead of the typical one
+_STRENGTHS = 100  # along a path, at a guess, each with a residual
+_DESCENT = 400  # and of coordinate descent along a path: at each strength these,
+_CHECKS = 5.0  # for what proves the answer and tells who will enter, and
+_SWEEPS, _SLOWED = 15.0, 90.0  # sweeps, of which the latter times the odds of a row being used up
 # Costs in entries of a sparse X that are read in the same time:
-_FACTOR = 0.03  # of a factor, per cube of its size
+_SORT, _ROW, _PAIR = 10.0, 12.0, 1.2  # of a Gram matrix, per entry, row, and entries^2 / rows
+_PLACE = 9.0  # of an entry of it, whatever it is,
+_FACTOR = 0.013  # of a factor, per cube of its size
 _MOVES = 2.0  # of the moves of a working set along a path, per square
-_COLUMN = 8  # of the beginning of a column
+_COLUMN = 8  # of the beginning of a column in a read,
+_TURN = 30  # and of a turn of a feature in coordinate descent, beside its entries
 _HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
 _CALL = 6e4  # of what surrounds the work at one strength
 _CALLS = 10  # such calls' worth of small work along a path that a Gram matrix of all saves
 _BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
-_FAR = 10.0  # factors' worth of descent that may come before
+_FAR = 3.0  # factors' worth of descent that may come before
 ROWS = 64  # of a sample that tells how much features differ
 _WORTH_A_LOOK = 100_000  # entries of X from which it is asked
 _RUNS = 16  # of rows that tell alpha_max,
@@ -93,19 +101,53 @@ class Sparse(NamedTuple):
         return float(self.entries + _COLUMN * self.p)
 
     @property
-    def gram(self) -> float:
-        """Cost of the Gram matrix of all features and of its factor."""
-        by_rows = 0.6 * self.entries**2 / self.n
-        by_blocks = self.n * self.p * (0.3 + 0.02 * self.p)
-        return min(by_rows, by_blocks) + _FACTOR * float(self.p) ** 3
+    def quiet(self) -> float:
+        """Decades down a path without features that are noise.
+
+        One of p such correlates with any residual by about sqrt(2 log(p) / n).
+        """
+        return 0.5 * math.log10(self.n / (2.0 * math.log(self.p + 1.0)))
+
+    def gram(self, features: float) -> float:
+        """Cost of the Gram matrix of so many features."""
+        entries = self.entries * features / self.p
+        by_rows = _SORT * entries + _ROW * self.n + _PAIR * entries**2 / self.n
+        by_blocks = self.n * features * (0.6 + 0.04 * features) + _SORT * entries
+        return min(by_rows, by_blocks) + _PLACE * features**2
+
+    def work(self, features: float) -> float:
+        """Cost of a working set that large: its Gram matrix and its factor."""
+        return self.gram(features) + _FACTOR * features**3
+
+    def step(self, features: float) -> float:
+        """Cost of one more strength of a path for a working set that large."""
+        moves = _MOVES * features**2 + _FACTOR * features**3
+        return moves + _SORT * self.entries * features / self.p
+
+    def descent(self, features: float) -> float:
+        """Cost of one more strength for coordinate descent, if so many features are nonzero.
+
+        Sweeps go over these, and are the more the nearer they come to the rows in number.
+        """
+        if features >= self.n:
+            return math.inf
+        sweeps = _SWEEPS + _SLOWED * features / (self.n - features)
+        own = (self.entries + _TURN * self.p) * features / self.p
+        return 2.0 * _CALL + _CHECKS * self.read + sweeps * own
 
     @property
     def most_features(self) -> float:
-        """How large a working set may be before coordinate descent may be cheaper.
-
-        Its moves at one strength then cost as much as a few reads, and a call.
-        """
-        return math.sqrt(3.0 * self.read + _CALL)
+        """How large a working set may be before coordinate descent may be cheaper."""
+        few, many = float(_BATCH), float(self.p)
+        if self.step(many) <= self.descent(many):
+            return math.inf
+        while many > 1.1 * few:
+            middle = math.sqrt(few * many)
+            if self.step(middle) <= self.descent(middle):
+                few = middle
+            else:
+                many = middle
+        return many
 
     @property
     def may_descend(self) -> bool:
@@ -115,10 +157,9 @@ class Sparse(NamedTuple):
         where most entries are stored: the end of a working set is exact.
         """
         rank = float(min(self.n, self.p))
-        support = 0.6 * (self.entries * rank / self.p) ** 2 / self.n
-        support += _FACTOR * rank**3 + _MOVES * rank**2
+        support = self.work(rank) + _MOVES * rank**2
         is_sparse = self.entries < _HOLLOW * self.n * self.p
-        return is_sparse and support > 2.0 * self.read and support + self.read > _CALL
+        return is_sparse and support > 2.0 * self.read and support + self.read > 3.0 * _CALL
 
 
 def sparse(X: Any) -> Sparse | None:
@@ -219,13 +260,16 @@ class Plan:
         return self.settings.method == "auto" and single and open_
 
     def _for_sparse(self, X: Sparse) -> str:
-        reads = _ROUNDS * (1.0 + self.depth) * math.sqrt(self.n_responses)
         alone = self.depth == 0.0 and self.n_responses == 1
-        calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL
+        calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL + _STRENGTHS * X.n
         tall = X.n > X.p or self._is_small(X.n, X.p)
-        if tall and X.gram <= reads * X.entries + calls and self.fits(X.p):
-            return "working_set" if alone and X.may_descend else "gram"
-        return "working_set"
+        reads = _READS + min(_NOISY * max(0.0, self.depth - X.quiet + _EARLIER), _MOST_READS)
+        reads *= math.sqrt(self.n_responses)
+        if not (tall and X.gram(X.p) <= reads * X.read + calls and self.fits(X.p)):
+            return "working_set"
+        if X.may_descend and (alone or X.work(X.p) > _DESCENT * X.read):
+            return "working_set"
+        return "gram"
 
     def _is_small(self, n: int, p: int) -> bool:
         """Whether a Gram matrix of all features is little beside the calls of a path."""
@@ -264,12 +308,12 @@ class Plan:
 class Headway:
     """Whether coordinate descent on a sparse design still promises to arrive first.
 
-    A working set that takes over pays for the factor of the support, once for all strengths that
+    A working set that takes over pays for the work on the support, once for all strengths that
     are left, and for some moves at each of them. It needs a point that is near, or it goes through
     many supports first.
     """
 
-    read: float  # cost of a read
+    X: Sparse
     null: float  # objective
     target: float  # gap
     n_left: int  # strengths of the grid, from this one on
@@ -286,8 +330,9 @@ class Headway:
         self._past = self._past or [(0.0, math.log(self.null / self.target))]
         self._past.append((reads, level))
         self.n_active = n_active
-        once = (_FACTOR * float(n_active) ** 3 + 4.0 * _CALL) / self.read + _PASSES
-        other = once / self.n_left + (_MOVES * float(n_active) ** 2 + _CALL) / self.read
+        read = self.X.read
+        once = (self.X.work(n_active) + 4.0 * _CALL) / read + _PASSES
+        other = once / self.n_left + (self.X.step(n_active) + _CALL) / read
         if reads <= other or (gap > _NEAR * self.null and reads <= _FAR * other):
             return True
         # at the pace of the last half

@@ -236,10 +236,10 @@ class Engine:
             return
         self._descends = True
         if len(self._grid) > 1:
+            self._room = self._sparse.most_features
             w, c, _ = self.state.state()
             l1 = self.problem.factors(response)[0] * self._strengths(0)[0]
             self._descends = starts_with_descent(int(np.sum((np.abs(c) > l1) | (w != 0))))
-        self._room = self._sparse.most_features
         if self._descends and response == 0:
             self.method = "descent"
         elif self._descends:
@@ -366,8 +366,8 @@ class Engine:
         headway = None
         if self.settings.method == "auto":
             assert self._sparse is not None
-            read, null = self._sparse.read, tolerance / self.settings.tol
-            headway = Headway(read, null, tolerance, len(self._grid) - index)
+            null = tolerance / self.settings.tol
+            headway = Headway(self._sparse, null, tolerance, len(self._grid) - index)
         goes_on = headway.suffices if headway else None
         proof = self._by_reads(coordinate_descent, l1, l2, tolerance, goes_on)
         if headway and proof.status == Outcome.STALLED:

@@ -13,6 +13,11 @@ from fastreg.inputs import Array, as_alphas
 from fastreg.problem import prepare
 from fastreg.spectrum import decompose
 
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+_SMALL = 100_000  # numbers in X and in its errors, up to which checks and units cost the most
+_ALIKE = 1e-6  # variances and strengths, over the largest of them, that cost no digits
+_USUAL = 1e100  # squares that are far from the ends of the range of numbers
+
 
 @dataclass(frozen=True, repr=False)
 class RidgePathResult:
@@ -104,6 +109,10 @@ def ridge_path(
     Ridge Parameter", Technometrics 21, 1979.
     """
     grid = as_alphas(alphas)
+    if sample_weight is offset is penalty_factor is None and standardize is False:
+        small = _fit_small(X, y, grid, fit_intercept)
+        if small is not None:
+            return small
     problem = prepare(
         X,
         y,
@@ -145,3 +154,67 @@ def ridge_path(
         df=df,
         method=spectrum.method,
     )
+
+
+def _fit_small(X: Any, y: Any, grid: Array, fit_intercept: Any) -> RidgePathResult | None:
+    """Return the same for a small tall X and one response, or None where anything is in doubt.
+
+    What a general fit is made of takes ten times as long as its numbers there. Whatever could cost
+    digits (columns of unlike size or far from zero, eigenvalues that depend on rounding, rows that
+    determine their own fit) is left to it, and so are all errors.
+    """
+    if not (
+        type(X) is type(y) is np.ndarray
+        and X.ndim == 2
+        and y.ndim == 1
+        and X.dtype in _FLOATS
+        and y.dtype in _FLOATS
+        and 1 < X.shape[1] < len(y) == len(X)
+        and len(y) * max(X.shape[1], len(grid)) <= _SMALL
+        and isinstance(fit_intercept, (bool, np.bool_))
+    ):
+        return None
+    n = len(y)
+    with np.errstate(all="ignore"):
+        Z, e = np.array(X, dtype=np.float64), np.array(y, dtype=np.float64)
+        mean, level = np.zeros(X.shape[1]), 0.0
+        if fit_intercept:
+            mean, level = Z.mean(axis=0), float(e.mean())
+            Z -= mean
+            e -= level
+        gram, cross, square = Z.T @ Z / n, e @ Z / n, float(e @ e) / n
+        size = gram.diagonal()
+        least, largest = size.min(), size.max()
+        if not (
+            1.0 / _USUAL < _ALIKE * largest < least
+            and largest < _USUAL
+            and 1.0 / _USUAL < square < _USUAL
+            and _ALIKE * float(np.max(mean * mean / size)) < 1.0
+            and _ALIKE * level * level < square
+        ):
+            return None
+        values, V = np.linalg.eigh(gram)
+        if not values[0] + grid[-1] > _ALIKE * (values[-1] + grid[0]) > 0.0 < grid[-1]:
+            return None
+        shrink = 1.0 / (values + grid[:, None])
+        T = Z @ V
+        coef = (shrink * (cross @ V)) @ V.T
+        residual = e - coef @ Z.T
+        slope = residual @ Z / n - grid[:, None] * coef
+        left = 1.0 - int(fit_intercept) / n - (shrink / n) @ (T * T).T
+        if not left.min() > _ALIKE:
+            return None
+        coef += ((slope @ V) * shrink) @ V.T
+        errors = residual / left
+        df = int(fit_intercept) + shrink @ values
+        return RidgePathResult(
+            alphas=grid,
+            coef=coef,
+            intercept=level - coef @ mean,
+            duality_gap=0.5 * (slope * slope).sum(axis=1) / grid,
+            loo_errors=errors,
+            loo_score=(errors * errors).mean(axis=1),
+            gcv=(residual * residual).mean(axis=1) / (1.0 - df / n) ** 2,
+            df=df,
+            method="primal",
+        )

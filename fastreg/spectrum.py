@@ -19,6 +19,7 @@ from fastreg.problem import Problem
 
 EPSILON = float(np.finfo(np.float64).eps)
 POOR = 1e-8  # reciprocal condition number below which a Gram matrix is not used
+LEAST = 1e-280  # penalty of a column of unit size that counts for nothing, but has an inverse
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def decompose(problem: Problem, smallest: float, *, svd: bool = False) -> Spectr
     l2 = problem.factors(0)[1]
     columns = np.flatnonzero(problem.movable)
     penalised, free = columns[l2[columns] > 0], columns[l2[columns] == 0]
-    unit = np.sqrt(l2[penalised])
+    unit = np.sqrt(np.maximum(l2[penalised], LEAST))
     n = problem.design.n_samples
     Q, R = np.zeros((n, 0)), np.zeros((0, 0))
     if len(free) > n:

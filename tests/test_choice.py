@@ -146,7 +146,7 @@ def test_every_change_of_method_keeps_the_proof(eager, monkeypatch, name, steps)
         return len(seen) <= steps
 
     monkeypatch.setattr(choice.Headway, "suffices", suffices)
-    X, y = sparse_problem(60, 200 if name == "plain" else 30, 0.3)
+    X, y = sparse_problem(60, 50 if name == "plain" else 30, 0.3)
     model = arguments(name, *X.shape)
     result = fastreg.solve(X, y, 0.05, **model)
     assert result.method == ("descent" if steps > 2 else "descent, then working_set")
@@ -180,14 +180,14 @@ def test_a_grid_that_ends_at_zero_with_bounds(eager):
 
 
 def test_descent_gives_up_where_it_makes_no_headway():
-    headway = choice.Headway(read=1e4, null=1.0, target=1e-8, n_left=1)
+    headway = choice.Headway(choice.Sparse(100, 100, 9200), null=1.0, target=1e-8, n_left=1)
     assert headway.suffices(0.0, np.inf, 0)
     assert headway.suffices(5.0, 1e-4, 10)
     assert not headway.suffices(500.0, 9e-5, 10)
 
 
 def test_descent_goes_on_where_the_end_is_near():
-    headway = choice.Headway(read=1e4, null=1.0, target=1e-8, n_left=1)
+    headway = choice.Headway(choice.Sparse(100, 100, 9200), null=1.0, target=1e-8, n_left=1)
     gap = 1e-3
     for reads in range(0, 60, 10):
         assert headway.suffices(float(reads), gap, 10)
@@ -195,7 +195,7 @@ def test_descent_goes_on_where_the_end_is_near():
 
 
 def test_nothing_to_reach_ends_descent():
-    headway = choice.Headway(read=1e4, null=0.0, target=0.0, n_left=1)
+    headway = choice.Headway(choice.Sparse(100, 100, 9200), null=0.0, target=0.0, n_left=1)
     assert headway.suffices(0.0, np.inf, 0)
     assert not headway.suffices(1.0, 1e-3, 0)
 

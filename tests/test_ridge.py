@@ -13,6 +13,7 @@ from problems import regression, row_weights
 from reference_solution import solution
 
 import fastreg
+from fastreg import ridge_grid, ridge_path
 
 ALPHAS = np.array([100.0, 1.0, 0.03, 1e-4])
 MODELS = {
@@ -406,3 +407,71 @@ def test_a_cauchy_matrix_of_zeros_in_both_has_no_factors():
 
     assert factor(np.arange(40.0), np.arange(40.0)) is None
     assert factor(np.arange(4.0), np.arange(1.0, 40.0)) is None
+
+
+SMALL = {
+    "C": lambda X, y: (X, y),
+    "F": lambda X, y: (np.asfortranarray(X), y),
+    "float32": lambda X, y: (X.astype(np.float32), y.astype(np.float32)),
+    "far from zero": lambda X, y: (X + 100.0, y - 50.0),
+    "unlike columns": lambda X, y: (X * np.logspace(-1, 1, X.shape[1]), y),
+}
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("data", SMALL)
+def test_small_data_have_the_same_path(data, fit_intercept):
+    """The lane of small data against the general one, which weights ask for."""
+    X, y = SMALL[data](*regression(60, 9, seed=2))
+    kept = X.copy(), y.copy()
+    model = {"alphas": [0.01, 3.0, 0.3], "fit_intercept": fit_intercept}
+    grid = np.array([3.0, 0.3, 0.01])
+    assert ridge_grid._fit_small(X, y, grid, fit_intercept) is not None
+    one, other = ridge_path(X, y, **model), ridge_path(X, y, sample_weight=np.ones(60), **model)
+    for name in ("alphas", "coef", "intercept", "loo_errors", "loo_score", "gcv", "df"):
+        a, b = getattr(one, name), getattr(other, name)
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(b).max(), err_msg=name)
+        assert a.dtype == b.dtype
+    assert one.method == other.method
+    for k, alpha in enumerate(grid):
+        problem = oracle.make_problem(
+            X.astype(float), y.astype(float), alpha, l1_ratio=0.0, fit_intercept=fit_intercept
+        )
+        gap = oracle.duality_gap(problem, one.coef[k], one.intercept[k])
+        assert gap <= one.duality_gap[k] + 1e-13 * oracle.null_objective(problem)
+    np.testing.assert_array_equal(X, kept[0])
+    np.testing.assert_array_equal(y, kept[1])
+
+
+def doubtful():
+    """Data whose digits the lane of small data must not be asked for."""
+    X, y = regression(40, 5, seed=3)
+    yield "dependent columns", np.c_[X, X[:, 0]], y, 1e-9
+    yield "unlike columns", X * np.logspace(-4, 4, 5), y, 0.1
+    yield "large mean", X + np.array([0, 1e6, 0, 0, 0]), y, 0.1
+    yield "constant column", np.c_[X, np.ones(40)], y, 0.1
+    yield "as many columns as rows", np.random.default_rng(0).standard_normal((40, 40)), y, 0.1
+    yield "least squares", X, y, 0.0
+    yield "tiny numbers", X * 1e-160, y, 1e-300
+    yield "large numbers", X * 1e160, y, 0.1
+    yield "y with a large mean", X, y + 1e9, 0.1
+    yield "a row of its own", np.c_[X, np.eye(40)[:, 0]], y, 1e-9
+
+
+@pytest.mark.parametrize("name", [case[0] for case in doubtful()])
+def test_doubtful_small_data_are_left_alone(name):
+    X, y, alpha = next(case[1:] for case in doubtful() if case[0] == name)
+    assert ridge_grid._fit_small(X, y, np.array([alpha]), True) is None
+    one = ridge_path(X, y, [alpha])
+    other = ridge_path(X, y, [alpha], sample_weight=np.ones(40))
+    np.testing.assert_array_equal(one.coef, other.coef)
+    np.testing.assert_array_equal(one.loo_errors, other.loo_errors)
+
+
+@pytest.mark.parametrize("place", ["X", "y"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_small_data_that_are_not_finite(place, value):
+    X, y = regression(30, 4)
+    (X if place == "X" else y).flat[5] = value
+    with pytest.raises(ValueError, match=rf"\b{place}\b"):
+        ridge_path(X, y, [0.1])

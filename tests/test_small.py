@@ -62,7 +62,7 @@ def test_both_lanes_agree(shape, fit_intercept, storage):
     X, y = STORAGES[storage](X), y.astype(np.float32) if storage == "float32" else y
     kept = X.copy(), y.copy()
     for alpha in (0.001, 0.1, 3):
-        for l1_ratio in (1, 0.7, 0.01):
+        for l1_ratio in (1, 0.7, 0.01, 0):
             model = {"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
             one, other = both(X, y, **model)
             assert_same(one, other, X.astype(float), y)
@@ -71,6 +71,7 @@ def test_both_lanes_agree(shape, fit_intercept, storage):
     np.testing.assert_array_equal(y, kept[1])
     if shape[0] > 1:
         assert taken(X, y, 0.1, 1.0, fit_intercept)
+        assert taken(X, y, 0.1, 0.0, fit_intercept)
 
 
 def degenerate():
@@ -114,7 +115,7 @@ def test_degenerate_numbers(name, fit_intercept):
     A, b = (X - X.mean(axis=0), y - y.mean()) if fit_intercept else (X, y)
     alpha = 0.01 * np.abs(A.T @ b).max() / 30 or 1.0
     for given in (X, np.asfortranarray(X)):
-        for l1_ratio in (1.0, 0.5):
+        for l1_ratio in (1.0, 0.5, 0.0):
             model = {"alpha": alpha, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
             one, other = both(given, y, **model)
             assert one.status is other.status
@@ -200,7 +201,7 @@ def test_what_is_not_plain_is_left_alone():
     for other in (y[:, None], y[::-1], y.tolist(), y.astype(int), misaligned(y)):
         assert not taken(X, other)
     assert not taken(X, y, 0.0)
-    assert not taken(X, y, 0.1, 0.0)
+    assert not taken(X, y, 0.0, 0.0)
     for options in ({"method": "gram"}, {"time_limit": 1.0}, {"gram_memory": 1e5}):
         assert not taken(X, y, settings=fastreg.Settings(**options))
     assert not taken(np.ones((100_000, 50)), np.ones(100_000))
@@ -286,3 +287,16 @@ def test_fits_that_nearly_interpolate_are_left_alone(n, p):
     assert taken(X, y, 0.1 * largest, 0.001)  # a ridge part keeps a residual
     assert not taken(X, y, 1e-4 * largest)
     oracle.check(fastreg.solve(X, y, 1e-4 * largest), X, y, alpha=1e-4 * largest)
+
+
+def test_ridge_that_could_lose_digits_is_left_alone():
+    X, y = regression(40, 8)
+    X[:, 3] = X[:, 2] + 1e-3 * X[:, 3]
+    assert taken(X, y, 0.1, 0.0)
+    assert not taken(X, y, 1e-8, 0.0)
+    for alpha in (0.1, 1e-8):
+        result = fastreg.solve(X, y, alpha, l1_ratio=0.0)
+        A, b = X - X.mean(axis=0), y - y.mean()
+        padded = np.vstack([A, np.sqrt(40 * alpha) * np.eye(8)])
+        exact = np.linalg.lstsq(padded, np.append(b, np.zeros(8)), rcond=None)[0]
+        np.testing.assert_allclose(result.coef, exact, rtol=1e-9)

@@ -19,6 +19,7 @@ from fastreg._core.quadratic cimport (
     attach,
     begin,
     decrement,
+    expect_all,
     load,
     minimise,
     prove,
@@ -140,6 +141,8 @@ cdef void set_strengths(Fit* fit, double l1, double l2) noexcept nogil:
     cdef Py_ssize_t j
     fit.residual_mean = 0.0
     strengthen(quadratic, l1, fit.l1_factor, l2, fit.l2_factor)
+    if l1 == 0.0:
+        expect_all(quadratic)
     if max(l1, l2) * fit.most > HUGE:
         for j in range(fit.p):
             quadratic.l1[j] = min(quadratic.l1[j], HUGE)

@@ -104,6 +104,8 @@ cdef void strengthen(
 ) noexcept nogil
 # forget the factor: what comes has nothing to do with what was
 cdef void begin(QuadraticState* q) noexcept nogil
+# all coordinates will be free: no L1 strength, no bound
+cdef void expect_all(QuadraticState* q) noexcept nogil
 # start from u with known correlations c and squared residual (all indexed by feature)
 cdef void load(
     QuadraticState* q, const double* u, const double* c, double square) noexcept nogil

@@ -148,6 +148,10 @@ cdef void begin(QuadraticState* q) noexcept nogil:
     q.is_warm = False
 
 
+cdef void expect_all(QuadraticState* q) noexcept nogil:
+    q.is_warm = True  # so that a Newton step comes first
+
+
 cdef void adopt(QuadraticState* q, Py_ssize_t size) noexcept nogil:
     begin(q)
     q.n_twins = 0

@@ -46,6 +46,7 @@ cdef enum:
 
 cdef double CERTAIN = 1e-6   # deviation, relative to the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
+cdef double WELL = 1e-3      # pivots, as shares of their diagonals, that cost ridge no digits
 cdef double SMALL = 1e-100   # lengths of columns whose squares neither underflow nor overflow
 cdef double LARGE = 1e100
 cdef double BEYOND = 1e299   # strengths that are cut
@@ -124,10 +125,12 @@ cdef class Workspace:
         if take_penalty(fit, NULL, NULL, NULL) < 0:
             return False
         set_strengths(fit, l1, l2)
-        if self._is_doubtful():
+        if self._is_doubtful(l1):
             return False
         null = 0.5 * fit.square
-        if not fit_moments(quadratic, True, null, tol, max_sweeps, INFINITY, &moments):
+        if not fit_moments(quadratic, l1 > 0.0, null, tol, max_sweeps, INFINITY, &moments):
+            return False
+        if l1 == 0.0 and not quadratic.factor.weakest > WELL:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
@@ -136,7 +139,7 @@ cdef class Workspace:
         return self.record.put_quadratic(
             quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol)
 
-    cdef bint _is_doubtful(self) noexcept nogil:
+    cdef bint _is_doubtful(self, double l1) noexcept nogil:
         """Are scales or strengths such that digits could be lost?"""
         cdef const Fit* fit = &self.fit
         cdef const QuadraticState* quadratic = &fit.quadratic
@@ -148,10 +151,13 @@ cdef class Workspace:
             size = quadratic.norm[j] / fit.scale[j]
             if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])):
                 return True
-            if not (0.0 < quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
+            if not (quadratic.l1[j] + quadratic.l2[j] > 0.0
+                    and (quadratic.l1[j] > 0.0) == (l1 > 0.0)
+                    and quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
                 return True
             ridge = max(ridge, quadratic.l2[j])
-            reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
+            if l1 > 0.0:
+                reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
         return p >= fit.n and ridge < INTERPOLATING and INTERPOLATING * p * reach > fit.n
 
     cdef dict fields(self, double l1_ratio, double alpha, bint centred):
@@ -161,6 +167,8 @@ cdef class Workspace:
         found["coef"] = self.coef.copy()
         found["intercept"] = record._number[INTERCEPT, 0, 0]
         found["l1_ratio"] = l1_ratio
+        if l1_ratio == 0.0:
+            found["method"] = "cholesky"
         found["objective"] = record._number[OBJECTIVE, 0, 0]
         found["null_objective"] = record._number[NULL_OBJECTIVE, 0, 0]
         found["duality_gap"] = record._number[GAP, 0, 0]
@@ -213,7 +221,7 @@ def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
     """
     cdef Py_buffer rows, response
     cdef double strength = number(alpha), ratio = number(l1_ratio)
-    if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 < ratio <= 1.0
+    if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 <= ratio <= 1.0
             and (fit_intercept is True or fit_intercept is False)
             and settings.method == "auto" and settings.time_limit == INFINITY
             and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):

@@ -28,6 +28,8 @@ cdef enum:
     AHEAD = 16           # entries by which memory is asked for before it is written
     COLUMN = 8           # entries that cost as much as the beginning of a sparse column
     PART = 1 << 18       # entries of a part of a pass
+    FEWEST_ROWS = 16     # that are sorted together in a Gram product,
+    ENTRIES_OF_A_BLOCK = 1 << 14  # and about how many entries they have
 
 cdef double ALMOST_FULL = 0.75  # share of stored entries above which a column counts as dense
 cdef double KEPT = 0.1          # share of a mean square that must be variance, or digits are lost
@@ -109,6 +111,78 @@ cdef void sums_part(void* context, Py_ssize_t k, int who) noexcept nogil:
                 &job.X, NULL, j, 1, job.shift, job.scale, job.V + i * job.X.n_rows, job.V_sum[i],
                 &job.out[i * job.n_columns + j])
             job.out[i * job.n_columns + j] /= job.scale[j]  # X as it is, whatever the units
+
+
+@final
+cdef class RowBlock:
+    """Rows of some columns, a few at a time, so that what is sorted stays in the cache."""
+
+    cdef Py_ssize_t n_rows
+    cdef int[::1] start          # of each row, and behind the last one
+    cdef int[::1] place          # of the column among those asked for: they increase
+    cdef double[::1] value       # times the scale
+    cdef Sparse _X               # its owner outlives this
+    cdef const double[::1] _scale
+    cdef const int[::1] _columns
+    cdef const char[::1] _skip
+    cdef Py_ssize_t[::1] _next   # entry of each column that is still to come
+
+    def __init__(self, const double[::1] scale, const int[::1] columns, const char[::1] skip):
+        self._scale = scale
+        self._columns = columns
+        self._skip = skip
+
+    cdef begin(self, const Sparse* X):
+        cdef Py_ssize_t a, j, m = self._columns.shape[0], nnz = 1
+        self._X = X[0]
+        self._next = np.empty(m, dtype=np.intp)
+        for a in range(m):
+            j = self._columns[a]
+            self._next[a] = X.start[j]
+            nnz += 0 if self._skip[a] else X.start[j + 1] - X.start[j]
+        self.n_rows = <Py_ssize_t>(<double>ENTRIES_OF_A_BLOCK * X.n_rows / nnz)
+        self.n_rows = min(X.n_rows, max(self.n_rows, <Py_ssize_t>FEWEST_ROWS))
+        self.start = np.empty(self.n_rows + 2, dtype=np.int32)
+        self._reserve(min(nnz, <Py_ssize_t>ENTRIES_OF_A_BLOCK))
+
+    cdef _reserve(self, Py_ssize_t size):
+        self.place = np.empty(size, dtype=np.int32)
+        self.value = np.empty(size)
+
+    cdef int sort(self, Py_ssize_t first) except -1 nogil:
+        """Go on to the rows from `first` on; of the last block there are fewer."""
+        cdef const int* row = self._X.rows
+        cdef Py_ssize_t a, e, i, k, end, last = min(first + self.n_rows, self._X.n_rows), count = 0
+        cdef double scale
+        self.n_rows = last - first
+        for i in range(self.n_rows + 2):
+            self.start[i] = 0
+        for a in range(self._columns.shape[0]):
+            k = self._next[a]
+            end = k if self._skip[a] else self._X.start[self._columns[a] + 1]
+            while k < end and row[k] < last:
+                self.start[row[k] - first + 2] += 1
+                k += 1
+            count += k - self._next[a]
+        if count > self.place.shape[0]:
+            with gil:
+                self._reserve(2 * count)
+        for i in range(self.n_rows):
+            self.start[i + 2] += self.start[i + 1]
+        # start[i + 1] runs from the beginning of row i to its end, the beginning of the next
+        for a in range(self._columns.shape[0]):
+            k = self._next[a]
+            end = k if self._skip[a] else self._X.start[self._columns[a] + 1]
+            scale = self._scale[self._columns[a]]
+            while k < end and row[k] < last:
+                i = row[k] - first + 1
+                e = self.start[i]
+                self.start[i] = <int>(e + 1)
+                self.place[e] = <int>a
+                self.value[e] = column_value(&self._X, k) * scale
+                k += 1
+            self._next[a] = k
+        return 0
 
 
 @final
@@ -324,7 +398,9 @@ cdef class CSCDesign(Design):
     cdef double _pairs(self, const int[::1] columns, Py_ssize_t first_new, const char[::1] skip):
         """How many products of two entries of a row the new rows of a Gram matrix have."""
         cdef int[::1] count = np.zeros(self.n_samples, dtype=np.int32)
-        cdef int[::1] count_new = np.zeros(self.n_samples, dtype=np.int32)
+        cdef int[::1] count_new = count  # where all are new
+        if first_new:
+            count_new = np.zeros(self.n_samples, dtype=np.int32)
         cdef Py_ssize_t a, k
         cdef double pairs = 0.0
         with nogil:
@@ -332,7 +408,9 @@ cdef class CSCDesign(Design):
                 if not skip[a]:
                     for k in range(self._start[columns[a]], self._start[columns[a] + 1]):
                         count[self._rows[k]] += 1
-                        count_new[self._rows[k]] += a >= first_new
+                if first_new and a >= first_new and not skip[a]:
+                    for k in range(self._start[columns[a]], self._start[columns[a] + 1]):
+                        count_new[self._rows[k]] += 1
             for k in range(self.n_samples):
                 pairs += count_new[k] * (count[k] - 0.5 * count_new[k])
         return pairs
@@ -343,49 +421,33 @@ cdef class CSCDesign(Design):
 
         Raw moments may stand here: in a column with zeros they cancel by a bounded factor only.
         """
-        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], nnz = 0, a, b, e, f, i, j, k
-        for a in range(m):
-            nnz += 0 if skip[a] else self._nnz(columns[a])
-        cdef Py_ssize_t[::1] start = np.zeros(n + 2, dtype=np.intp)
-        cdef int[::1] place = np.empty(nnz + 1, dtype=np.int32)
-        cdef double[::1] value = np.empty(nnz + 1)
-        cdef double[::1] first = np.zeros(m)
+        cdef Py_ssize_t n = self.n_samples, m = columns.shape[0], a, b, e, f, i, first = 0, work = 0
+        cdef double[::1] total = np.zeros(m)
         cdef double[::1] shift = np.zeros(m)
-        cdef double factor, unit, weight_sum = kernels.total(&weight[0], n)
+        cdef double factor, weight_sum = kernels.total(&weight[0], n)
         cdef double* target
-        cdef Py_ssize_t work = 0
+        cdef RowBlock block = RowBlock(self._scale, columns, skip)
+        block.begin(&self._matrix)
         with nogil:
             for a in range(m):
-                if not skip[a]:
-                    for k in range(self._start[columns[a]], self._start[columns[a] + 1]):
-                        start[self._rows[k] + 2] += 1
-            for i in range(n):
-                start[i + 2] += start[i + 1]
-            for a in range(m):
-                if skip[a]:
-                    continue
-                j = columns[a]
-                unit = self._scale[j]
-                shift[a] = self._shift[j] * unit
-                for k in range(self._start[j], self._start[j + 1]):
-                    i = self._rows[k]
-                    e = start[i + 1]
-                    start[i + 1] = e + 1
-                    place[e] = <int>a
-                    value[e] = column_value(&self._matrix, k) * unit
-                    first[a] += weight[i] * value[e]
+                shift[a] = 0.0 if skip[a] else self._shift[columns[a]] * self._scale[columns[a]]
             for a in range(first_new, m):
                 for b in range(a + 1):
                     out[a, b] = 0.0
-            for i in range(n):
-                e = start[i + 1] - 1
-                while e >= start[i] and place[e] >= first_new:
-                    factor = weight[i] * value[e]
-                    target = &out[place[e], 0]
-                    for f in range(start[i], e + 1):
-                        target[place[f]] += factor * value[f]
-                    work += e - start[i] + 1
-                    e -= 1
+            while first < n:
+                block.sort(first)
+                for i in range(block.n_rows):
+                    e = block.start[i + 1] - 1
+                    while e >= block.start[i] and block.place[e] >= first_new:
+                        factor = weight[first + i] * block.value[e]
+                        target = &out[block.place[e], 0]
+                        for f in range(block.start[i], e + 1):
+                            target[block.place[f]] += factor * block.value[f]
+                        work += e - block.start[i] + 1
+                        e -= 1
+                    for f in range(block.start[i], block.start[i + 1]):
+                        total[block.place[f]] += weight[first + i] * block.value[f]
+                first += block.n_rows
                 if work > CHUNK:
                     check_interrupt()
                     work = 0
@@ -393,7 +455,7 @@ cdef class CSCDesign(Design):
                 for b in range(a + 1):
                     out[a, b] += (
                         shift[a] * shift[b] * weight_sum
-                        - shift[a] * first[b] - shift[b] * first[a])
+                        - shift[a] * total[b] - shift[b] * total[a])
 
     cdef _gram_of_dense(self, const int[::1] columns, Py_ssize_t first_new,
                         const double[::1] weight, const char[::1] chosen, double[:, ::1] out):

@@ -96,8 +96,13 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if not skips_parameter_validation():
             self._validate_params()
 
-    def _check_arrays(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Check X and y, make X floating; writes n_features_in_ and feature_names_in_."""
+    def _check_arrays(
+        self, X: Any, y: Any, formats: tuple[str, ...] = ("csc", "csr")
+    ) -> tuple[Any, Any]:
+        """Check X and y, make X floating; writes n_features_in_ and feature_names_in_.
+
+        Sparse X comes in one of the formats.
+        """
         plain = is_plain(X) and is_plain(y) and X.ndim == 2 and X.shape[0] == y.shape[0]
         if plain and np.isfinite(y).all():  # the solver names entries of X that are not finite
             self.n_features_in_ = X.shape[1]
@@ -108,7 +113,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self,
             X,
             y,
-            accept_sparse=("csc", "csr"),
+            accept_sparse=formats,
             dtype=FLOATS,
             multi_output=True,
             y_numeric=True,

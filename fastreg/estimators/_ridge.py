@@ -2,6 +2,7 @@
 
 import math
 import sys
+from functools import lru_cache
 from numbers import Integral, Real
 from types import NoneType
 from typing import Any, ClassVar, Self
@@ -17,6 +18,7 @@ from fastreg.estimators._base import (
 )
 from fastreg.estimators._compat import Interval, StrOptions
 from fastreg.inputs import as_float, is_sparse
+from fastreg.settings import Settings
 
 __all__ = ["Ridge"]
 
@@ -205,9 +207,11 @@ class Ridge(LinearRegressor):
         }
         results: list[tuple[Any, Any]]
         if len(alphas) == 1:
-            results = [(solve(X, target, float(alphas[0]), **model, **self._options()), None)]
+            settings = _settings(self.solver, float(self.tol), self.max_iter)
+            results = [(solve(X, target, float(alphas[0]), settings=settings, **model), None)]
         else:
-            results = solve_each(X, target, alphas, options=self._options(), **model)
+            options = _options(self.solver, float(self.tol), self.max_iter)
+            results = solve_each(X, target, alphas, options=options, **model)
         self._store(results, X, y)
         self._store_solver(results, target)
         return self
@@ -229,18 +233,10 @@ class Ridge(LinearRegressor):
                 "'sparse_cg', 'sag' or 'saga'."
             )
 
-    def _options(self) -> dict[str, Any]:
-        """Return the settings of the solver; a direct method has its own precision."""
-        options: dict[str, Any] = {"method": _METHODS[self.solver]}
-        if self.solver not in ("svd", "cholesky"):
-            low, high = _TOL_RANGES["auto" if self.solver == "auto" else "iterative"]
-            options["tol"] = min(max(float(self.tol), low), high) ** 2
-            if self.max_iter is not None:
-                options["max_iter"] = int(self.max_iter)
-        return options
-
     def _penalties(self, target: Any) -> Any:
         """Return the strength of each response, or one if it is the same for all."""
+        if type(self.alpha) is float and 0.0 <= self.alpha < math.inf:
+            return np.array([self.alpha])
         alphas = as_float("alpha", self.alpha, ndim=(0, 1, 2)).ravel()
         n_targets = 1 if target.ndim == 1 else target.shape[1]
         if alphas.size not in (1, n_targets):
@@ -281,3 +277,20 @@ class Ridge(LinearRegressor):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.solver != "svd"
         return tags
+
+
+def _options(solver: str, tol: float, max_iter: Any) -> dict[str, Any]:
+    """Return the settings of the solver; a direct method has its own precision."""
+    options: dict[str, Any] = {"method": _METHODS[solver]}
+    if solver not in ("svd", "cholesky"):
+        low, high = _TOL_RANGES["auto" if solver == "auto" else "iterative"]
+        options["tol"] = min(max(tol, low), high) ** 2
+        if max_iter is not None:
+            options["max_iter"] = int(max_iter)
+    return options
+
+
+@lru_cache(maxsize=64)
+def _settings(solver: str, tol: float, max_iter: Any) -> Settings:
+    """Return the same as settings, which cost as much to check as a tiny fit."""
+    return Settings(**_options(solver, tol, max_iter))

@@ -1,5 +1,6 @@
 """RidgeCV with scikit-learn's interface."""
 
+import math
 import warnings
 from dataclasses import replace
 from numbers import Real
@@ -11,14 +12,11 @@ from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_scalar
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import validate_data
 
 from fastreg.estimators._base import (
-    FLOATS,
     LinearRegressor,
     check_weight,
     in_precision_of,
-    refuse_unreadable,
 )
 from fastreg.estimators._compat import Interval, StrOptions, raise_for_params, routing_enabled
 from fastreg.estimators._ridge import Ridge
@@ -172,7 +170,8 @@ class RidgeCV(LinearRegressor):
         """
         raise_for_params(params, self, "fit")
         self._check_parameters()
-        scorer = self._get_scorer()
+        plain = self.scoring is None and (self.cv is None or sample_weight is None)
+        scorer = None if plain and not routing_enabled() else self._get_scorer()
         if sample_weight is not None:
             params["sample_weight"] = sample_weight
         if self.cv is None:
@@ -181,9 +180,24 @@ class RidgeCV(LinearRegressor):
             self._fit_by_folds(X, y, sample_weight, scorer, params)
         return self
 
+    def _check_parameters(self) -> None:
+        plain = (
+            type(self.alphas) in (tuple, np.ndarray)
+            and self.scoring is self.gcv_mode is None
+            and (self.cv is None or (type(self.cv) is int and self.cv > 1))
+            and type(self.fit_intercept) is bool
+            and self.store_cv_results is self.alpha_per_target is False
+            and self.selection == "min"
+        )
+        if not plain:
+            super()._check_parameters()
+
     def _alphas(self, boundaries: str) -> Any:
         """Return the strengths in the given order."""
         alphas = np.asarray(self.alphas)
+        plain = alphas.dtype == np.float64 and alphas.ndim == 1 and alphas.size > 0
+        if plain and 0.0 < alphas.min() and alphas.max() < math.inf:
+            return alphas
         each = [("alphas", alphas.reshape(-1)[0])] if alphas.size == 1 else []
         if alphas.size > 1:
             each = [(f"alphas[{i}]", alpha) for i, alpha in enumerate(self.alphas)]
@@ -201,7 +215,7 @@ class RidgeCV(LinearRegressor):
         score_params = {} if sample_weight is None else {"sample_weight": sample_weight}
         if routing_enabled():
             score_params = process_routing(self, "fit", **params).scorer.score
-        X, y = self._validate(X, y, ("csr", "csc", "coo"))
+        X, y = self._check_arrays(X, y, ("csr", "csc", "coo"))
         if is_sparse(X):
             if self.gcv_mode == "svd":
                 warnings.warn(
@@ -234,7 +248,8 @@ class RidgeCV(LinearRegressor):
                 cells *= weight if errors.ndim == 2 else weight[:, None]
             alone = self.alpha_per_target and errors.ndim == 3
             rows = cells if alone or errors.ndim == 2 else cells.mean(axis=2)
-            scores, margin = -rows.mean(axis=1), _standard_error(rows)
+            scores = -rows.mean(axis=1)
+            margin = _standard_error(rows) if self.selection == "1se" else 0.0
         else:
             cells = target - errors
             scores = self._scores(cells, target, scorer, score_params)
@@ -267,7 +282,7 @@ class RidgeCV(LinearRegressor):
             score_params, split_params = routed.scorer.score, routed.splitter.split
         elif sample_weight is not None and getattr(scorer, "_accept_sample_weight", bool)():
             score_params = {"sample_weight": sample_weight}  # as GridSearchCV does
-        X, y = self._validate(X, y, ("csr",))
+        X, y = self._check_arrays(X, y, ("csr",))
         weight = check_weight(sample_weight, X)
         scores = []
         for train, test in check_cv(self.cv).split(X, y, **split_params):
@@ -275,7 +290,11 @@ class RidgeCV(LinearRegressor):
             models = self._models(
                 X[train], y[train], None if weight is None else weight[train], alphas
             )
-            scores.append([scorer(model, X[test], y[test], **own) for model in models])
+            X_test, y_test = X[test], y[test]
+            if scorer is None:
+                scores.append([_score(model, X_test, y_test) for model in models])
+            else:
+                scores.append([scorer(model, X_test, y_test, **own) for model in models])
         each = np.array(scores, dtype=np.float64).T
         means = each.mean(axis=1)
         best = self._choose(alphas, means, _standard_error(each))
@@ -305,13 +324,6 @@ class RidgeCV(LinearRegressor):
             models[i].intercept_ = in_precision_of(X, path.intercept[k])[()]
             models[i].n_features_in_ = X.shape[1]
         return models
-
-    def _validate(self, X: Any, y: Any, formats: tuple[str, ...]) -> tuple[Any, Any]:
-        refuse_unreadable(X=X, y=y)
-        checked: tuple[Any, Any] = validate_data(
-            self, X, y, accept_sparse=formats, dtype=FLOATS, multi_output=True, y_numeric=True
-        )
-        return checked
 
     def _choose(self, alphas: Any, scores: Any, margin: Any) -> Any:
         """Return the place of the alpha that is chosen, of each target.
@@ -381,6 +393,16 @@ class RidgeCV(LinearRegressor):
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
         )
+
+
+def _score(model: Ridge, X: Any, y: Any) -> float:
+    """R2, by scikit-learn where it is more than a quotient."""
+    if y.ndim == 1 and len(y) > 1:
+        target = np.asarray(y, dtype=np.float64)
+        total = float(np.sum((target - target.mean()) ** 2))
+        if total > 0.0:
+            return 1.0 - float(np.sum((target - model.predict(X)) ** 2)) / total
+    return float(model.score(X, y))
 
 
 def _standard_error(values: Any) -> Any:
