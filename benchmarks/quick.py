@@ -12,7 +12,7 @@ import sys
 import traceback
 from time import perf_counter
 
-MODULES = ("kernels", "solve", "path", "ridge", "gradient", "tiny", "validation")
+MODULES = ("kernels", "solve", "path", "ridge", "gradient", "tiny", "many", "validation")
 
 
 def comparisons():

@@ -2,7 +2,8 @@
 
 The functions and classes listed here need only NumPy and SciPy. The estimators (`Lasso`,
 `ElasticNet`, `Ridge`, `LassoCV`, `ElasticNetCV`, `RidgeCV`, `lasso_path`, `enet_path`) need
-scikit-learn. Everything is imported on first use, so that importing fastreg costs nothing.
+scikit-learn; `solve_groups` needs narwhals. Everything is imported on first use, so that importing
+fastreg costs nothing.
 """
 
 from importlib import import_module
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from fastreg.estimators import RidgeCV as RidgeCV
     from fastreg.estimators import enet_path as enet_path
     from fastreg.estimators import lasso_path as lasso_path
+    from fastreg.frames import solve_groups as solve_groups
     from fastreg.grid import alpha_grid, alpha_max
+    from fastreg.many import BatchResult, ProblemStatus, solve_many
     from fastreg.moments import Moments
     from fastreg.polynomial import PolynomialBasis
     from fastreg.relaxed import RelaxedPath, relax
@@ -36,10 +39,12 @@ if TYPE_CHECKING:
 
 # What `from fastreg import *` brings: everything that needs no extra.
 __all__ = [
+    "BatchResult",
     "InformationCriteria",
     "Moments",
     "PathResult",
     "PolynomialBasis",
+    "ProblemStatus",
     "RelaxedPath",
     "Result",
     "RidgePathResult",
@@ -51,10 +56,12 @@ __all__ = [
     "__version__",
     "alpha_grid",
     "alpha_max",
+    "get_include",
     "information_criteria",
     "relax",
     "ridge_path",
     "solve",
+    "solve_many",
     "solve_path",
     "stability_selection",
     "validate",
@@ -63,6 +70,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "BatchResult": "fastreg.many",
     "ElasticNet": "fastreg.estimators",
     "ElasticNetCV": "fastreg.estimators",
     "InformationCriteria": "fastreg.criteria",
@@ -72,6 +80,7 @@ _HOME = {
     "PathResult": "fastreg.result",
     "PolynomialBasis": "fastreg.polynomial",
     "PolynomialRegression": "fastreg.estimators",
+    "ProblemStatus": "fastreg.many",
     "RelaxedPath": "fastreg.relaxed",
     "Result": "fastreg.result",
     "Ridge": "fastreg.estimators",
@@ -90,12 +99,30 @@ _HOME = {
     "relax": "fastreg.relaxed",
     "ridge_path": "fastreg.ridge_grid",
     "solve": "fastreg.api",
+    "solve_groups": "fastreg.frames",
+    "solve_many": "fastreg.many",
     "solve_path": "fastreg.api",
     "stability_selection": "fastreg.stability",
     "validate": "fastreg.validation.run",
     "validate_degrees": "fastreg.validation.degrees",
     "validate_moments": "fastreg.validation.moments",
 }
+
+
+def get_include() -> str:
+    """Return the folder with `fastreg.h`, the header of the C-level API.
+
+    What the API offers, and its rules, are written down in `fastreg/cython_api.pxd`. Cython needs
+    no header: ``from fastreg.cython_api cimport gram_solve``.
+
+    Returns
+    -------
+    str
+        For the include path of a C compiler.
+    """
+    from pathlib import Path
+
+    return str(Path(__file__).resolve().parent / "include")
 
 
 def __getattr__(name: str) -> Any:

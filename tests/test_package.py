@@ -41,7 +41,7 @@ def test_only_numpy_and_scipy_are_required():
 
 def test_extras():
     extras = set(distribution.metadata.get_all("Provides-Extra"))
-    assert extras == {"all", "bench", "cli", "dev", "peers", "sklearn", "test"}
+    assert extras == {"all", "bench", "cli", "dev", "frames", "peers", "sklearn", "test"}
 
 
 def test_python_versions():

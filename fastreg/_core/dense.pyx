@@ -258,7 +258,7 @@ cdef class DenseDesign(Design):
                 for k in range(m):
                     cross[k, a] = full[a, k] if at else full[p + k, a]
                     cross[k, a] = (cross[k, a] - d[a] * y_mean[k]) / scale[a]
-            mirror(0, p, gram)
+            mirror(0, p, &gram[0, 0], gram.shape[1])
         return near
 
     cdef int correlate(self, const double* v, double* out) except -1 nogil:
@@ -329,7 +329,7 @@ cdef class DenseDesign(Design):
             main = self._columns(columns, shift, scale)
             gram_product(&simd.wide, &main, NULL, False, &weight[0], first_new, self._n_threads,
                          &out[first_new, 0], out.shape[1])
-            mirror(first_new, m, out)
+            mirror(first_new, m, &out[0, 0], out.shape[1])
         return 0
 
     cdef Columns _columns(

@@ -14,7 +14,7 @@ from cython cimport final
 from libc.math cimport INFINITY
 
 from fastreg._core.objective cimport Correction, LeastSquares
-from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic cimport Quadratic, QuadraticState, boundary_ahead, room_ahead
 
 cdef enum:
     REFINEMENTS = 3  # of weights against the rounding of a factor
@@ -34,13 +34,13 @@ cdef class Dependence:
 
     cdef bint refresh(self) except -1:
         cdef list doubtful
-        if self._quadratic.n_doubtful == 0:
+        if self._quadratic.state.n_doubtful == 0:
             self._key = None
             self.n_null = 0
             self._directions = None
             return False
         doubtful = self._quadratic.doubtful()
-        key = (self._quadratic.factor.n_changes, self._quadratic.size, tuple(doubtful))
+        key = (self._quadratic.state.factor.n_changes, self._quadratic.state.size, tuple(doubtful))
         if key != self._key:
             self._key = key
             self.n_null = 0
@@ -50,21 +50,21 @@ cdef class Dependence:
         return bool(doubtful)
 
     cdef _measure(self, list doubtful):
-        cdef Quadratic quadratic = self._quadratic
+        cdef QuadraticState* quadratic = &self._quadratic.state
         cdef LeastSquares problem = self._problem
         cdef Py_ssize_t m = quadratic.size
         cdef double[::1] v = np.empty(m)
-        norm = np.asarray(quadratic.norm)[:m]
-        penalty = (np.asarray(problem.l1) + np.asarray(problem.l2))[quadratic.column]
+        norm = np.asarray(<double[:m]>quadratic.norm)
+        penalty = (np.asarray(problem.l1) + np.asarray(problem.l2))[self._quadratic.column]
         directions, images, sizes = [], [], []
         for j in doubtful:
-            quadratic.express(j, v)
+            self._quadratic.express(j, v)
             weighted = self._image(v)
             size = np.abs(v) @ norm
             for _ in range(REFINEMENTS):
                 if np.linalg.norm(weighted) <= ROUNDING * size:
                     break
-                quadratic.refine(j, self._products(weighted), v)
+                self._quadratic.refine(j, self._products(weighted), v)
                 weighted = self._image(v)
             direction = np.array(v)
             if np.linalg.norm(weighted) > ROUNDING * size:
@@ -84,10 +84,10 @@ cdef class Dependence:
 
     cdef _image(self, const double[::1] v):
         """Z v, its rows weighted, with those of the ridge part below."""
-        cdef Quadratic quadratic = self._quadratic
+        cdef QuadraticState* quadratic = &self._quadratic.state
         cdef LeastSquares problem = self._problem
         cdef double[::1] image = np.zeros(problem.design.n_samples)
-        problem.design.add_columns(&quadratic.column[0], quadratic.size, &v[0], &image[0])
+        problem.design.add_columns(quadratic.column, quadratic.size, &v[0], &image[0])
         weighted = np.asarray(image)
         if problem.centred:
             weighted -= np.asarray(problem.weight) @ weighted
@@ -96,13 +96,13 @@ cdef class Dependence:
 
     cdef _products(self, weighted):
         """The products of all coordinates with such an image."""
-        cdef Quadratic quadratic = self._quadratic
+        cdef QuadraticState* quadratic = &self._quadratic.state
         cdef LeastSquares problem = self._problem
         cdef Py_ssize_t n = problem.design.n_samples
         cdef double[::1] rows = weighted[:n] * np.sqrt(problem.weight)
         cdef double[::1] c = np.empty(quadratic.size)
         problem.design.correlate_columns(
-            &quadratic.column[0], quadratic.size, &rows[0], &c[0])
+            quadratic.column, quadratic.size, &rows[0], &c[0])
         return np.asarray(c) + self._root_ridge() * weighted[n:]
 
     cdef _root_ridge(self):
@@ -136,7 +136,7 @@ cdef class Dependence:
     cdef improve(self, double target):
         cdef Correction found = self.correction()
         cdef LeastSquares problem = self._problem
-        cdef Quadratic quadratic = self._quadratic
+        cdef QuadraticState* quadratic = &self._quadratic.state
         cdef Py_ssize_t j, blocking = -1
         cdef double share = 1.0, room
         if not target < 0.5 * found.square < INFINITY:
@@ -145,11 +145,11 @@ cdef class Dependence:
         w = np.array(problem.w)
         for j in range(quadratic.size):
             quadratic.u[j] = w[quadratic.column[j]]
-            room = quadratic._room(j, step[j])
+            room = room_ahead(quadratic, j, step[j])
             if room < share:
                 share = max(room, 0.0)
                 blocking = j
-        w[quadratic.column] += share * step
+        w[self._quadratic.column] += share * step
         if blocking >= 0:
-            w[quadratic.column[blocking]] = quadratic._boundary(blocking, step[blocking])
+            w[quadratic.column[blocking]] = boundary_ahead(quadratic, blocking, step[blocking])
         problem.place(w)

@@ -11,6 +11,7 @@ from libc.math cimport INFINITY, sqrt
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.objective cimport Correction, Outcome
 from fastreg._core.penalty cimport prox
+from fastreg._core.quadratic cimport load, set_penalty, synchronise
 
 cdef enum:
     LOOK = 10                  # steps between two certificates
@@ -45,11 +46,12 @@ cdef class FirstOrder:
             self.problem.update_correlation()
             self.is_known = True
         if self.flat is not None:
-            self.flat.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
-            self.flat.synchronise()
+            load(&self.flat.state, &self.problem.w[0], &self.problem.c[0], self.problem.square)
+            synchronise(&self.flat.state)
             self.dependence.refresh()
             doubtful = self.dependence.correction()
-        self.proof = self.problem.certify(self.flat, doubtful, target, &self.radius)
+        self.proof = self.problem.certify(
+            NULL if self.flat is None else &self.flat.state, doubtful, target, &self.radius)
 
     cdef tuple run(self, double target, double tolerance, Py_ssize_t max_iter, double deadline):
         """Return (status, gap, kappa, radius, iterations, sweeps)."""
@@ -305,7 +307,7 @@ cdef Quadratic without_l1(LeastSquares problem, double gram_memory):
         return None
     quadratic = Quadratic()
     quadratic.extend(problem.selection, np.array(flat, dtype=np.int32), problem.weight)
-    quadratic.set_penalty(problem.penalty)
+    set_penalty(&quadratic.state, problem.penalty)
     return quadratic
 
 

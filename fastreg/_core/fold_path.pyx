@@ -13,7 +13,15 @@ from fastreg._core.design cimport check_interrupt
 from fastreg._core.moment_path cimport Fit, count_rounding, fit_moments
 from fastreg._core.moments cimport CONSTANT, HEAD, ROUNDING, heldout_error
 from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic cimport (
+    Quadratic,
+    QuadraticState,
+    adopt,
+    begin,
+    load,
+    set_penalty,
+    strengthen,
+)
 from fastreg._core.record cimport accurate_difference
 
 
@@ -47,8 +55,9 @@ cdef class FoldPath:
         (self._scale, self._correlation, self._l1_factor, self._l2_factor, self._coef,
          self._norm) = np.empty((6, p))
         self._zeros = np.zeros(p)
-        self.quadratic.adopt(p)
-        self.quadratic.set_penalty(Penalty(&self._zeros[0], &self._zeros[0], &free[0], &free[p]))
+        adopt(&self.quadratic.state, p)
+        set_penalty(&self.quadratic.state,
+                    Penalty(&self._zeros[0], &self._zeros[0], &free[0], &free[p]))
 
     def run(self, const double[::1] training, const double[::1] held, const double[::1] l1,
             const double[::1] l2, double[:, ::1] out, *, double tol, Py_ssize_t max_sweeps,
@@ -104,34 +113,35 @@ cdef class FoldPath:
                 row[i] = gram[j * p + i] * (self._scale[j] * self._scale[i])
                 self.quadratic.gram[i, j] = row[i]
             row[j] = gram[j * p + j] * (self._scale[j] * self._scale[j])
-        self.quadratic.adopt(p)
+        adopt(&self.quadratic.state, p)
         return True
 
     cdef bint _run(
         self, const double* training, const double* held, const double[::1] l1,
         const double[::1] l2, double[:, ::1] out, double tol, Py_ssize_t max_sweeps,
         double deadline) except -1 nogil:
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t i, j, active, p = self._p
         cdef const double* mean = training + HEAD
         cdef double null = 0.5 * self._square, intercept
         cdef Fit fit
         for j in range(p):
             self._norm[j] = sqrt(held[HEAD + p + 1 + j * p + j])
-        self.quadratic.strengthen(0.0, &self._zeros[0], -1.0, &self._zeros[0])  # forget the last
-        self.quadratic.begin()
-        self.quadratic.load(&self._zeros[0], &self._correlation[0], self._square)
+        strengthen(quadratic, 0.0, &self._zeros[0], -1.0, &self._zeros[0])  # forget the last
+        begin(quadratic)
+        load(quadratic, &self._zeros[0], &self._correlation[0], self._square)
         for i in range(l1.shape[0]):
             if not l1[i] > 0.0 or check_interrupt(deadline):
                 return False
-            self.quadratic.strengthen(l1[i], &self._l1_factor[0], l2[i], &self._l2_factor[0])
-            if not fit_moments(self.quadratic, True, null, tol, max_sweeps, deadline, &fit):
+            strengthen(quadratic, l1[i], &self._l1_factor[0], l2[i], &self._l2_factor[0])
+            if not fit_moments(quadratic, True, null, tol, max_sweeps, deadline, &fit):
                 return False
-            if not count_rounding(self.quadratic, training[ROUNDING], self._reach / l1[i],
+            if not count_rounding(quadratic, training[ROUNDING], self._reach / l1[i],
                                   self._square, tol, &fit) or fit.proof.gap > tol * null:
                 return False
             active = 0
             for j in range(p):
-                self._coef[j] = self.quadratic.u[j] * self._scale[j] * self._unit
+                self._coef[j] = quadratic.u[j] * self._scale[j] * self._unit
                 active += self._coef[j] != 0.0
                 if not isfinite(self._coef[j]):
                     return False

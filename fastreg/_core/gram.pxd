@@ -36,4 +36,5 @@ cdef void products_at_once(
 cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
 
 # the symmetric matrix completed from the lower triangle (row-major) of its new rows
-cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil
+cdef void mirror(
+    Py_ssize_t first_new, Py_ssize_t m, double* out, Py_ssize_t stride) noexcept nogil

@@ -218,7 +218,8 @@ cdef aligned(Py_ssize_t size):
     return memory[first:first + size // 8]
 
 
-cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcept nogil:
+cdef void mirror(
+    Py_ssize_t first_new, Py_ssize_t m, double* out, Py_ssize_t stride) noexcept nogil:
     """Complete the symmetric matrix from the lower triangle (row-major) of its new rows."""
     cdef Py_ssize_t a, b, b0, a0 = first_new
     while a0 < m:
@@ -226,6 +227,6 @@ cdef void mirror(Py_ssize_t first_new, Py_ssize_t m, double[:, ::1] out) noexcep
         while b0 < min(a0 + SQUARE, m):
             for a in range(a0, min(a0 + SQUARE, m)):
                 for b in range(b0, min(b0 + SQUARE, a)):
-                    out[b, a] = out[a, b]
+                    out[b * stride + a] = out[a * stride + b]
             b0 += SQUARE
         a0 += SQUARE

@@ -8,6 +8,7 @@ from cython cimport final
 from libc.math cimport fabs, sqrt
 
 from fastreg._core.kernels cimport dot, simd
+from fastreg._core.quadratic cimport QuadraticState
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double FAR = 0.75          # strength of a horizon, over the present one, ...
@@ -109,7 +110,7 @@ cdef class Horizon:
     cdef int _draw(self, double strength, double radius) except -1:
         """Tell near and far features apart, at the point of the quadratic."""
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t j, count = 0, m = quadratic.size
         cdef double level
         cdef bint near
@@ -148,9 +149,9 @@ cdef class Horizon:
 
     cdef double _distance(self) except -1.0:
         """How far the residual may be from where the horizon was drawn."""
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t j, k
-        cdef double square = 0.0, size = sqrt(quadratic._base_square), change
+        cdef double square = 0.0, size = sqrt(quadratic.base_square), change
         if self._u.shape[0] < quadratic.size:
             self._u = np.append(self._u, np.empty(2 * quadratic.size))
             self._c = np.append(self._c, np.empty(2 * quadratic.size))
@@ -159,7 +160,7 @@ cdef class Horizon:
             self._c[j] = quadratic.c[j]
             for k in range(quadratic.size):
                 change = quadratic.u[k] - (self._u[k] if k < self._size else 0.0)
-                self._c[j] += quadratic.gram[j, k] * change
+                self._c[j] += quadratic.gram[j * quadratic.stride + k] * change
         self._size = quadratic.size
         for j in range(quadratic.size):
             square += (self._c[j] - quadratic.c[j]) * (quadratic.u[j] - self._u[j])

@@ -10,7 +10,21 @@ from libc.math cimport fabs, sqrt
 
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic cimport (
+    Quadratic,
+    QuadraticState,
+    adopt,
+    begin,
+    decrement,
+    load,
+    minimise,
+    prove_corrected,
+    residual_square,
+    rounding_of,
+    set_penalty,
+    size_of,
+    strengthen,
+)
 from fastreg._core.record cimport Record
 
 cdef double CANCELLED = 1e-9  # as in `working_set`: the rest of a residual square that is certain
@@ -19,28 +33,28 @@ cdef double INNER = 0.1       # and the share of the tolerance that the solver i
 
 
 cdef bint fit_moments(
-    Quadratic quadratic, bint penalised, double null, double tol, Py_ssize_t max_sweeps,
+    QuadraticState* quadratic, bint penalised, double null, double tol, Py_ssize_t max_sweeps,
     double deadline, Fit* fit) except -1 nogil:
     cdef double rounding
-    if quadratic.minimise(INNER * tol * null, max_sweeps, deadline):
+    if minimise(quadratic, INNER * tol * null, max_sweeps, deadline):
         return False
-    fit.square = quadratic.residual_square()
-    rounding = quadratic.rounding()
+    fit.square = residual_square(quadratic)
+    rounding = rounding_of(quadratic)
     if quadratic.n_doubtful or not (
             rounding < INNER * tol * null and rounding < CANCELLED * fit.square):
         return False
     fit.proof = quadratic.last_proof
     if not penalised:  # what `minimise` excuses as rounding, a Newton step must correct
-        fit.proof = quadratic.prove_corrected(fit.square, quadratic.decrement(), 0.0, 1.0)
+        fit.proof = prove_corrected(quadratic, fit.square, decrement(quadratic), 0.0, 1.0)
     fit.proof.gap += rounding
     return fit.proof.gap <= tol * null
 
 
 cdef bint count_rounding(
-    Quadratic quadratic, double rho, double reach, double y_square, double tol, Fit* fit,
+    QuadraticState* quadratic, double rho, double reach, double y_square, double tol, Fit* fit,
 ) noexcept nogil:
     """As `fastreg.moment_problem` says, where every coordinate has an L1 strength."""
-    cdef double fitted = quadratic._size(), size = sqrt(y_square) + fitted, doubt = rho * size
+    cdef double fitted = size_of(quadratic), size = sqrt(y_square) + fitted, doubt = rho * size
     cdef double shrunk = doubt * reach, gap = max(fit.proof.gap, 0.0)
     cdef double penalty = 0.0, ridge = 0.0, value, root, counted, u
     cdef Py_ssize_t j
@@ -48,8 +62,8 @@ cdef bint count_rounding(
         return False
     for j in range(quadratic.size):
         u = quadratic.u[j]
-        penalty += quadratic._l1[j] * fabs(u)
-        ridge += quadratic._l2[j] * u * u
+        penalty += quadratic.l1[j] * fabs(u)
+        ridge += quadratic.l2[j] * u * u
     value = 0.5 * fit.square + penalty + 0.5 * ridge
     root = sqrt(2.0 * value)  # at least the norm of the residual
     counted = gap + shrunk * root * (sqrt(2.0 * gap) + 0.5 * shrunk * root)
@@ -81,14 +95,14 @@ cdef class MomentPath:
         self.quadratic.reserve(m)
         known = np.asarray(self.quadratic.gram)[:m, :m]
         known[...] = gram if m == len(gram) else gram[np.ix_(movable, movable)]
-        self.quadratic.adopt(m)
+        adopt(&self.quadratic.state, m)
         self._feature = movable.astype(np.int32)
         self._l1_factor, self._l2_factor = l1_factor[movable], l2_factor[movable]
         self._penalised = np.min(self._l1_factor) > 0.0
         self._zeros, self._correlation = np.zeros(m), np.empty(m)
         free = np.repeat([-np.inf, np.inf], m)
-        self.quadratic.set_penalty(
-            Penalty(&self._zeros[0], &self._zeros[0], &free[0], &free[m]))
+        set_penalty(
+            &self.quadratic.state, Penalty(&self._zeros[0], &self._zeros[0], &free[0], &free[m]))
 
     def run(self, Record record, Py_ssize_t first, const double[:, ::1] cross,
             const double[::1] size, const double[::1] unit, const double[::1] mean,
@@ -114,29 +128,30 @@ cdef class MomentPath:
         self, Record record, Py_ssize_t k, const double* correlation, double square, double unit,
         const double[::1] l1, const double[::1] l2, double tol, Py_ssize_t max_sweeps,
         double deadline, double rho) except -1 nogil:
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t i, j
         cdef double null = 0.5 * square, reach = 0.0, weakest
         cdef Fit fit
-        for j in range(self.quadratic.size):
+        for j in range(quadratic.size):
             self._correlation[j] = correlation[self._feature[j]]
-            reach = max(reach, self.quadratic.norm[j] / self._l1_factor[j])
-        self.quadratic.begin()
-        self.quadratic.load(&self._zeros[0], &self._correlation[0], square)
+            reach = max(reach, quadratic.norm[j] / self._l1_factor[j])
+        begin(quadratic)
+        load(quadratic, &self._zeros[0], &self._correlation[0], square)
         for i in range(l1.shape[0]):
             if (i > 0 or k > 0) and check_interrupt(deadline):
                 return False
-            self.quadratic.strengthen(
-                l1[i] * unit, &self._l1_factor[0], l2[i], &self._l2_factor[0])
+            strengthen(
+                quadratic, l1[i] * unit, &self._l1_factor[0], l2[i], &self._l2_factor[0])
             if not fit_moments(
-                    self.quadratic, self._penalised and l1[i] > 0.0, null, tol, max_sweeps,
+                    quadratic, self._penalised and l1[i] > 0.0, null, tol, max_sweeps,
                     deadline, &fit):
                 return False
             if rho > 0.0:
                 weakest = l1[i] * unit
                 if not (weakest > 0.0 and count_rounding(
-                        self.quadratic, rho, reach / weakest, square, tol, &fit)):
+                        quadratic, rho, reach / weakest, square, tol, &fit)):
                     return False
             if not record.put_quadratic(
-                    self.quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol):
+                    quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol):
                 return False
         return True

@@ -8,7 +8,7 @@ from cython cimport final
 from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport Design
 from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic cimport QuadraticState
 from fastreg._core.selection cimport Selection
 
 cpdef enum Outcome:
@@ -92,8 +92,9 @@ cdef class LeastSquares:
     # square of its own correction and by how much that moves the L1 penalty. radius returns the
     # size of both corrections
     cdef Certificate certify(
-        self, Quadratic quadratic, Correction doubtful, double target, double* radius) noexcept
+        self, QuadraticState* quadratic, Correction doubtful, double target,
+        double* radius) noexcept
     cdef bint is_movable(self, Py_ssize_t j) noexcept nogil
-    cdef void _flag_dependent(self, Quadratic quadratic, char flag) noexcept nogil
+    cdef void _flag_dependent(self, QuadraticState* quadratic, char flag) noexcept nogil
     # rounding of a correlation, in units of its norm
     cdef double noise(self) noexcept nogil

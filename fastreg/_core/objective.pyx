@@ -11,7 +11,7 @@ from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport Design
 from fastreg._core.kernels cimport dot
 from fastreg._core.penalty cimport violation
-from fastreg._core.quadratic cimport Membership, Quadratic
+from fastreg._core.quadratic cimport Membership, QuadraticState, decrement, load
 from fastreg._core.selection cimport Selection
 
 cdef double EPSILON = 2.220446049250313e-16
@@ -113,7 +113,7 @@ cdef class LeastSquares:
         """Return (gap, kappa) of the current point."""
         cdef double radius
         self.settle()
-        proof = self.certify(None, Correction(0.0, 0.0), 0.0, &radius)
+        proof = self.certify(NULL, Correction(0.0, 0.0), 0.0, &radius)
         return proof.gap, proof.kappa
 
     def strengthen(self, double l1, double l2):
@@ -245,7 +245,8 @@ cdef class LeastSquares:
         return 0
 
     cdef Certificate certify(
-        self, Quadratic quadratic, Correction doubtful, double target, double* radius) noexcept:
+        self, QuadraticState* quadratic, Correction doubtful, double target,
+        double* radius) noexcept:
         cdef Py_ssize_t k, p = self.design.n_features
         cdef int feature
         cdef double extra, noise
@@ -255,18 +256,18 @@ cdef class LeastSquares:
         # Only what no quadratic can correct is excused.
         plain = certificate.certify(
             self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], 0.0,
-            noise if quadratic is None else 0.0, NULL, self.square, &self._listed[0])
-        if quadratic is None or plain.gap <= target:
+            noise if quadratic == NULL else 0.0, NULL, self.square, &self._listed[0])
+        if quadratic == NULL or plain.gap <= target:
             return plain
         if self.is_true:
-            quadratic.load(&self.w[0], &self.c[0], self.square)
-        extra = quadratic.decrement(doubtful.square)
+            load(quadratic, &self.w[0], &self.c[0], self.square)
+        extra = decrement(quadratic, doubtful.square)
         if extra == INFINITY:
             return plain
         for k in range(quadratic.factor.size):
             feature = quadratic.column[quadratic.factor.member[k]]
             self._exact[feature] = 1
-            self.w[feature] += quadratic._step[k]
+            self.w[feature] += quadratic.step[k]
         self._flag_dependent(quadratic, 1)
         corrected = certificate.certify(
             self.penalty, p, &self.w[0], &self.c[0], &self.norm[0], sqrt(extra), noise,
@@ -282,7 +283,7 @@ cdef class LeastSquares:
             return corrected
         return plain
 
-    cdef void _flag_dependent(self, Quadratic quadratic, char flag) noexcept nogil:
+    cdef void _flag_dependent(self, QuadraticState* quadratic, char flag) noexcept nogil:
         cdef Py_ssize_t j
         for j in range(quadratic.size):
             if quadratic.is_member[j] == Membership.DEPENDENT:

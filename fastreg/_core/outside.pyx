@@ -9,8 +9,19 @@ import numpy as np
 from cython cimport final
 from libc.math cimport INFINITY, fabs
 
+from fastreg._core.factor cimport solve
 from fastreg._core.kernels cimport simd
 from fastreg._core.penalty cimport violation as violation_of
+from fastreg._core.quadratic cimport (
+    Quadratic,
+    QuadraticState,
+    load,
+    move,
+    place,
+    room_ahead,
+    slope_of,
+    sweep,
+)
 
 cdef enum:
     FIRST_BATCH = 64    # features that enter a cold working set
@@ -73,7 +84,7 @@ cdef class Outside:
 
     cdef int measure(self) except -1:
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t k
         if not problem._has_residual:
             problem.update_residual_of_support()
@@ -81,12 +92,12 @@ cdef class Outside:
             return 0
         if quadratic.size:
             problem.selection.correlate_columns(
-                &quadratic.column[0], quadratic.size, &problem.weighted[0], &self._product[0])
+                quadratic.column, quadratic.size, &problem.weighted[0], &self._product[0])
         for k in range(quadratic.size):
             problem.c[quadratic.column[k]] = self._product[k]
             problem.slack[quadratic.column[k]] = 0.0
         problem.is_true = True
-        quadratic.load(&problem.w[0], &problem.c[0], problem.square)
+        load(quadratic, &problem.w[0], &problem.c[0], problem.square)
         return 0
 
     cdef int widen(self, double reach) except -1:
@@ -234,30 +245,30 @@ cdef class Outside:
         A Newton step, in which coordinates stop at their boundaries, and some sweeps.
         """
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef double[::1] step = np.empty(quadratic.factor.size)
         cdef double[::1] change = np.empty(quadratic.size)
         cdef int[::1] column = np.empty(quadratic.size, dtype=np.int32)
         cdef Py_ssize_t j, k, count = 0
         for j in range(quadratic.size):
-            quadratic._l1[j] *= ratio
+            quadratic.l1[j] *= ratio
         for k in range(quadratic.factor.size):
-            step[k] = quadratic._slope(quadratic.factor.member[k])
+            step[k] = slope_of(quadratic, quadratic.factor.member[k])
         if step.shape[0]:
-            quadratic.factor.solve(&step[0])
+            solve(&quadratic.factor, &step[0])
         for k in range(quadratic.factor.size):
             j = quadratic.factor.member[k]
-            quadratic._move(j, min(1.0, quadratic._room(j, step[k])) * step[k])
+            move(quadratic, j, min(1.0, room_ahead(quadratic, j, step[k])) * step[k])
         for _ in range(SWEEPS_AHEAD):
-            quadratic._sweep(False, 0.0)
+            sweep(quadratic, False, 0.0)
         for j in range(quadratic.size):
             k = quadratic.column[j]
-            quadratic._l1[j] = problem.l1[k]
+            quadratic.l1[j] = problem.l1[k]
             if quadratic.u[j] != problem.w[k]:
                 column[count] = <int>k
                 change[count] = problem.w[k] - quadratic.u[j]
                 count += 1
-        quadratic.place(&problem.w[0], &problem.c[0])
+        place(quadratic, &problem.w[0], &problem.c[0])
         self._ahead[:] = problem.residual
         if count:
             problem.selection.add_columns(&column[0], count, &change[0], &self._ahead[0])
@@ -265,7 +276,7 @@ cdef class Outside:
 
     cdef void _restore_inside(self) noexcept:
         """Write the correlations of the working set, which are true, over their estimates."""
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t k
         for k in range(quadratic.size):
             self.problem.c[quadratic.column[k]] = quadratic.c[k]

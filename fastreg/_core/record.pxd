@@ -4,7 +4,7 @@
 from cython cimport final
 
 from fastreg._core.objective cimport LeastSquares
-from fastreg._core.quadratic cimport Proof, Quadratic
+from fastreg._core.quadratic cimport Proof, QuadraticState
 
 cdef enum:  # numbers of a point
     INTERCEPT
@@ -71,8 +71,8 @@ cdef class Record:
     # the same for a converged quadratic without bounds: all features that may move, named in
     # increasing order by `feature`; return whether coefficients and intercept are finite
     cdef bint put_quadratic(
-        self, Quadratic quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k, double square,
-        Proof proof, double null, double tol) except -1 nogil
+        self, QuadraticState* quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k,
+        double square, Proof proof, double null, double tol) except -1 nogil
     cdef void _take(self, Py_ssize_t a, Py_ssize_t j, double w) noexcept nogil
     cdef int _put_point(
         self, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_noted, double residual_mean) except -1 nogil

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport LeastSquares, Outcome
 from fastreg._core.penalty cimport value
-from fastreg._core.quadratic cimport Proof, Quadratic
+from fastreg._core.quadratic cimport Proof, QuadraticState, slope_of
 
 cdef double ROUNDING = 16 * 2.220446049250313e-16  # of a correlation, over norm_j and the sizes
 
@@ -123,8 +123,8 @@ cdef class Record:
         return 0
 
     cdef bint put_quadratic(
-        self, Quadratic quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k, double square,
-        Proof proof, double null, double tol) except -1 nogil:
+        self, QuadraticState* quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k,
+        double square, Proof proof, double null, double tol) except -1 nogil:
         cdef Py_ssize_t j, a, active = 0, m = quadratic.size
         cdef double gap = max(proof.gap, 0.0), penalty = 0.0, size = sqrt(square), largest = 0.0
         cdef double excess, u
@@ -132,20 +132,20 @@ cdef class Record:
         cdef unsigned char* zero = &self._zero[i, k, 0] if whole else &self._proven[0]
         # the others are zero and within their threshold; `_take` is never ahead in the list
         for a in range(simd.list_urgent(
-                &quadratic.c[0], &quadratic.u[0], &quadratic._l1[0], 1.0, m, &self._support[0])):
+                quadratic.c, quadratic.u, quadratic.l1, 1.0, m, &self._support[0])):
             j = self._support[a]
             u = quadratic.u[j]
-            excess = fabs(quadratic.c[j]) - quadratic._l1[j]
+            excess = fabs(quadratic.c[j]) - quadratic.l1[j]
             if u != 0.0:
-                excess = fabs(quadratic._slope(j))
-                penalty += value(quadratic._penalty, j, u)
+                excess = fabs(slope_of(quadratic, j))
+                penalty += value(quadratic.penalty, j, u)
                 size += quadratic.norm[j] * fabs(u)
                 self._take(active, feature[j], u)
                 active += 1
             if excess > largest * quadratic.norm[j]:
                 largest = excess / quadratic.norm[j]
         zeros_within(
-            m, &quadratic.c[0], &self._zeros[0], &quadratic.norm[0], &quadratic._l1[0],
+            m, quadratic.c, &self._zeros[0], quadratic.norm, quadratic.l1,
             proof.kappa, proof.kappa * proof.radius + sqrt(2.0 * gap) + ROUNDING * size, zero)
         if not whole:
             for j in range(m):

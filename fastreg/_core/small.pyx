@@ -1,16 +1,13 @@
 # Design: a fit of a thousand numbers takes the solver a few microseconds, and the objects that a
 # general fit is made of a hundred times that. This lane has none: arrays are read through the
-# buffer protocol, all intermediates lie in a workspace that is used again, and the Gram matrix of X
-# with y as its last column holds all that the one solver, `Quadratic`, and its certificate need.
-# Units are those of `fastreg.problem`: columns and response have unit size by powers of two, which
-# are applied to the finished Gram matrix.
+# buffer protocol, and a fit in memory that is used again (`embedded`) does the rest.
 #
 # The lane decides nothing that is open to doubt: arguments that are not plain, numbers that are not
 # finite, scales or fits that could cost digits, and whatever is not proven from the Gram matrix to
 # the tolerance are left to the general lane, which also words all the errors.
 #
 # Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
-# never hold the same one. There are as many as there were fits at once, of a megabyte at most.
+# never hold the same one. There are as many as there were fits at once, of two megabytes at most.
 
 import numpy as np
 
@@ -21,13 +18,14 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cython cimport final
-from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, ldexp, sqrt
+from libc.math cimport INFINITY, NAN, fabs, sqrt
 
-from fastreg._core.gram cimport ROW_BLOCK, mirror, packed_block, products_at_once
-from fastreg._core.kernels cimport Matrix, simd
-from fastreg._core.moment_path cimport Fit, fit_moments
-from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.embedded cimport Fit, lay_out, set_strengths, workspace_size
+from fastreg._core.intake cimport take_penalty, take_rows
+from fastreg._core.kernels cimport Matrix
+from fastreg._core.moment_path cimport Fit as MomentFit
+from fastreg._core.moment_path cimport fit_moments
+from fastreg._core.quadratic cimport QuadraticState
 from fastreg._core.record cimport (
     GAP,
     INTERCEPT,
@@ -46,13 +44,14 @@ cdef enum:
     MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond
     LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
 
-cdef double CERTAIN = 1e-12  # variance, relative to the square of the mean, of a centred column
+cdef double CERTAIN = 1e-6   # deviation, relative to the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
 cdef double WELL = 1e-3      # pivots, as shares of their diagonals, that cost ridge no digits
 cdef double LIGHT = 1e-50    # and weights of rows
 cdef double HEAVY = 1e50
-cdef double SMALL = 1e-200   # squares of columns that neither underflow nor overflow
-cdef double LARGE = 1e200
+cdef double SMALL = 1e-100   # lengths of columns whose squares neither underflow nor overflow
+cdef double LARGE = 1e100
+cdef double BEYOND = 1e299   # strengths that are cut
 
 cdef object ndarray = np.ndarray, float64 = np.float64
 cdef object wide = np.dtype(np.float64), narrow = np.dtype(np.float32)
@@ -74,101 +73,97 @@ cdef object take = idle.pop, put_back = idle.append
 cdef class Workspace:
     """Memory for one fit at a time, and what the fit has found."""
 
-    cdef Quadratic quadratic
+    cdef Fit fit
+    cdef Py_ssize_t n_rows     # that it is laid out for; so are all of n_features
     cdef Py_ssize_t n_features
-    cdef Record record         # of one fit of exactly n_features
+    cdef Record record
     cdef object coef           # a view of it; so is `_coef`
     cdef object certified_zero
     cdef double[::1] _coef
-    cdef double[::1] _ones     # as many as rows or features
-    cdef double[::1] _weight   # of the rows, and its roots
-    cdef double[::1] _root
-    cdef double[::1] _nothing  # zeros, as many as features
-    cdef double[::1] _block
-    cdef double[::1] _mean
-    cdef double[::1] _scale
-    cdef double[::1] _q
-    cdef double[::1] _l1
-    cdef double[::1] _l2
-    cdef double[::1] _lower
-    cdef double[::1] _upper
-    cdef Penalty _penalty
+    cdef double[::1] _memory
+    cdef double[::1] _response  # in double
 
     def __init__(self):
-        self.quadratic = Quadratic()
-        self._ones = np.ones(1)
-        self._weight = self._root = np.empty(0)
-        self._block = np.empty(1)
-        self._nothing = np.empty(0)
-        self.n_features = 0
+        self.n_rows = self.n_features = 0
+        self._memory = self._response = np.empty(1)
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
-        cdef Py_ssize_t panel = simd.wide.panel
-        cdef Py_ssize_t room = (p + panel) // panel * panel * min(n, ROW_BLOCK)
-        if self._ones.shape[0] < max(n, p):
-            self._ones = np.ones(max(n, p))
-        if self._block.shape[0] < room:
-            self._block = packed_block(min(n, ROW_BLOCK), p + 1)
-        if self._nothing.shape[0] < p:
-            self.n_features = 0
-            self.quadratic.reserve(p + 1)
-            self._nothing, self._q = np.zeros(p), np.empty(p)
-            self._mean, self._scale = np.empty(p + 1), np.empty(p)
-            self._l1, self._l2 = np.empty(p), np.empty(p)
-            self._lower, self._upper = np.full(p, -np.inf), np.full(p, np.inf)
-            self._penalty = Penalty(&self._l1[0], &self._l2[0], &self._lower[0], &self._upper[0])
-        if self.n_features != p:
-            scale, mean = np.asarray(self._scale)[:p], np.asarray(self._mean)[:p]
-            self.record = Record(1, 1, scale, mean, 1.0, True, False)
+        cdef Py_ssize_t size = workspace_size(n, p) // sizeof(double) + 1
+        cdef bint other = self.n_features != p
+        if self.n_rows == n and not other:
+            return
+        if self._memory.shape[0] < size:
+            other = True
+            self._memory = np.empty(size)
+        if self._response.shape[0] < n:
+            self._response = np.empty(n)
+        lay_out(&self.fit, n, p, &self._memory[0])
+        self.fit.quadratic.is_unattended = False
+        self.n_rows = n
+        if other:
+            self.n_features = p
+            self.record = Record(
+                1, 1, <double[:p]>self.fit.scale, <double[:p]>self.fit.mean, 1.0, True, False)
             self.coef = self.record.coef[0, 0]
             self.certified_zero = self.record.certified_zero[0, 0]
             self._coef = self.coef
-            self.n_features = p
-
-    cdef double weigh(self, const double* weight, Py_ssize_t n):
-        """Take the weights of the rows; return their sum, or zero if they are not plain."""
-        cdef double total = 0.0
-        cdef Py_ssize_t i
-        if self._weight.shape[0] < n:
-            self._weight, self._root = np.empty(n), np.empty(n)
-        for i in range(n):
-            if not LIGHT <= weight[i] <= HEAVY:
-                return 0.0
-            self._weight[i] = weight[i]
-            self._root[i] = sqrt(weight[i])
-            total += weight[i]
-        return total
 
     cdef bint solve(
-        self, const Matrix* X, const Matrix* y, double total, bint weighted, double l1, double l2,
+        self, const Matrix* X, const Matrix* y, const double* weight, double l1, double l2,
         bint centred, double tol, Py_ssize_t max_sweeps) except -1 nogil:
-        """Fit, prove and record; return whether that was beyond doubt."""
-        cdef double null, unit
-        cdef const double* weight = &self._weight[0] if weighted else &self._ones[0]
-        cdef const double* root = &self._root[0] if weighted else &self._ones[0]
-        cdef Fit fit
+        """Fit, prove and record; return whether that was beyond doubt. No weights: NULL."""
+        cdef Fit* fit = &self.fit
+        cdef QuadraticState* quadratic = &fit.quadratic
+        cdef const double* response = <const double*>y.data
+        cdef double null
+        cdef MomentFit moments
         cdef Py_ssize_t j
-        products_at_once(X, y, centred, weight, root, total, &self._ones[0], &self._coef[0],
-                         &self._block[0], &self._mean[0], &self.quadratic.gram[0, 0],
-                         self.quadratic.gram.shape[1])
-        unit = self._bring_to_size(X.n_rows, X.n_columns, total, l1, l2, &null)
-        if not (unit > 0.0):
+        if y.narrow:
+            for j in range(y.n_rows):
+                self._response[j] = (<const float*>y.data)[j]
+            response = &self._response[0]
+        for j in range(X.n_rows if weight != NULL else 0):
+            if not LIGHT <= weight[j] <= HEAVY:
+                return False
+        if take_rows(fit, X, response, weight, centred) < 0:
             return False
-        self.quadratic.adopt(X.n_columns)
-        self.quadratic.set_penalty(self._penalty)
-        self.quadratic.load(&self._nothing[0], &self._q[0], 2.0 * null)
-        if l1 == 0.0:
-            self.quadratic.expect_all()
-        if not fit_moments(self.quadratic, l1 > 0.0, null, tol, max_sweeps, INFINITY, &fit):
+        if take_penalty(fit, NULL, NULL, NULL) < 0:
             return False
-        if l1 == 0.0 and not self.quadratic.factor.weakest > WELL:
+        set_strengths(fit, l1, l2)
+        if self._is_doubtful(l1):
+            return False
+        null = 0.5 * fit.square
+        if not fit_moments(quadratic, l1 > 0.0, null, tol, max_sweeps, INFINITY, &moments):
+            return False
+        if l1 == 0.0 and not quadratic.factor.weakest > WELL:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
-        self.record.set_rows(total, centred)
-        self.record.begin_response(unit, self._mean[X.n_columns], sqrt(2.0 * null))
+        self.record.set_rows(fit.total, centred)
+        self.record.begin_response(fit.unit, fit.mean[X.n_columns], sqrt(fit.square))
         return self.record.put_quadratic(
-            self.quadratic, &self.quadratic.column[0], 0, 0, fit.square, fit.proof, null, tol)
+            quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol)
+
+    cdef bint _is_doubtful(self, double l1) noexcept nogil:
+        """Are scales or strengths such that digits could be lost?"""
+        cdef const Fit* fit = &self.fit
+        cdef const QuadraticState* quadratic = &fit.quadratic
+        cdef double size = sqrt(fit.square) * fit.unit, ridge = 0.0, reach = 0.0
+        cdef Py_ssize_t j, p = fit.p
+        if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[p])):
+            return True
+        for j in range(p):
+            size = quadratic.norm[j] / fit.scale[j]
+            if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])):
+                return True
+            if not (quadratic.l1[j] + quadratic.l2[j] > 0.0
+                    and (quadratic.l1[j] > 0.0) == (l1 > 0.0)
+                    and quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
+                return True
+            ridge = max(ridge, quadratic.l2[j])
+            if l1 > 0.0:
+                reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
+        return p >= fit.n and ridge < INTERPOLATING and INTERPOLATING * p * reach > fit.n
 
     cdef dict fields(self, double l1_ratio, double alpha, bint centred):
         """What was recorded, under the names of a result."""
@@ -187,46 +182,11 @@ cdef class Workspace:
         found["certified_zero"] = self.certified_zero.copy()
         found["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
         found["n_passes"] = 2 if centred else 1
-        found["n_sweeps"] = self.quadratic.n_sweeps
+        found["n_sweeps"] = self.fit.quadratic.n_sweeps
         found["n_active"] = record._count[N_ACTIVE, 0, 0]
         found["n_features"] = self.n_features
         found["alpha"] = alpha
         return found
-
-    cdef double _bring_to_size(
-        self, Py_ssize_t n, Py_ssize_t p, double total, double l1, double l2, double* null,
-    ) noexcept nogil:
-        """Scale the Gram matrix and the strengths; return the unit of y, or zero if in doubt."""
-        cdef double[:, ::1] gram = self.quadratic.gram
-        cdef double share = 1.0 / total, size, unit, ridge = 0.0, reach = 0.0
-        cdef Py_ssize_t j, k
-        cdef int exponent
-        for j in range(p + 1):
-            size = gram[j, j] * share
-            if not (SMALL < size < LARGE and size > CERTAIN * self._mean[j] * self._mean[j]):
-                return 0.0
-        frexp(sqrt(gram[p, p] * share), &exponent)
-        unit = ldexp(1.0, exponent)
-        null[0] = 0.5 * gram[p, p] * share / unit / unit
-        for j in range(p):
-            frexp(sqrt(gram[j, j] * share), &exponent)
-            size = ldexp(1.0, -exponent)
-            self._scale[j] = size
-            self._q[j] = gram[p, j] * share * size / unit
-            self._l1[j] = l1 * size / unit
-            self._l2[j] = l2 * size * size
-            if not (self._l1[j] + self._l2[j] > 0.0 and (self._l1[j] > 0.0) == (l1 > 0.0)
-                    and isfinite(self._l1[j]) and isfinite(self._l2[j])):
-                return 0.0
-            ridge = max(ridge, self._l2[j])
-            if l1 > 0.0:
-                reach = max(reach, fabs(self._q[j]) / self._l1[j])
-            for k in range(j + 1):
-                gram[j, k] *= share * size * self._scale[k]
-        if p >= n and ridge < INTERPOLATING and INTERPOLATING * p * reach > n:
-            return 0.0
-        mirror(0, p, gram)
-        return unit
 
 
 cdef bint is_plain(array) noexcept:
@@ -296,8 +256,9 @@ cdef fit_buffers(
     cdef Matrix X, y
     cdef Workspace work
     cdef Py_ssize_t n, p
-    cdef bint done, weighted = weight is not None
-    cdef double total, l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
+    cdef bint done
+    cdef const double* weights = NULL
+    cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
     if rows.ndim != 2 or response.ndim != 1:
         return None
     if not (describe(rows, &X) and describe(response, &y)):
@@ -306,20 +267,20 @@ cdef fit_buffers(
     if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
                              and n * p * p <= MOST_WORK):
         return None
-    if weighted and weight.shape[0] != n:
-        return None
+    if weight is not None:
+        if weight.shape[0] != n:
+            return None
+        weights = &weight[0]
     try:
         work = take()
     except IndexError:
         work = Workspace()
     work.reserve(n, p)
-    total = work.weigh(&weight[0], n) if weighted else n
-    done = total > 0.0
-    if done and n * p * p > LONG_WORK:
+    if n * p * p > LONG_WORK:
         with nogil:
-            done = work.solve(&X, &y, total, weighted, l1, l2, centred, tol, max_sweeps)
-    elif done:
-        done = work.solve(&X, &y, total, weighted, l1, l2, centred, tol, max_sweeps)
+            done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
+    else:
+        done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
     found = work.fields(l1_ratio, alpha, centred) if done else None
     put_back(work)
     return found

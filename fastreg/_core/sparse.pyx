@@ -389,7 +389,7 @@ cdef class CSCDesign(Design):
         else:
             self._gram_by_rows(columns, first_new, weight, is_dense, out)
             self._gram_of_dense(columns, first_new, weight, is_dense, out)
-        mirror(first_new, m, out)
+        mirror(first_new, m, &out[0, 0], out.shape[1])
         return 0
 
     cdef Py_ssize_t _nnz(self, Py_ssize_t j) noexcept nogil:

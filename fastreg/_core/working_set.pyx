@@ -9,11 +9,29 @@ from libc.math cimport INFINITY, fabs, log, sqrt
 
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
+from fastreg._core.factor cimport solve
 from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.outside cimport Outside
 from fastreg._core.penalty cimport violation
-from fastreg._core.quadratic cimport Proof, Quadratic
+from fastreg._core.quadratic cimport (
+    Proof,
+    Quadratic,
+    QuadraticState,
+    adopt,
+    decrement,
+    distance_moved,
+    load,
+    load_new,
+    minimise,
+    prove,
+    prove_corrected,
+    residual_square,
+    rounding_of,
+    set_penalty,
+    store,
+    synchronise,
+)
 from fastreg._core.record cimport Record, reach_of
 
 cdef enum:
@@ -156,7 +174,7 @@ cdef class WorkingSet:
 
         It is less than that of the point at hand by s'G^-1 s, where s is the slope of the penalty.
         """
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t k, j, m = quadratic.factor.size
         cdef double square = self.problem.square
         cdef double[::1] step = np.empty(m)
@@ -167,7 +185,7 @@ cdef class WorkingSet:
             j = quadratic.factor.member[k]
             step[k] = quadratic.c[j]
         slope = np.array(step)
-        quadratic.factor.solve(&step[0])
+        solve(&quadratic.factor, &step[0])
         for k in range(m):
             square -= slope[k] * step[k]
         return max(square, 0.0)
@@ -180,13 +198,13 @@ cdef class WorkingSet:
     cdef _enter(self, features):
         cdef int[::1] columns = features.astype(np.int32)
         cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t k, old = self.quadratic.size
+        cdef Py_ssize_t k, old = self.quadratic.state.size
         if columns.shape[0] == 0:
             return
         if not (problem.is_settled or problem._has_residual):
             self._outside.measure()
         self.quadratic.extend(problem.selection, columns, problem.weight)
-        self.quadratic.set_penalty(problem.penalty)
+        set_penalty(&self.quadratic.state, problem.penalty)
         self._outside.remove(columns)
         if not problem.is_settled:
             problem.selection.correlate_columns(
@@ -195,8 +213,8 @@ cdef class WorkingSet:
                 problem.c[columns[k]] = self._product[k]
                 problem.slack[columns[k]] = 0.0
         if not problem.is_true:
-            self.quadratic.load_new(old, &problem.c[0])
-        self.complete = self.quadratic.size == self._outside.n_movable
+            load_new(&self.quadratic.state, old, &problem.c[0])
+        self.complete = self.quadratic.state.size == self._outside.n_movable
         if self.complete:
             problem.n_near = -1
             problem.n_passes += 1
@@ -214,7 +232,7 @@ cdef class WorkingSet:
         The number of features that came, -2 if their Gram matrix would be too large, or -3 if all
         of them should come otherwise.
         """
-        cdef Py_ssize_t size = self.quadratic.size, count
+        cdef Py_ssize_t size = self.quadratic.state.size, count
         if self.complete:
             return 0
         chosen = self._outside.choose(soon, self._l1, self._old_l1)
@@ -236,13 +254,13 @@ cdef class WorkingSet:
     cdef _sharpen(self):
         """Replace a rough Gram matrix. The means that were taken from the columns stay what they
         are, so that points are measured with it, too."""
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t k
         self._rough = False
         self._doubt = 0.0
-        self.problem.design.gram(quadratic.column, 0, self.problem.weight, quadratic.gram)
+        self.problem.design.gram(self.quadratic.column, 0, self.problem.weight, self.quadratic.gram)
         self.problem.n_passes += 1
-        quadratic.adopt(quadratic.size)
+        adopt(quadratic, quadratic.size)
         for k in range(quadratic.size):
             self.problem.norm[quadratic.column[k]] = quadratic.norm[k]
 
@@ -329,8 +347,8 @@ cdef class WorkingSet:
             self.problem.settle()
         elif outcome < 0:
             self._return_to_best()
-            self.quadratic.load(&self.problem.w[0], &self.problem.c[0], self.problem.square)
-            self.quadratic.synchronise()
+            load(&self.quadratic.state, &self.problem.w[0], &self.problem.c[0], self.problem.square)
+            synchronise(&self.quadratic.state)
             self._certify(0.0)
             if self.gap <= tolerance:  # rounding was kinder this time
                 outcome = self._converged()
@@ -367,7 +385,7 @@ cdef class WorkingSet:
     cdef int _iterate(self, double l1, double l2, double tolerance, bint warm,
                       Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline) except -99:
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Py_ssize_t grown, stale = 0
         cdef double best = INFINITY, rounding
         cdef bint timed_out, rough
@@ -378,7 +396,7 @@ cdef class WorkingSet:
         self._l1 = l1
         self._l2 = l2
         problem.set_strength(l1, l2)
-        quadratic.set_penalty(problem.penalty)
+        set_penalty(quadratic, problem.penalty)
         self.n_iter = 0
         self.n_sweeps = 0
         self._best_gap = INFINITY
@@ -396,14 +414,14 @@ cdef class WorkingSet:
             if grown < 0:
                 return Outcome.GRAM_LIMIT if grown == -2 else Outcome.ALL_WANTED
             if problem.is_true:
-                quadratic.load(&problem.w[0], &problem.c[0], problem.square)
+                load(quadratic, &problem.w[0], &problem.c[0], problem.square)
             with nogil:
-                timed_out = quadratic.minimise(
-                    INNER * tolerance,
+                timed_out = minimise(
+                    quadratic, INNER * tolerance,
                     min(max_sweeps, ROUGH_SWEEPS) if self._rough else max_sweeps, deadline)
-                quadratic.store(&problem.w[0], &problem.c[0])
+                store(quadratic, &problem.w[0], &problem.c[0])
                 problem.find_support(&self._fixed[0], self._n_fixed)
-                problem.find_support(&quadratic.column[0], quadratic.size, problem.n_active)
+                problem.find_support(quadratic.column, quadratic.size, problem.n_active)
             rough = self._rough
             rounding = self._measure(tolerance)
             self.n_iter += 1
@@ -446,8 +464,8 @@ cdef class WorkingSet:
         problem.find_support(NULL, problem.design.n_features)
         if problem.n_active == 0:
             return False
-        self.quadratic.load(&problem.w[0], &problem.c[0], problem.square)
-        self.quadratic.synchronise()
+        load(&self.quadratic.state, &problem.w[0], &problem.c[0], problem.square)
+        synchronise(&self.quadratic.state)
         self._certify(tolerance)
         return self.gap <= tolerance
 
@@ -458,8 +476,8 @@ cdef class WorkingSet:
         The residual is made anew while there are features outside, which are judged by it.
         """
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
-        cdef double rounding = quadratic.rounding(), square = quadratic.residual_square()
+        cdef QuadraticState* quadratic = &self.quadratic.state
+        cdef double rounding = rounding_of(quadratic), square = residual_square(quadratic)
         cdef Py_ssize_t k
         cdef bint known
         problem.is_settled = False
@@ -486,7 +504,7 @@ cdef class WorkingSet:
             return rounding
         with nogil:
             problem.selection.correlate_columns(
-                &quadratic.column[0], quadratic.size, &problem.weighted[0], &self._product[0])
+                quadratic.column, quadratic.size, &problem.weighted[0], &self._product[0])
             for k in range(quadratic.size):
                 problem.c[quadratic.column[k]] = self._product[k]
                 problem.slack[quadratic.column[k]] = 0.0
@@ -498,14 +516,14 @@ cdef class WorkingSet:
         The mean of the residual is then that of the point that was measured.
         """
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
-        cdef double length = quadratic.distance()
+        cdef QuadraticState* quadratic = &self.quadratic.state
+        cdef double length = distance_moved(quadratic)
         # the norms themselves are rough, too
         self._doubt = self._roughness * (
             (1.0 + 3.0 * self._roughness) * length + fabs(problem.residual_mean))
         if self.n_iter > 0:
             square += self._doubt * length
-            if quadratic.prove(square, 0.0, 1.0, self._doubt).gap <= tolerance:
+            if prove(quadratic, square, 0.0, 1.0, self._doubt).gap <= tolerance:
                 problem.square = square
                 problem.is_true = False
                 return 0.0
@@ -519,18 +537,18 @@ cdef class WorkingSet:
     cdef _certify(self, double target):
         """Prove the current point over all features: as it is, or with a virtual Newton step."""
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef Correction doubtful = self._dependence.correction()
         cdef double extra
         cdef Proof proof, corrected
         if problem.is_true:
-            quadratic.load(&problem.w[0], &problem.c[0], problem.square)
-        proof = quadratic.prove(problem.square, 0.0, self._cap(0.0), self._doubt)
+            load(quadratic, &problem.w[0], &problem.c[0], problem.square)
+        proof = prove(quadratic, problem.square, 0.0, self._cap(0.0), self._doubt)
         if proof.gap > target and not self._rough:
-            extra = quadratic.decrement(doubtful.square)
+            extra = decrement(quadratic, doubtful.square)
             if extra < INFINITY:
-                corrected = quadratic.prove_corrected(
-                    problem.square, extra, doubtful.drift, self._cap(sqrt(extra)))
+                corrected = prove_corrected(
+                    quadratic, problem.square, extra, doubtful.drift, self._cap(sqrt(extra)))
                 if corrected.gap < proof.gap:
                     proof = corrected
         self.gap = proof.gap
@@ -558,7 +576,7 @@ cdef class WorkingSet:
     cdef double _violation(self) noexcept:
         """The largest distance of a correlation to the subdifferential, over norm_j."""
         cdef LeastSquares problem = self.problem
-        cdef Quadratic quadratic = self.quadratic
+        cdef QuadraticState* quadratic = &self.quadratic.state
         cdef double largest = 0.0, excess
         cdef Py_ssize_t k, j
         for k in range(quadratic.size):

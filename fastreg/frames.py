@@ -1,0 +1,155 @@
+"""Grouped data frames: one fit a group, returned as a frame of the same library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastreg.inputs import Array
+from fastreg.many import solve_many
+
+_TOLD = ("intercept", "alpha", "n_rows", "n_active", "status", "duality_gap", "objective")
+
+
+def solve_groups(
+    frame: Any,
+    *,
+    by: str | Sequence[str],
+    target: str,
+    features: Sequence[str] | None = None,
+    alpha: Any = 1.0,
+    sample_weight: str | None = None,
+    **model: Any,
+) -> Any:
+    """Minimise the objective of `solve` within each group of rows, for a data frame.
+
+        1/(2 S) sum_i s_i (y_i - b - x_i'w)^2
+            + alpha sum_j f_j (l1_ratio |w_j| + (1 - l1_ratio)/2 w_j^2),   i in the group
+
+    Parameters
+    ----------
+    frame : data frame
+        Of pandas, polars or pyarrow (through the package narwhals, extra "frames").
+    by : str or list of str
+        The columns whose values make a group; without missing values.
+    target : str
+        The column y.
+    features : list of str, optional
+        The columns of X; default: every other column of numbers or booleans.
+    alpha : float or array of shape (n_alphas,), default 1.0
+        Strength of the penalty, or a path of them for every group.
+    sample_weight : str, optional
+        A column of weights >= 0.
+    **model
+        As in `solve_many`: l1_ratio (a number), fit_intercept, penalty_factor, lower, upper,
+        positive, standardize, tol, max_sweeps, n_threads; select, cv (a number) and random_state
+        choose one alpha of a path for each group.
+
+    Returns
+    -------
+    data frame
+        Of the same library, one row a group (and alpha), in increasing order of the groups: the
+        columns `by`; the coefficients, one column a feature with its name; then intercept, alpha,
+        n_rows, n_active, status (a `ProblemStatus`), duality_gap, objective. Groups with missing
+        values in target or features are not solved; the status says so.
+
+    Raises
+    ------
+    ImportError
+        If narwhals is not installed.
+    TypeError, ValueError
+        If an argument is not acceptable; the message names it and says what is.
+    """
+    import narwhals as nw
+
+    if model.get("select") is not None and not isinstance(model.get("cv", 5), (int, np.integer)):
+        raise TypeError("cv must be a number of folds here")
+    if np.ndim(alpha) > 1 or np.ndim(model.get("l1_ratio", 1.0)) > 0:
+        raise ValueError("alpha must be a number or have shape (n_alphas,), l1_ratio a number")
+    for name in ("groups", "offsets"):
+        if name in model:
+            raise TypeError(f"{name} is made from `by` here")
+    table = nw.from_native(frame, eager_only=True)
+    keys = [by] if isinstance(by, str) else list(by)
+    names = _check_names(table, keys, target, features, sample_weight)
+    group, first = _groups(table, keys)
+    result = solve_many(
+        np.column_stack([_column(table, name) for name in names]),
+        _column(table, target),
+        np.reshape(np.asarray(alpha, dtype=float), (1, -1)),
+        sample_weight=None if sample_weight is None else _column(table, sample_weight),
+        groups=group,
+        **model,
+    )
+    n_alphas = result.status.size // len(first)
+    rows = np.repeat(first, n_alphas)
+    told = {name: result.coef[..., j].ravel() for j, name in enumerate(names)}
+    told["n_rows"] = np.repeat(np.bincount(group), n_alphas)
+    for name in ("intercept", "alpha", "n_active", "status", "duality_gap", "objective"):
+        told[name] = getattr(result, name).ravel()
+    columns = [
+        nw.new_series(name, np.ascontiguousarray(told[name]), backend=table.implementation)
+        for name in (*names, *_TOLD)
+    ]
+    found = table.select(keys)[rows.tolist()]
+    index = nw.maybe_reset_index(found)
+    return index.with_columns(*columns).to_native()
+
+
+def _check_names(
+    table: Any,
+    keys: list[str],
+    target: str,
+    features: Sequence[str] | None,
+    sample_weight: str | None,
+) -> list[str]:
+    """Return the names of the features, once all names are known to be columns of their own."""
+    used = [*keys, target, *([] if sample_weight is None else [sample_weight])]
+    if features is None:
+        numbers = [name for name, kind in table.schema.items() if _is_number(kind)]
+        names = [name for name in numbers if name not in used]
+    else:
+        names = list(features)
+    for name in (*used, *names):
+        if name not in table.columns:
+            raise ValueError(f"{name!r} is no column of the frame: {', '.join(table.columns)}")
+    if not (keys and names):
+        raise ValueError("by and features must each name one column at least")
+    for name in names:
+        if not _is_number(table.schema[name]):
+            raise TypeError(f"{name!r} has dtype {table.schema[name]}; numbers are accepted")
+    both = [*keys, *names, *_TOLD]
+    for name in both:
+        if both.count(name) > 1 or (name in names and name in used):
+            raise ValueError(f"{name!r} would be the name of two columns; rename or leave it out")
+    return names
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(kind.is_numeric()) or str(kind) == "Boolean"
+
+
+def _column(table: Any, name: str) -> Array:
+    """Return a column of numbers; what is missing is NaN."""
+    values = table[name].to_numpy()
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name!r} does not hold numbers") from None
+
+
+def _groups(table: Any, keys: list[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the group of each row, counted in increasing order, and a row of each group."""
+    code = np.zeros(len(table), dtype=np.intp)
+    for name in keys:
+        if table[name].is_null().any():
+            raise ValueError(f"by: column {name!r} has missing values; leave those rows out")
+        try:
+            distinct, place = np.unique(table[name].to_numpy(), return_inverse=True)
+        except TypeError:
+            raise TypeError(f"by: column {name!r} holds values that cannot be sorted") from None
+        code = np.unique(code * len(distinct) + place, return_inverse=True)[1]
+    return code, np.unique(code, return_index=True)[1]
