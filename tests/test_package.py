@@ -41,7 +41,8 @@ def test_only_numpy_and_scipy_are_required():
 
 def test_extras():
     extras = set(distribution.metadata.get_all("Provides-Extra"))
-    assert extras == {"all", "bench", "cli", "dev", "frames", "peers", "sklearn", "test"}
+    users = {"cli", "frames", "keras", "sklearn", "torch"}
+    assert extras == users | {"all", "bench", "dev", "peers", "test"}
 
 
 def test_python_versions():
