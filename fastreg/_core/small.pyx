@@ -74,6 +74,7 @@ cdef class Workspace:
     cdef Fit fit
     cdef Py_ssize_t n_rows     # that it is laid out for; so are all of n_features
     cdef Py_ssize_t n_features
+    cdef Py_ssize_t _size      # of the workspace in use
     cdef Record record
     cdef object coef           # a view of it; so is `_coef`
     cdef object certified_zero
@@ -82,23 +83,23 @@ cdef class Workspace:
     cdef double[::1] _response  # in double
 
     def __init__(self):
-        self.n_rows = self.n_features = 0
+        self.n_rows = self.n_features = self._size = 0
         self._memory = self._response = np.empty(1)
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
+        # it also depends on the level of the kernels
         cdef Py_ssize_t size = workspace_size(n, p) // sizeof(double) + 1
-        cdef bint other = self.n_features != p
-        if self.n_rows == n and not other:
+        cdef double* scale = self.fit.scale
+        if self.n_rows == n and self.n_features == p and self._size == size:
             return
         if self._memory.shape[0] < size:
-            other = True
             self._memory = np.empty(size)
         if self._response.shape[0] < n:
             self._response = np.empty(n)
         lay_out(&self.fit, n, p, &self._memory[0])
         self.fit.quadratic.is_unattended = False
-        self.n_rows = n
-        if other:
+        self.n_rows, self._size = n, size
+        if self.n_features != p or self.fit.scale != scale:
             self.n_features = p
             self.record = Record(
                 1, 1, <double[:p]>self.fit.scale, <double[:p]>self.fit.mean, 1.0, True, False)
