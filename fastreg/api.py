@@ -14,7 +14,14 @@ from fastreg._core.record import Record
 from fastreg.choice import Plan, decades
 from fastreg.engine import Engine
 from fastreg.grid import check_grid, default_grid
-from fastreg.inputs import Array, as_alphas, as_float, as_strength, known_model
+from fastreg.inputs import (
+    Array,
+    as_alphas,
+    as_float,
+    as_strength,
+    dense_if_small,
+    known_model,
+)
 from fastreg.problem import Problem, prepare
 from fastreg.responses import solve_responses
 from fastreg.result import PathResult, Result, Status
@@ -118,11 +125,12 @@ def solve(
     started = monotonic()
     chosen = resolve_settings(settings, options)
     if (
-        sample_weight is offset is penalty_factor is lower is upper is warm_start is None
+        offset is penalty_factor is lower is upper is warm_start is None
         and positive is False
         and standardize is False
     ):
-        found = small.fit(X, y, alpha, l1_ratio, fit_intercept, chosen)
+        plain = dense_if_small(X)
+        found = small.fit(plain, y, alpha, l1_ratio, fit_intercept, chosen, sample_weight)
         if found is not None:
             return _small_result(found, started)
     strength = as_strength("alpha", alpha)

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import linalg
 
+from fastreg._core.sparse import row_products
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 
@@ -53,26 +55,27 @@ def row_gram(problem: Problem, factor: Array) -> Array:
     root = np.sqrt(problem.weight)
     design = problem.design
     if not is_sparse(problem.X):
-        kernel = np.zeros((n, n))
+        kernel = np.zeros((n, n), order="F")
         unit = design.scale * np.sqrt(factor)
         step = min(design.n_features, max(_COLUMNS, _CACHED // n))
-        by_column = problem.X.flags.f_contiguous
-        buffer = np.empty((step, n)).T if by_column else np.empty((n, step))
+        memory = np.empty(n * step)
         for first in range(0, design.n_features, step):
             columns = slice(first, min(first + step, design.n_features))
-            block = buffer[:, : columns.stop - first]
+            block = memory[: n * (columns.stop - first)].reshape(n, -1)  # without gaps for BLAS
             np.subtract(problem.X[:, columns], design.shift[columns], out=block)
             block *= unit[columns]
-            kernel += block @ block.T
+            kernel = linalg.blas.dsyrk(1.0, block.T, 1.0, kernel, 1, 1, overwrite_c=True)
+        kernel += np.tril(kernel, -1).T
         return np.asarray(kernel * root[:, None] * root)
     unit = design.scale * np.sqrt(factor)
     # A column without a zero may have a large mean, which must be taken off entry by entry.
     full = np.diff(problem.X.indptr) == n
-    scaled = problem.X.copy()
-    scaled.data = scaled.data * np.repeat(np.where(full, 0.0, unit), np.diff(scaled.indptr))
     center = np.where(full, 0.0, design.shift * unit)
-    cross = np.asarray(scaled @ center)
-    kernel = np.asarray((scaled @ scaled.T).toarray())
+    cross = np.asarray(problem.X @ (center * unit))
+    kernel = np.zeros((n, n))
+    start, rows = (np.asarray(a, dtype=np.int32) for a in (problem.X.indptr, problem.X.indices))
+    row_products(start, rows, problem.X.data, np.where(full, 0.0, unit * unit), kernel)
+    kernel += np.tril(kernel, -1).T
     kernel += float(center @ center) - cross[:, None] - cross[None, :]
     for first in range(0, int(full.sum()), max(1, _BLOCK // n)):
         part = np.flatnonzero(full)[first : first + max(1, _BLOCK // n)]

@@ -12,6 +12,7 @@ from fastreg._core.sparse import columns_of, order_of
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
+_FEW_PLACES = 50_000  # of a sparse matrix that is cheaper dense
 _NUMERIC = "numbers (integers, booleans or floats)"
 _LARGEST = 1e153  # the square of a larger response is no double
 _MODEL_ARGUMENTS = (
@@ -156,6 +157,18 @@ def with_unit_stride(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if whole and size in array.strides:
         return array
     return np.asfortranarray(array)
+
+
+def dense_if_small(X: Any) -> Any:
+    """Return sparse X with few places as a dense array, if nothing about it is in doubt."""
+    if type(X) is np.ndarray or not is_sparse(X) or X.format not in ("csr", "csc"):
+        return X
+    major, minor = X.shape if X.format == "csr" else X.shape[::-1]
+    whole = len(X.indptr) == major + 1 and len(X.indices) == len(X.data)
+    few = major * minor <= _FEW_PLACES and X.dtype in (np.float64, np.float32)
+    if few and whole and _is_plain(X) and order_of(X.indptr, X.indices, minor) == 2:
+        return X.toarray()
+    return X
 
 
 def _as_csc(X: Any) -> Any:

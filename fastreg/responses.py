@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import linalg
 
 from fastreg import lapack
 from fastreg._core.objective import Outcome
 from fastreg._core.record import Record
-from fastreg.blocks import product, row_blocks, times_transposed
+from fastreg.blocks import product, row_blocks, row_gram, times_transposed
 from fastreg.engine import Engine
 from fastreg.inputs import Array, is_sparse
 from fastreg.normal_equations import (
@@ -26,6 +27,7 @@ from fastreg.problem import Problem
 from fastreg.spectrum import combine, decompose, gaps_of, project_responses
 
 _SMALL = 100_000  # entries up to which one response takes its way over X, the most accurate one
+_WELL = 1e-6  # reciprocal condition number that leaves enough digits without refinement
 _FEW = 8  # distinct strengths up to which a Cholesky factor for each is cheapest
 
 
@@ -131,19 +133,59 @@ def _fit_dual(
     problem: Problem, columns: npt.NDArray[np.intp], l2: Array
 ) -> tuple[MomentFit, Array]:
     """Return the fits where there are more columns than rows, proven on the residuals."""
-    spectrum = decompose(problem, float(l2.min()))
-    assert spectrum is not None  # all columns are penalised
-    targets, inner = project_responses(problem, spectrum)
-    shrunk = inner * np.stack([spectrum.shrink(strength) for strength in l2], axis=1)
-    W = combine(problem, spectrum, shrunk, targets)[columns]
+    factors = problem.factors(0)[1][columns]
+    W = _solve_dual(problem, columns, factors, l2)
+    spectrum = None
+    if W is None:
+        spectrum = decompose(problem, float(l2.min()))
+        assert spectrum is not None  # all columns are penalised
+        targets, inner = project_responses(problem, spectrum)
+        shrunk = inner * np.stack([spectrum.shrink(strength) for strength in l2], axis=1)
+        W = combine(problem, spectrum, shrunk, targets)[columns]
+    residual, mean = _residuals(problem, columns, W)
+    correlation = times_transposed(problem, columns, residual)
+    unit = np.sqrt(factors)[:, None]
+    slope = correlation / unit - l2 * (unit * W)
+    if spectrum is None:
+        gap = 0.5 * np.sum(slope * slope, axis=0) / l2
+    else:
+        gap = gaps_of(spectrum, l2, slope, np.zeros((0, len(l2))), None)
+    return MomentFit(W, correlation, np.einsum("ij,ij->j", residual, residual), gap, 1), mean
+
+
+def _residuals(problem: Problem, columns: npt.NDArray[np.intp], W: Array) -> tuple[Array, Array]:
+    """Return residuals times the roots of the weights, (n, m), and what their means were."""
     residual = problem.y.T - product(problem, columns, W)
-    mean = problem.weight @ residual if problem.fit_intercept else np.zeros(len(l2))
+    mean = problem.weight @ residual if problem.fit_intercept else np.zeros(W.shape[1])
     residual -= mean
     residual *= np.sqrt(problem.weight)[:, None]
-    correlation = times_transposed(problem, columns, residual)
-    unit = spectrum.unit[:, None]
-    gap = gaps_of(spectrum, l2, correlation / unit - l2 * (unit * W), np.zeros((0, len(l2))), None)
-    return MomentFit(W, correlation, np.einsum("ij,ij->j", residual, residual), gap, 1), mean
+    return residual, mean
+
+
+def _solve_dual(
+    problem: Problem, columns: npt.NDArray[np.intp], factors: Array, l2: Array
+) -> Array | None:
+    """Return the coefficients by a Cholesky factor for each strength; None if that is not best.
+
+    With theta the weighted residual, (Z diag(1/f) Z' + l2) theta = l2 y and w = Z'theta / (f l2).
+    """
+    strengths, group = np.unique(l2, return_inverse=True)
+    if len(strengths) > _FEW:
+        return None
+    inverse = np.zeros(problem.design.n_features)
+    inverse[columns] = 1.0 / factors
+    kernel = row_gram(problem, inverse)
+    theta = np.sqrt(problem.weight)[:, None] * problem.y.T
+    diagonal = np.diag_indices_from(kernel)
+    values = kernel[diagonal]
+    for i, strength in enumerate(strengths):
+        kernel[diagonal] = values + strength
+        factor, rcond = lapack.cholesky(kernel)
+        if not rcond > _WELL:
+            return None
+        own = group == i
+        theta[:, own] = linalg.cho_solve((factor, True), theta[:, own], check_finite=False)
+    return times_transposed(problem, columns, theta) / factors[:, None]
 
 
 def _write(

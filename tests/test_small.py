@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import oracle
 import pytest
+import scipy.sparse
 from problems import regression
 
 import fastreg
 from fastreg._core import kernels, small
+from fastreg.inputs import dense_if_small
 
 SHAPES = [(30, 5), (100, 10), (150, 3), (300, 20), (40, 40), (20, 50), (9, 1), (2, 2), (1, 3)]
 STORAGES = {
@@ -300,3 +302,100 @@ def test_ridge_that_could_lose_digits_is_left_alone():
         padded = np.vstack([A, np.sqrt(40 * alpha) * np.eye(8)])
         exact = np.linalg.lstsq(padded, np.append(b, np.zeros(8)), rcond=None)[0]
         np.testing.assert_allclose(result.coef, exact, rtol=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.6, 0.0])
+@pytest.mark.parametrize("shape", [(30, 5), (150, 3), (40, 40), (20, 50)], ids=str)
+def test_weights(shape, l1_ratio, fit_intercept):
+    X, y = regression(*shape, seed=sum(shape))
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, shape[0])
+    kept = weight.copy()
+    model = {"alpha": 0.1, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+    assert small.fit(X, y, *model.values(), SETTINGS, weight) is not None
+    one, other = both(X, y, sample_weight=weight, **model)
+    assert_same(one, other, X, y)
+    assert one.prediction_error_bound == pytest.approx(
+        2 * weight.sum() * one.duality_gap, rel=1e-12
+    )
+    oracle.check(one, X, y, sample_weight=weight, **model)
+    np.testing.assert_array_equal(weight, kept)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        np.array([np.nan, *np.ones(29)]),
+        np.array([-1.0, *np.ones(29)]),
+        np.array([np.inf, *np.ones(29)]),
+        np.zeros(30),
+        np.ones(29),
+        np.ones((30, 2)),
+        "heavy",
+    ],
+    ids=["NaN", "negative", "inf", "zeros", "few", "two columns", "text"],
+)
+def test_weights_that_are_none(weight):
+    X, y = regression(30, 4)
+    with pytest.raises((TypeError, ValueError), match="sample_weight"):
+        fastreg.solve(X, y, 0.1, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        np.array([0.0, *np.ones(29)]),
+        np.array([1e-60, *np.ones(29)]),
+        np.ones(60)[::2],
+        np.ones(30, dtype=np.float32),
+        np.ones(30).tolist(),
+        np.ones(30, dtype=int),
+    ],
+    ids=["zero", "tiny", "stride", "float32", "list", "integers"],
+)
+def test_weights_that_are_not_plain_are_left_alone(weight):
+    X, y = regression(30, 4)
+    assert small.fit(X, y, 0.1, 1.0, True, SETTINGS, weight) is None
+    result = fastreg.solve(X, y, 0.1, sample_weight=weight)
+    oracle.check(result, X, y, alpha=0.1, sample_weight=np.asarray(weight, float))
+
+
+def few_entries(n=40, p=12):
+    """A sparse design, a response of it, and the same design dense."""
+    rng = np.random.default_rng(5)
+    dense = np.where(rng.random((n, p)) < 0.3, rng.standard_normal((n, p)), 0.0)
+    return dense, dense[:, 0] - dense[:, 1] + 0.1 * rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["csc_array", "csr_array", "csc_matrix", "csr_matrix"])
+def test_small_sparse_designs(kind, dtype):
+    dense, y = few_entries()
+    X = getattr(scipy.sparse, kind)(dense.astype(dtype))
+    kept = X.copy()
+    one, other = both(X, y, 0.02)
+    assert one.method == "gram"
+    assert_same(one, other, dense.astype(dtype).astype(float), y)
+    oracle.check(one, dense.astype(dtype).astype(float), y, alpha=0.02)
+    np.testing.assert_array_equal(X.toarray(), kept.toarray())
+
+
+def test_sparse_designs_in_doubt_are_left_alone():
+    dense, y = few_entries()
+    X = scipy.sparse.csr_array(dense)
+    twice = scipy.sparse.csr_array(
+        (np.tile(X.data / 2, 2)[np.argsort(np.tile(np.arange(X.nnz), 2), kind="stable")],
+         np.repeat(X.indices, 2), 2 * X.indptr), shape=X.shape,
+    )  # fmt: skip
+    result = fastreg.solve(twice, y, 0.02)
+    oracle.check(result, dense, y, alpha=0.02)
+    assert dense_if_small(twice) is twice
+    assert type(dense_if_small(X)) is np.ndarray
+    bad = X.copy()
+    bad.indices[3] = 10**6
+    with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
+        fastreg.solve(bad, y, 0.02)
+    bad = X.copy()
+    bad.data[3] = np.nan
+    with pytest.raises(ValueError, match="X"):
+        fastreg.solve(bad, y, 0.02)

@@ -5,5 +5,11 @@ class Workspace:
     def __init__(self) -> None: ...
 
 def fit(
-    X: Any, y: Any, alpha: Any, l1_ratio: Any, fit_intercept: Any, settings: Any
+    X: Any,
+    y: Any,
+    alpha: Any,
+    l1_ratio: Any,
+    fit_intercept: Any,
+    settings: Any,
+    sample_weight: Any = None,
 ) -> dict[str, Any] | None: ...

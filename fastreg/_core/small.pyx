@@ -47,6 +47,8 @@ cdef enum:
 cdef double CERTAIN = 1e-6   # deviation, relative to the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
 cdef double WELL = 1e-3      # pivots, as shares of their diagonals, that cost ridge no digits
+cdef double LIGHT = 1e-50    # and weights of rows
+cdef double HEAVY = 1e50
 cdef double SMALL = 1e-100   # lengths of columns whose squares neither underflow nor overflow
 cdef double LARGE = 1e100
 cdef double BEYOND = 1e299   # strengths that are cut
@@ -108,8 +110,8 @@ cdef class Workspace:
             self._coef = self.coef
 
     cdef bint solve(
-        self, const Matrix* X, const Matrix* y, double l1, double l2, bint centred, double tol,
-        Py_ssize_t max_sweeps) except -1 nogil:
+        self, const Matrix* X, const Matrix* y, const double* weight, double l1, double l2,
+        bint centred, double tol, Py_ssize_t max_sweeps) except -1 nogil:
         """Fit, prove and record; return whether that was beyond doubt."""
         cdef Fit* fit = &self.fit
         cdef QuadraticState* quadratic = &fit.quadratic
@@ -121,7 +123,7 @@ cdef class Workspace:
             for j in range(y.n_rows):
                 self._response[j] = (<const float*>y.data)[j]
             response = &self._response[0]
-        if take_rows(fit, X, response, NULL, centred) < 0:
+        if take_rows(fit, X, response, weight, centred) < 0:
             return False
         if take_penalty(fit, NULL, NULL, NULL) < 0:
             return False
@@ -135,7 +137,7 @@ cdef class Workspace:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
-        self.record.set_rows(X.n_rows, centred)
+        self.record.set_rows(fit.total, centred)
         self.record.begin_response(fit.unit, fit.mean[X.n_columns], sqrt(fit.square))
         return self.record.put_quadratic(
             quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol)
@@ -215,23 +217,38 @@ cdef bint describe(const Py_buffer* view, Matrix* X) noexcept:
     return <size_t>view.buf % view.itemsize == 0
 
 
-def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
+cdef bint are_usual(const double* weight, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not LIGHT <= weight[i] <= HEAVY:
+            return False
+    return True
+
+
+def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None):
     """Return the fields of a converged result, without status and seconds; None if in doubt.
 
     All other arguments of `fastreg.solve` have their defaults.
     """
     cdef Py_buffer rows, response
+    cdef const double[::1] weight = None
     cdef double strength = number(alpha), ratio = number(l1_ratio)
     if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 <= ratio <= 1.0
             and (fit_intercept is True or fit_intercept is False)
             and settings.method == "auto" and settings.time_limit == INFINITY
             and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):
         return None
+    if sample_weight is not None:
+        if not (type(sample_weight) is ndarray and sample_weight.dtype is wide
+                and sample_weight.ndim == 1 and sample_weight.shape[0] > 0
+                and sample_weight.flags.c_contiguous and sample_weight.flags.aligned):
+            return None
+        weight = sample_weight
     PyObject_GetBuffer(X, &rows, PyBUF_STRIDES)
     try:
         PyObject_GetBuffer(y, &response, PyBUF_STRIDES)
         try:
-            return fit_buffers(&rows, &response, strength, ratio, fit_intercept is True,
+            return fit_buffers(&rows, &response, weight, strength, ratio, fit_intercept is True,
                                settings.tol, settings.max_sweeps)
         finally:
             PyBuffer_Release(&response)
@@ -240,12 +257,13 @@ def fit(X, y, alpha, l1_ratio, fit_intercept, settings):
 
 
 cdef fit_buffers(
-    const Py_buffer* rows, const Py_buffer* response, double alpha, double l1_ratio, bint centred,
-    double tol, Py_ssize_t max_sweeps):
+    const Py_buffer* rows, const Py_buffer* response, const double[::1] weight, double alpha,
+    double l1_ratio, bint centred, double tol, Py_ssize_t max_sweeps):
     cdef Matrix X, y
     cdef Workspace work
     cdef Py_ssize_t n, p
     cdef bint done
+    cdef const double* weights = NULL
     cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
     if rows.ndim != 2 or response.ndim != 1:
         return None
@@ -255,6 +273,10 @@ cdef fit_buffers(
     if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
                              and n * p * p <= MOST_WORK):
         return None
+    if weight is not None:
+        if weight.shape[0] != n or not are_usual(&weight[0], n):
+            return None
+        weights = &weight[0]
     try:
         work = take()
     except IndexError:
@@ -262,9 +284,9 @@ cdef fit_buffers(
     work.reserve(n, p)
     if n * p * p > LONG_WORK:
         with nogil:
-            done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
+            done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
     else:
-        done = work.solve(&X, &y, l1, l2, centred, tol, max_sweeps)
+        done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
     found = work.fields(l1_ratio, alpha, centred) if done else None
     put_back(work)
     return found

@@ -10,6 +10,13 @@ class CSCDesign(Design):
     def __init__(self, X: Any) -> None: ...
 
 def order_of(start: npt.NDArray[np.int32], index: npt.NDArray[np.int32], size: int) -> int: ...
+def row_products(
+    start: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int32],
+    values: npt.NDArray[Any],
+    factor: npt.NDArray[np.float64],
+    out: npt.NDArray[np.float64],
+) -> None: ...
 def columns_of(
     start: npt.NDArray[np.int32],
     index: npt.NDArray[np.int32],

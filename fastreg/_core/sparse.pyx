@@ -534,6 +534,23 @@ cdef class CSCDesign(Design):
                 first += rows
 
 
+def row_products(const int[::1] start, const int[::1] rows, const real[::1] values,
+                 const double[::1] factor, double[:, ::1] out):
+    """Add sum_j factor_j x_ij x_kj to out[i, k] for i >= k, X being given by columns."""
+    cdef Py_ssize_t j, e, f
+    cdef double own
+    cdef double* target
+    with nogil:
+        for j in range(factor.shape[0]):
+            if factor[j] == 0.0:
+                continue
+            for e in range(start[j], start[j + 1]):
+                own = factor[j] * values[e]
+                target = &out[rows[e], 0]
+                for f in range(start[j], e + 1):
+                    target[rows[f]] += own * values[f]
+
+
 def columns_of(const int[::1] start, const int[::1] index, const real[::1] values, Py_ssize_t p):
     """Return start, rows and values by columns of the matrix of p columns that is given by rows.
 
