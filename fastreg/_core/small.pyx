@@ -76,6 +76,7 @@ cdef class Workspace:
     cdef Fit fit
     cdef Py_ssize_t n_rows     # that it is laid out for; so are all of n_features
     cdef Py_ssize_t n_features
+    cdef Py_ssize_t _size      # of the workspace in use
     cdef Record record
     cdef object coef           # a view of it; so is `_coef`
     cdef object certified_zero
@@ -84,23 +85,23 @@ cdef class Workspace:
     cdef double[::1] _response  # in double
 
     def __init__(self):
-        self.n_rows = self.n_features = 0
+        self.n_rows = self.n_features = self._size = 0
         self._memory = self._response = np.empty(1)
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
+        # it also depends on the level of the kernels
         cdef Py_ssize_t size = workspace_size(n, p) // sizeof(double) + 1
-        cdef bint other = self.n_features != p
-        if self.n_rows == n and not other:
+        cdef double* scale = self.fit.scale
+        if self.n_rows == n and self.n_features == p and self._size == size:
             return
         if self._memory.shape[0] < size:
-            other = True
             self._memory = np.empty(size)
         if self._response.shape[0] < n:
             self._response = np.empty(n)
         lay_out(&self.fit, n, p, &self._memory[0])
         self.fit.quadratic.is_unattended = False
-        self.n_rows = n
-        if other:
+        self.n_rows, self._size = n, size
+        if self.n_features != p or self.fit.scale != scale:
             self.n_features = p
             self.record = Record(
                 1, 1, <double[:p]>self.fit.scale, <double[:p]>self.fit.mean, 1.0, True, False)
@@ -111,7 +112,7 @@ cdef class Workspace:
     cdef bint solve(
         self, const Matrix* X, const Matrix* y, const double* weight, double l1, double l2,
         bint centred, double tol, Py_ssize_t max_sweeps) except -1 nogil:
-        """Fit, prove and record; return whether that was beyond doubt. No weights: NULL."""
+        """Fit, prove and record; return whether that was beyond doubt."""
         cdef Fit* fit = &self.fit
         cdef QuadraticState* quadratic = &fit.quadratic
         cdef const double* response = <const double*>y.data
@@ -122,9 +123,6 @@ cdef class Workspace:
             for j in range(y.n_rows):
                 self._response[j] = (<const float*>y.data)[j]
             response = &self._response[0]
-        for j in range(X.n_rows if weight != NULL else 0):
-            if not LIGHT <= weight[j] <= HEAVY:
-                return False
         if take_rows(fit, X, response, weight, centred) < 0:
             return False
         if take_penalty(fit, NULL, NULL, NULL) < 0:
@@ -219,6 +217,14 @@ cdef bint describe(const Py_buffer* view, Matrix* X) noexcept:
     return <size_t>view.buf % view.itemsize == 0
 
 
+cdef bint are_usual(const double* weight, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not LIGHT <= weight[i] <= HEAVY:
+            return False
+    return True
+
+
 def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None):
     """Return the fields of a converged result, without status and seconds; None if in doubt.
 
@@ -268,7 +274,7 @@ cdef fit_buffers(
                              and n * p * p <= MOST_WORK):
         return None
     if weight is not None:
-        if weight.shape[0] != n:
+        if weight.shape[0] != n or not are_usual(&weight[0], n):
             return None
         weights = &weight[0]
     try:

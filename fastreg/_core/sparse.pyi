@@ -9,6 +9,15 @@ from fastreg._core.design import Design
 class CSCDesign(Design):
     def __init__(self, X: Any) -> None: ...
 
+@final
+class RowBlock:
+    def __init__(
+        self,
+        scale: npt.NDArray[np.float64],
+        columns: npt.NDArray[np.int32],
+        skip: npt.NDArray[np.int8],
+    ) -> None: ...
+
 def order_of(start: npt.NDArray[np.int32], index: npt.NDArray[np.int32], size: int) -> int: ...
 def row_products(
     start: npt.NDArray[np.int32],
