@@ -163,10 +163,13 @@ def as_strengths(alpha: Any, l1_ratio: Any, n_problems: int) -> tuple[Array, Arr
     """Return alphas (B, K) and ratios (B, 1)."""
     alphas = as_float("alpha", alpha, ndim=(0, 1, 2))
     ratios = as_float("l1_ratio", l1_ratio, ndim=(0, 1))
-    if not (alphas.size and np.isfinite(alphas).all() and alphas.min() >= 0):
-        raise ValueError("alpha must be >= 0 and finite, and there must be one at least")
+    if not alphas.size or not ((alphas >= 0) & (alphas < np.inf)).all():
+        wrong = alphas[~((alphas >= 0) & (alphas < np.inf))][:1] if alphas.size else alphas
+        raise ValueError(
+            f"alpha must be >= 0 and finite, and there must be one at least, got {wrong.tolist()}"
+        )
     if not (ratios.size and ratios.min() >= 0 and ratios.max() <= 1):
-        raise ValueError("l1_ratio must lie between 0 and 1")
+        raise ValueError("l1_ratio must lie between 0 and 1, and there must be one at least")
     if (alphas.ndim == 1 and len(alphas) != n_problems) or (
         alphas.ndim == 2 and len(alphas) not in {1, n_problems}
     ):

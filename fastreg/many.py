@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from fastreg._core.many import solve_batch
 from fastreg.batches import as_folds, as_strengths, lay_out
-from fastreg.inputs import Array, as_bounds, as_factor
+from fastreg.inputs import Array
+from fastreg.problem import check_flags, check_penalty
 from fastreg.settings import Settings
 
 
@@ -236,7 +237,8 @@ def solve_many(
     batch = lay_out(X, y, sample_weight, groups, offsets)
     p = batch.X.shape[1]
     alphas, ratios = as_strengths(alpha, l1_ratio, batch.n_problems)
-    bounds = as_bounds(lower, upper, positive, p)
+    check_flags(fit_intercept, positive, standardize)
+    factor, low, high, _ = check_penalty(p, penalty_factor, lower, upper, positive)
     if select not in (None, "aic", "bic", "cv"):
         raise ValueError(f"select must be None, 'aic', 'bic' or 'cv', got {select!r}")
     if select is not None and np.ndim(alpha) != 2:
@@ -248,9 +250,9 @@ def solve_many(
         batch.weight,
         np.ascontiguousarray(alphas * ratios),
         np.ascontiguousarray(alphas * (1.0 - ratios)),
-        None if penalty_factor is None else np.ascontiguousarray(as_factor(penalty_factor, p)),
-        np.ascontiguousarray(bounds[0]),
-        np.ascontiguousarray(bounds[1]),
+        None if penalty_factor is None else np.ascontiguousarray(factor),
+        np.ascontiguousarray(low),
+        np.ascontiguousarray(high),
         centred=bool(fit_intercept),
         standardize=bool(standardize),
         tol=chosen.tol,

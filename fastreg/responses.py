@@ -142,7 +142,10 @@ def _fit_dual(
         targets, inner = project_responses(problem, spectrum)
         shrunk = inner * np.stack([spectrum.shrink(strength) for strength in l2], axis=1)
         W = combine(problem, spectrum, shrunk, targets)[columns]
-    residual, mean = _residuals(problem, columns, W)
+    residual = problem.y.T - product(problem, columns, W)
+    mean = problem.weight @ residual if problem.fit_intercept else np.zeros(len(l2))
+    residual -= mean
+    residual *= np.sqrt(problem.weight)[:, None]
     correlation = times_transposed(problem, columns, residual)
     unit = np.sqrt(factors)[:, None]
     slope = correlation / unit - l2 * (unit * W)
@@ -153,21 +156,12 @@ def _fit_dual(
     return MomentFit(W, correlation, np.einsum("ij,ij->j", residual, residual), gap, 1), mean
 
 
-def _residuals(problem: Problem, columns: npt.NDArray[np.intp], W: Array) -> tuple[Array, Array]:
-    """Return residuals times the roots of the weights, (n, m), and what their means were."""
-    residual = problem.y.T - product(problem, columns, W)
-    mean = problem.weight @ residual if problem.fit_intercept else np.zeros(W.shape[1])
-    residual -= mean
-    residual *= np.sqrt(problem.weight)[:, None]
-    return residual, mean
-
-
 def _solve_dual(
     problem: Problem, columns: npt.NDArray[np.intp], factors: Array, l2: Array
 ) -> Array | None:
     """Return the coefficients by a Cholesky factor for each strength; None if that is not best.
 
-    With theta the weighted residual, (Z diag(1/f) Z' + l2) theta = l2 y and w = Z'theta / (f l2).
+    (Z diag(1/f) Z' + l2) theta = y  and  w = Z'theta / f, with rows times the roots of the weights.
     """
     strengths, group = np.unique(l2, return_inverse=True)
     if len(strengths) > _FEW:

@@ -169,7 +169,7 @@ def _fit_small(X: Any, y: Any, grid: Array, fit_intercept: Any) -> RidgePathResu
         and y.ndim == 1
         and X.dtype in _FLOATS
         and y.dtype in _FLOATS
-        and 1 < X.shape[1] < len(y) == len(X)
+        and 0 < X.shape[1] < len(y) == len(X)
         and len(y) * max(X.shape[1], len(grid)) <= _SMALL
         and isinstance(fit_intercept, (bool, np.bool_))
     ):
