@@ -537,13 +537,17 @@ cdef class CSCDesign(Design):
 def row_products(const int[::1] start, const int[::1] rows, const real[::1] values,
                  const double[::1] factor, double[:, ::1] out):
     """Add sum_j factor_j x_ij x_kj to out[i, k] for i >= k, X being given by columns."""
-    cdef Py_ssize_t j, e, f
+    cdef Py_ssize_t j, e, f, work = 0
     cdef double own
     cdef double* target
     with nogil:
         for j in range(factor.shape[0]):
             if factor[j] == 0.0:
                 continue
+            work += <Py_ssize_t>(start[j + 1] - start[j]) * (start[j + 1] - start[j])
+            if work > CHUNK:
+                check_interrupt()
+                work = 0
             for e in range(start[j], start[j + 1]):
                 own = factor[j] * values[e]
                 target = &out[rows[e], 0]
