@@ -227,10 +227,11 @@ def solve_many(
 
     Notes
     -----
-    float64 is read where it lies, but for stacked arrays that are not in C order; everything else
-    is copied. Beside the result, memory is that of one problem for each thread: about three Gram
-    matrices and three vectors of its rows. Meant for some hundred features; each problem is of
-    order n_samples * n_features^2, whatever alpha is. Single large problems are for `solve`.
+    float64 is read where it lies, but for stacked arrays that are not in C order, and one X whose
+    weights are zero for many rows; everything else is copied. Beside the result, memory is that of
+    one problem for each thread: about three Gram matrices and three vectors of its rows. Meant for
+    some hundred features; each problem is of order n_samples * n_features^2, whatever alpha is.
+    Single large problems are for `solve`.
     """
     started = monotonic()
     chosen = Settings(tol=tol, max_sweeps=max_sweeps, n_threads=n_threads)
@@ -260,6 +261,7 @@ def solve_many(
         n_threads=chosen.n_threads,
         selection=select or "",
         fold=as_folds(cv, batch, random_state) if select == "cv" else None,
+        gathers=batch.gathers,
     )
     several = np.ndim(alpha) == 2 and select is None
     keep: Any = ... if several else (..., 0)

@@ -92,6 +92,26 @@ def test_one_design(penalty, order):
         check(result, b, X, Y[:, 0], 0.1, sample_weight=WEIGHTS[b], **model)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_bootstraps_and_halves(penalty, order):
+    """Most rows without weight: those are copied, unless something somewhere is not finite."""
+    counts = RNG.multinomial(N, np.full(N, 1 / N), size=B).astype(float)
+    counts[1] = WEIGHTS[0] * (np.arange(N) % 2)
+    X = np.array(STACK[0], order=order)
+    for intercept, alpha in itertools.product([True, False], [0.1, np.geomspace(1, 0.01, 4)]):
+        model = {"fit_intercept": intercept, **PENALTIES[penalty]}
+        alpha = np.atleast_1d(alpha)
+        result = solve_many(X, TARGETS[0], alpha[None], sample_weight=counts, **model)
+        for b, k in itertools.product(range(B), range(len(alpha))):
+            check(result, b, X, TARGETS[0], alpha[k], k, sample_weight=counts[b], **model)
+    counts[2] = 0.0
+    assert solve_many(X, TARGETS[0], sample_weight=counts).status[2] == ProblemStatus.NO_WEIGHT
+    X[3, 1] = np.nan
+    result = solve_many(X, TARGETS[0], sample_weight=counts)
+    assert (np.delete(result.status, 2) == ProblemStatus.NOT_FINITE).all()
+
+
 def test_strengths_for_all_for_each_and_paths():
     each, ratio = np.array([0.1, 0.2, 0.3, 0.0, 1.0]), np.array([1.0, 0.5, 0.0, 1.0, 0.9])
     result = solve_many(STACK, TARGETS, each, l1_ratio=ratio)
@@ -307,8 +327,10 @@ SELECTED = [
     {"X": STACK, "y": TARGETS, "sample_weight": WEIGHTS + 0.1},
     {"X": STACK[0], "y": np.column_stack([TARGETS[0], TARGETS[0] ** 2])},
     {"X": STACK[0], "y": TARGETS[0], "sample_weight": WEIGHTS + 0.1},
+    {"X": STACK[0], "y": TARGETS[0], "sample_weight": WEIGHTS * (WEIGHTS > 0.5)},
     {"X": STACK.reshape(-1, P), "y": TARGETS.ravel(), "offsets": [0, 20, 31, B * N]},
 ]
+KINDS = ["stack", "weights", "many y", "many w", "few w", "ragged"]
 
 
 def rows_of(batch, b):
@@ -322,7 +344,7 @@ def rows_of(batch, b):
     return X, y[:, b] if y.ndim == 2 else y, None if weight is None else weight[b]
 
 
-@pytest.mark.parametrize("batch", SELECTED, ids=["stack", "weights", "many y", "many w", "ragged"])
+@pytest.mark.parametrize("batch", SELECTED, ids=KINDS)
 @pytest.mark.parametrize("criterion", ["aic", "bic"])
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.3])
 def test_selection_by_information(batch, criterion, l1_ratio):
@@ -339,7 +361,7 @@ def test_selection_by_information(batch, criterion, l1_ratio):
         check(result, b, X, y, result.alpha[b], l1_ratio=l1_ratio, sample_weight=weight)
 
 
-@pytest.mark.parametrize("batch", SELECTED, ids=["stack", "weights", "many y", "many w", "ragged"])
+@pytest.mark.parametrize("batch", SELECTED, ids=KINDS)
 def test_selection_by_validation(batch):
     rows = batch["X"].shape[0] if batch["X"].ndim == 2 else N
     fold = np.random.default_rng(1).permutation(rows) % 3

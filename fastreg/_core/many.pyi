@@ -23,4 +23,5 @@ def solve_batch(
     n_threads: int,
     selection: str,
     fold: npt.NDArray[np.int32] | None,
+    gathers: bool,
 ) -> tuple[_Array, _Array, npt.NDArray[np.int64], _Array]: ...

@@ -5,6 +5,7 @@
 import numpy as np
 
 from libc.math cimport INFINITY, NAN, log
+from libc.string cimport memcpy
 
 from fastreg._core cimport kernels
 from fastreg._core.design cimport check_interrupt
@@ -73,6 +74,7 @@ cdef struct Job:
     Py_ssize_t y_stride           # from one problem to the next, where they share X
     const double* weight          # or NULL
     Py_ssize_t weight_stride
+    bint gathers                  # are rows without weight left out before anything is computed?
     const double* l1              # one row a problem
     const double* l2
     const double* factor          # these may be NULL
@@ -89,7 +91,7 @@ cdef struct Job:
     Selection selection           # of the one point of each problem that is written
     const int* fold               # of each row; the same ones for all problems that share X
     int n_folds
-    double* scratch               # numbers of each thread: weights, coefficients, a criterion
+    double* scratch               # numbers of each thread: weights and coefficients, or rows
     Py_ssize_t a_scratch
     Py_ssize_t n_rows             # at most, of one problem
     double* criterion             # problem, point
@@ -105,7 +107,7 @@ cdef void do_task(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef Py_ssize_t last = min(b + job.a_task, job.last)
     while b < last:
         if job.selection == Selection.NOTHING:
-            do_problem(job, b, job.fits + who)
+            do_problem(job, b, job.fits + who, job.scratch + who * job.a_scratch)
         else:
             select_point(job, b, job.fits + who, job.scratch + who * job.a_scratch)
         b += 1
@@ -132,9 +134,27 @@ cdef Rows rows_of(const Job* job, Py_ssize_t b) noexcept nogil:
     return rows
 
 
-cdef int take_problem(const Job* job, Py_ssize_t b, Fit* fit) noexcept nogil:
+cdef void gather(Rows* rows, double* scratch) noexcept nogil:
+    """Copy the rows that have weight, one after the other."""
+    cdef Py_ssize_t n = rows.X.n_rows, p = rows.X.n_columns, i, m = 0
+    cdef double* X = scratch
+    cdef double* y = X + n * p
+    cdef double* weight = y + n
+    for i in range(n):
+        if rows.weight[i] != 0.0:  # a NaN or a negative one is told of later
+            memcpy(X + m * p, <const double*>rows.X.data + i * rows.X.row_stride,
+                   p * sizeof(double))
+            y[m], weight[m] = rows.y[i], rows.weight[i]
+            m += 1
+    rows.X = Matrix(X, p, 1, m, p, False)
+    rows.y, rows.weight = y, weight
+
+
+cdef int take_problem(const Job* job, Py_ssize_t b, Fit* fit, double* scratch) noexcept nogil:
     cdef Rows rows = rows_of(job, b)
     cdef int ending
+    if job.gathers:
+        gather(&rows, scratch)
     if rows.X.n_rows == 0:
         return Ending.BAD_WEIGHT
     if job.whole != NULL:
@@ -156,8 +176,8 @@ cdef void fetch_next(const Job* job, Py_ssize_t b) noexcept nogil:
         fastreg_fetch(rows + i)
 
 
-cdef void do_problem(const Job* job, Py_ssize_t b, Fit* fit) noexcept nogil:
-    cdef int ending = take_problem(job, b, fit)
+cdef void do_problem(const Job* job, Py_ssize_t b, Fit* fit, double* scratch) noexcept nogil:
+    cdef int ending = take_problem(job, b, fit, scratch)
     cdef Py_ssize_t k, at
     cdef Found found
     fetch_next(job, b)
@@ -193,13 +213,13 @@ cdef void select_point(const Job* job, Py_ssize_t b, Fit* fit, double* scratch) 
     if job.selection == Selection.CROSS_VALIDATION:
         ending = cross_validate(job, b, fit, scratch, criterion)
     if ending > 0:
-        ending = take_problem(job, b, fit)
+        ending = take_problem(job, b, fit, scratch)
     tell_nothing(ending, &found)
     if ending > 0 and job.selection != Selection.CROSS_VALIDATION:
         for k in range(job.n_points):
             solve_point(job, b, k, fit, &found)
             criterion[k] = information(job, fit, &found)
-        ending = take_problem(job, b, fit)
+        ending = take_problem(job, b, fit, scratch)
     for k in range(job.n_points if ending < 0 else 0):
         criterion[k] = NAN
     for k in range(1, job.n_points):
@@ -296,13 +316,15 @@ cdef run(Job* job, Py_ssize_t n_problems, double work, int n_threads):
 def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[::1] edges,
                 const double[:, ::1] weight, const double[:, ::1] l1, const double[:, ::1] l2,
                 factor, lower, upper, *, bint centred, bint standardize, double tol,
-                Py_ssize_t max_sweeps, int n_threads, str selection, const int[::1] fold):
+                Py_ssize_t max_sweeps, int n_threads, str selection, const int[::1] fold,
+                bint gathers):
     """Solve many problems: runs of the rows of X, or (edges None) those that share X.
 
     y and weight (may be None) have one row for all runs, or one or as many as problems share X.
-    With a selection ("aic", "bic" or "cv", then by the fold of each row) K is 1 in what is
-    returned, whatever the number of strengths. Returns coefficients (B, K, p), numbers (6, B, K)
-    and counts (4, B, K) in the order of the enums, and the criterion of all strengths.
+    `gathers` (where rows are contiguous, and each problem has weights) leaves out rows without
+    weight at once. With a selection ("aic", "bic" or "cv", then by the fold of each row) K is 1 in
+    what is returned, whatever the number of strengths. Returns coefficients (B, K, p), numbers
+    (6, B, K) and counts (4, B, K) in the order of the enums, and the criterion of all strengths.
     """
     cdef Py_ssize_t n_problems = l1.shape[0], n_points = l1.shape[1], p = X.shape[1]
     cdef Py_ssize_t n = X.shape[0], k, step = sizeof(double)
@@ -321,6 +343,7 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
     if not (y.shape[1] == n and y.shape[0] in (1, n_problems) and n > 0 and p > 0
             and n_points > 0 and l2.shape[0] == n_problems and l2.shape[1] == n_points
             and (weight is None or weight.shape[1] == n and weight.shape[0] in (1, n_problems))
+            and (not gathers or X.shape[1] == 1 or X.strides[1] == step)
             and (fold is None or fold.shape[0] == n) and (selection != "cv" or fold is not None)
             and (edges is None or edges.shape[0] == n_problems + 1 and y.shape[0] == 1)):
         raise ValueError("shapes do not fit")
@@ -348,8 +371,11 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
         raise MemoryError("one of the problems is larger than any memory")
     stride = (size + 63) // 64 * 8
     n_threads = max(1, min(n_threads, n_problems))
-    scratch = np.empty((n_threads, n + p))
-    job.scratch, job.a_scratch = &scratch[0, 0], n + p
+    # held-out rows lose their weight in a copy of the weights
+    job.gathers = gathers and selection != "cv" and edges is None and job.weight_stride > 0
+    job.a_scratch = n * (p + 2) if job.gathers else n + p
+    scratch = np.empty((n_threads, job.a_scratch))
+    job.scratch = &scratch[0, 0]
     memory = np.empty((n_threads + 1) * stride)
     fits = np.zeros((n_threads + 1) * sizeof(Fit), dtype=np.uint8)
     job.fits = <Fit*>&fits[0]
