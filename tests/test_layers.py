@@ -18,6 +18,8 @@ FLOORS = [
     {"_core.gram", "_core.passes"},
     {"_core.dense", "_core.sparse"},
     {"_core.certificate", "_core.span", "_core.selection"},
+    {"_core.quadratic_state"},
+    {"_core.active_set"},
     {"_core.quadratic"},
     {"_core.objective"},
     {"_core.dependence", "_core.record", "_core.horizon"},

@@ -14,7 +14,8 @@ from cython cimport final
 from libc.math cimport INFINITY
 
 from fastreg._core.objective cimport Correction, LeastSquares
-from fastreg._core.quadratic cimport Quadratic, QuadraticState, boundary_ahead, room_ahead
+from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic_state cimport QuadraticState, boundary_ahead, room_ahead
 
 cdef enum:
     REFINEMENTS = 3  # of weights against the rounding of a factor

@@ -3,7 +3,7 @@
 # data; `take_penalty`; then `solve_at` for each strength of a path, and `write_point` after it.
 
 from fastreg._core.kernels cimport Matrix, Sparse
-from fastreg._core.quadratic cimport QuadraticState
+from fastreg._core.quadratic_state cimport QuadraticState
 
 cdef enum Ending:         # numbers are those of the public API, and of `Outcome` where it has them
     CONVERGED = 1

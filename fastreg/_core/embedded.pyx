@@ -8,22 +8,20 @@
 from libc.math cimport INFINITY, NAN, isfinite, sqrt
 from libc.stdint cimport uintptr_t
 
+from fastreg._core.active_set cimport decrement
 from fastreg._core.factor cimport room_of_rebuild, solve
 from fastreg._core.gram cimport ROW_BLOCK
 from fastreg._core.kernels cimport Sparse, simd, sparse_simd, total
 from fastreg._core.moment_path cimport Fit as MomentFit
 from fastreg._core.moment_path cimport fit_moments
 from fastreg._core.penalty cimport value, violation
-from fastreg._core.quadratic cimport (
+from fastreg._core.quadratic cimport minimise, prove, prove_corrected
+from fastreg._core.quadratic_state cimport (
     QuadraticState,
     attach,
     begin,
-    decrement,
     expect_all,
     load,
-    minimise,
-    prove,
-    prove_corrected,
     quadratic_size,
     residual_square,
     size_of,

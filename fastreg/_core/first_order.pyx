@@ -8,10 +8,11 @@ import numpy as np
 from cython cimport final
 from libc.math cimport INFINITY, sqrt
 
+from fastreg._core.active_set cimport synchronise
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.objective cimport Correction, Outcome
 from fastreg._core.penalty cimport prox
-from fastreg._core.quadratic cimport load, set_penalty, synchronise
+from fastreg._core.quadratic_state cimport load, set_penalty
 
 cdef enum:
     LOOK = 10                  # steps between two certificates

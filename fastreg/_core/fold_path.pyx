@@ -13,8 +13,8 @@ from fastreg._core.design cimport check_interrupt
 from fastreg._core.moment_path cimport Fit, count_rounding, fit_moments
 from fastreg._core.moments cimport CONSTANT, HEAD, ROUNDING, heldout_error
 from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport (
-    Quadratic,
+from fastreg._core.quadratic cimport Quadratic
+from fastreg._core.quadratic_state cimport (
     QuadraticState,
     adopt,
     begin,

@@ -8,7 +8,7 @@ from cython cimport final
 from libc.math cimport fabs, sqrt
 
 from fastreg._core.kernels cimport dot, simd
-from fastreg._core.quadratic cimport QuadraticState
+from fastreg._core.quadratic_state cimport QuadraticState
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double FAR = 0.75          # strength of a horizon, over the present one, ...

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 from fastreg._core.embedded cimport HUGE, Ending, Fit, Storage
 from fastreg._core.gram cimport mirror, products_at_once
 from fastreg._core.kernels cimport Matrix, Sparse, dot, rows_from, simd, sparse_simd, total
-from fastreg._core.quadratic cimport QuadraticState, adopt, begin
+from fastreg._core.quadratic_state cimport QuadraticState, adopt, begin
 
 cdef double CONSTANT = 8 * 2.220446049250313e-16  # deviation over mean of what does not vary
 cdef double SLACK = 1.0 + 1e-6  # of the Cauchy-Schwarz inequality

@@ -1,7 +1,7 @@
 # A quadratic problem of which the moments are all that is known: solved and proven from them, or
 # left to somebody who reads X.
 
-from fastreg._core.quadratic cimport Proof, QuadraticState
+from fastreg._core.quadratic_state cimport Proof, QuadraticState
 
 
 cdef struct Fit:

@@ -8,17 +8,15 @@ import numpy as np
 from cython cimport final
 from libc.math cimport fabs, sqrt
 
+from fastreg._core.active_set cimport decrement
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport (
-    Quadratic,
+from fastreg._core.quadratic cimport Quadratic, minimise, prove_corrected
+from fastreg._core.quadratic_state cimport (
     QuadraticState,
     adopt,
     begin,
-    decrement,
     load,
-    minimise,
-    prove_corrected,
     residual_square,
     rounding_of,
     set_penalty,

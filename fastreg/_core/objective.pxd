@@ -8,7 +8,7 @@ from cython cimport final
 from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport Design
 from fastreg._core.penalty cimport Penalty
-from fastreg._core.quadratic cimport QuadraticState
+from fastreg._core.quadratic_state cimport QuadraticState
 from fastreg._core.selection cimport Selection
 
 cpdef enum Outcome:

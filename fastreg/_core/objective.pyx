@@ -7,11 +7,12 @@ from cython cimport final
 from libc.math cimport INFINITY, NAN, fabs, sqrt
 
 from fastreg._core cimport certificate
+from fastreg._core.active_set cimport decrement
 from fastreg._core.certificate cimport Certificate
 from fastreg._core.design cimport Design
 from fastreg._core.kernels cimport dot
 from fastreg._core.penalty cimport violation
-from fastreg._core.quadratic cimport Membership, QuadraticState, decrement, load
+from fastreg._core.quadratic_state cimport Membership, QuadraticState, load
 from fastreg._core.selection cimport Selection
 
 cdef double EPSILON = 2.220446049250313e-16

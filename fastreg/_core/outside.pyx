@@ -12,16 +12,8 @@ from libc.math cimport INFINITY, fabs
 from fastreg._core.factor cimport solve
 from fastreg._core.kernels cimport simd
 from fastreg._core.penalty cimport violation as violation_of
-from fastreg._core.quadratic cimport (
-    Quadratic,
-    QuadraticState,
-    load,
-    move,
-    place,
-    room_ahead,
-    slope_of,
-    sweep,
-)
+from fastreg._core.quadratic cimport Quadratic, sweep
+from fastreg._core.quadratic_state cimport QuadraticState, load, move, place, room_ahead, slope_of
 
 cdef enum:
     FIRST_BATCH = 64    # features that enter a cold working set

@@ -4,7 +4,7 @@
 from cython cimport final
 
 from fastreg._core.objective cimport LeastSquares
-from fastreg._core.quadratic cimport Proof, QuadraticState
+from fastreg._core.quadratic_state cimport Proof, QuadraticState
 
 cdef enum:  # numbers of a point
     INTERCEPT

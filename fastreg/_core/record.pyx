@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport LeastSquares, Outcome
 from fastreg._core.penalty cimport value
-from fastreg._core.quadratic cimport Proof, QuadraticState, slope_of
+from fastreg._core.quadratic_state cimport Proof, QuadraticState, slope_of
 
 cdef double ROUNDING = 16 * 2.220446049250313e-16  # of a correlation, over norm_j and the sizes
 

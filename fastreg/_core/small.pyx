@@ -25,7 +25,7 @@ from fastreg._core.intake cimport take_penalty, take_rows
 from fastreg._core.kernels cimport Matrix
 from fastreg._core.moment_path cimport Fit as MomentFit
 from fastreg._core.moment_path cimport fit_moments
-from fastreg._core.quadratic cimport QuadraticState
+from fastreg._core.quadratic_state cimport QuadraticState
 from fastreg._core.record cimport (
     GAP,
     INTERCEPT,

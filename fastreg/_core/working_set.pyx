@@ -7,6 +7,7 @@ import numpy as np
 from cython cimport final
 from libc.math cimport INFINITY, fabs, log, sqrt
 
+from fastreg._core.active_set cimport decrement, synchronise
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
 from fastreg._core.factor cimport solve
@@ -14,23 +15,18 @@ from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.outside cimport Outside
 from fastreg._core.penalty cimport violation
-from fastreg._core.quadratic cimport (
+from fastreg._core.quadratic cimport Quadratic, minimise, prove, prove_corrected
+from fastreg._core.quadratic_state cimport (
     Proof,
-    Quadratic,
     QuadraticState,
     adopt,
-    decrement,
     distance_moved,
     load,
     load_new,
-    minimise,
-    prove,
-    prove_corrected,
     residual_square,
     rounding_of,
     set_penalty,
     store,
-    synchronise,
 )
 from fastreg._core.record cimport Record, reach_of
 
