@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from fastreg._core.sparse import row_products
+from fastreg._core.compressed import row_products
 from fastreg.inputs import Array, is_sparse
 from fastreg.problem import Problem
 

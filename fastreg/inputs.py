@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastreg._core.sparse import columns_of, order_of
+from fastreg._core.compressed import columns_of, order_of
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

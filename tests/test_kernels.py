@@ -9,8 +9,9 @@ import pytest
 from scipy import sparse
 
 from fastreg._core import kernels
+from fastreg._core.compressed import columns_of, order_of
 from fastreg._core.dense import DenseDesign
-from fastreg._core.sparse import CSCDesign, columns_of, order_of
+from fastreg._core.sparse import CSCDesign
 
 SHAPES = [
     (1, 1),

@@ -15,7 +15,7 @@ FLOORS = [
     {"_core.kernels", "_core.shrink"},
     {"_core.cholesky", "_core.design", "_core.penalty"},
     {"_core.factor"},
-    {"_core.gram", "_core.passes"},
+    {"_core.compressed", "_core.gram", "_core.passes"},
     {"_core.dense", "_core.sparse"},
     {"_core.certificate", "_core.span", "_core.selection"},
     {"_core.quadratic_state"},
