@@ -27,6 +27,7 @@ class GridFits:
     coef: list[Array]  # n_alphas x n_features, one for each response
     mean: Array  # n_responses x n_alphas: of the residuals, before they were centred
     gap: Array  # n_responses x n_alphas
+    # without rows, and zeros, where nobody asked for them:
     errors: Array  # n_responses x n_alphas x n, already in the unit of the response
     score: Array  # n_responses x n_alphas: weighted squares of the errors
     square: Array  # n_responses x n_alphas: weighted squares of the residuals
@@ -112,19 +113,21 @@ class _Response:
         self.step = np.zeros((len(spectrum.free), len(self.U)))  # left to the free columns
         self.seen = None if spectrum.V is not None else np.zeros((len(inner), len(self.U)))
 
-    def advance(self, rows: slice, block: RowBlock, root: Array, T: Array) -> Array:
-        """Take in a block of rows; return their residuals, (n_alphas, rows)."""
+    def advance(self, rows: slice, block: RowBlock, root: Array, T: Array | None) -> Array:
+        """Take in a block of rows; return the basis of their residuals."""
         e = -block.times(self.basis) - self.mean
         e[:, -1] += self.y[rows]
         weighted = root[:, None] * e
         self.slope += block.transposed_times(root[:, None] * weighted)
         self.step += self.spectrum.Q[rows].T @ weighted
-        if self.seen is not None:
+        if self.seen is not None and T is not None:
             self.seen += T.T @ weighted
-        return np.asarray(self.U.T @ e.T)
+        return np.asarray(e)
 
 
-def fit_grid(problem: Problem, spectrum: Spectrum, grid: Array) -> GridFits:
+def fit_grid(
+    problem: Problem, spectrum: Spectrum, grid: Array, leave_one_out: bool = True
+) -> GridFits:
     """Return the fits of every response at every strength."""
     weight, m, k = problem.weight, problem.n_responses, len(grid)
     cross = times_transposed(problem, spectrum.penalised, spectrum.Q)
@@ -134,12 +137,16 @@ def fit_grid(problem: Problem, spectrum: Spectrum, grid: Array) -> GridFits:
     if problem.fit_intercept:  # of the columns: nothing but the rounding of their shifts
         centre = times_transposed(problem, hats.columns, hats.root[:, None])[:, 0]
     fits = [_Response(hats, i, targets[:, i], inner[:, i], centre) for i in range(m)]
-    errors, sums = np.empty((m, k, len(weight))), np.zeros((m, k, 3))
+    errors, sums = np.empty((m, k, len(weight) if leave_one_out else 0)), np.zeros((m, k, 3))
     for rows, block in row_blocks(problem, hats.columns):
-        T = hats.images(rows, block)
+        T = hats.images(rows, block) if leave_one_out or spectrum.V is None else None
+        parts = [fit.advance(rows, block, hats.root[rows], T) for fit in fits]
+        if not leave_one_out:
+            continue
+        assert T is not None
         diagonal = hats.diagonal(T)
         for i, fit in enumerate(fits):
-            residual = hats.exact(rows, T, fit.inner, fit.advance(rows, block, hats.root[rows], T))
+            residual = hats.exact(rows, T, fit.inner, np.asarray(fit.U.T @ parts[i].T))
             leave_out(
                 residual,
                 diagonal,

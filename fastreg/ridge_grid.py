@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ class RidgePathResult:
         Proven upper bound on objective - minimum.
     loo_errors : ndarray of shape (n_alphas, n_samples) or (n_alphas, n_samples, n_responses)
         y_i minus its prediction by the fit without row i, where the sum of squares loses that row
-        and keeps its penalty; inf where the other rows do not determine the fit.
+        and keeps its penalty; inf where the other rows do not determine the fit. None, as the next
+        two are, without `leave_one_out`.
     loo_score : ndarray of shape (n_alphas,) or (n_alphas, n_responses)
         Weighted mean of the squared loo_errors.
     gcv : ndarray of shape (n_alphas,) or (n_alphas, n_responses)
@@ -51,21 +52,25 @@ class RidgePathResult:
     coef: Array
     intercept: Array
     duality_gap: Array
-    loo_errors: Array
-    loo_score: Array
-    gcv: Array
+    loo_errors: Array | None
+    loo_score: Array | None
+    gcv: Array | None
     df: Array
     method: str
 
     def __repr__(self) -> str:
         """Return a short table."""
+        head = (
+            f"RidgePathResult: {len(self.alphas)} alphas from {self.alphas[0]:.6g} to "
+            f"{self.alphas[-1]:.6g}, {self.coef.shape[-1]} features, method {self.method}"
+        )
+        if self.loo_score is None:
+            return head
         score = self.loo_score.reshape(len(self.alphas), -1).mean(axis=1)
         best = int(np.argmin(score))
         return (
-            f"RidgePathResult: {len(self.alphas)} alphas from {self.alphas[0]:.6g} to "
-            f"{self.alphas[-1]:.6g}, {self.coef.shape[-1]} features, method {self.method}\n"
-            f"  smallest leave-one-out error {score[best]:.6g} at alpha={self.alphas[best]:.6g} "
-            f"({self.df[best]:.4g} degrees of freedom)"
+            f"{head}\n  smallest leave-one-out error {score[best]:.6g} at "
+            f"alpha={self.alphas[best]:.6g} ({self.df[best]:.4g} degrees of freedom)"
         )
 
 
@@ -79,6 +84,7 @@ def ridge_path(
     offset: Any = None,
     penalty_factor: Any = None,
     standardize: bool = False,
+    leave_one_out: bool = True,
 ) -> RidgePathResult:
     """Minimise 1/(2 S) sum_i s_i (y_i - b - x_i'w)^2 + alpha/2 sum_j f_j w_j^2 for every alpha.
 
@@ -93,6 +99,9 @@ def ridge_path(
         As in `solve`.
     alphas : array of shape (n_alphas,)
         Strengths >= 0 in any order; sorted to decreasing.
+    leave_one_out : bool, default True
+        Whether to compute the errors without each row, their score and gcv, which for large X cost
+        as much as the rest.
 
     Returns
     -------
@@ -109,10 +118,12 @@ def ridge_path(
     Ridge Parameter", Technometrics 21, 1979.
     """
     grid = as_alphas(alphas)
+    if not isinstance(leave_one_out, (bool, np.bool_)):
+        raise TypeError(f"leave_one_out must be True or False, got {leave_one_out!r}")
     if sample_weight is offset is penalty_factor is None and standardize is False:
         small = _fit_small(X, y, grid, fit_intercept)
         if small is not None:
-            return small
+            return small if leave_one_out else _without_errors(small)
     problem = prepare(
         X,
         y,
@@ -127,7 +138,7 @@ def ridge_path(
         raise ValueError(
             "penalty_factor is 0 for linearly dependent columns; ridge_path needs independent ones"
         )
-    fits = fit_grid(problem, spectrum, grid)
+    fits = fit_grid(problem, spectrum, grid, bool(leave_one_out))
     unit = problem.y_scale[:, None]
     df = spectrum.degrees_of_freedom(problem, grid)
     # Of a row without weight all of one is left, and it is no row.
@@ -143,7 +154,7 @@ def ridge_path(
         """Put the responses, which come first, where the contract wants them."""
         return np.moveaxis(np.asarray(values), 0, axis) if problem.many else values[0]
 
-    return RidgePathResult(
+    result = RidgePathResult(
         alphas=grid,
         coef=gather([coef for coef, _ in points], 1),
         intercept=gather([intercept for _, intercept in points], 1),
@@ -154,6 +165,11 @@ def ridge_path(
         df=df,
         method=spectrum.method,
     )
+    return result if leave_one_out else _without_errors(result)
+
+
+def _without_errors(result: RidgePathResult) -> RidgePathResult:
+    return replace(result, loo_errors=None, loo_score=None, gcv=None)
 
 
 def _fit_small(X: Any, y: Any, grid: Array, fit_intercept: Any) -> RidgePathResult | None:

@@ -271,6 +271,7 @@ def test_warm_start_from_another_problem():
         ("penalty_factor", np.ones(5)),
         ("fit_intercept", "no"),
         ("standardize", "no"),
+        ("leave_one_out", 1),
     ],
 )
 def test_ridge_path_arguments(argument, value):

@@ -88,6 +88,21 @@ def test_leave_one_out_is_leaving_one_out(model, storage):
     np.testing.assert_allclose(path.loo_score, score, rtol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(14, 5), (14, 20), (14, 14)], ids=["tall", "wide", "square"])
+@pytest.mark.parametrize("storage", STORAGES, ids=["C", "F", "CSC", "CSR"])
+def test_without_leave_one_out(storage, shape):
+    X, y = regression(*shape, seed=2)
+    Y = np.column_stack([y, y**2])
+    for target, model in ((y, {}), (y, {"standardize": True}), (Y, {})):
+        path = fastreg.ridge_path(storage(X), target, ALPHAS[:3], **model)
+        short = fastreg.ridge_path(storage(X), target, ALPHAS[:3], leave_one_out=False, **model)
+        for name in ("alphas", "coef", "intercept", "duality_gap", "df"):
+            np.testing.assert_array_equal(getattr(short, name), getattr(path, name))
+        assert short.loo_errors is short.loo_score is short.gcv is None
+        assert "leave-one-out" not in repr(short)
+        assert "leave-one-out" in repr(path)
+
+
 @pytest.mark.parametrize("shape", [(6, 12), (9, 9), (12, 3)])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_shapes(shape, fit_intercept):

@@ -236,6 +236,7 @@ class RidgeCV(LinearRegressor):
             sample_weight=weight,
         )
         order = np.argsort(-alphas, kind="stable")  # of the path
+        assert path.loo_errors is not None
         errors = np.empty_like(path.loo_errors)
         errors[order] = path.loo_errors
         if not self.store_cv_results:
@@ -292,7 +293,7 @@ class RidgeCV(LinearRegressor):
             )
             X_test, y_test = X[test], y[test]
             if scorer is None:
-                scores.append([_score(model, X_test, y_test) for model in models])
+                scores.append(_scores_of(models, X_test, y_test))
             else:
                 scores.append([scorer(model, X_test, y_test, **own) for model in models])
         each = np.array(scores, dtype=np.float64).T
@@ -317,6 +318,7 @@ class RidgeCV(LinearRegressor):
             alphas[positive] / (total if total > 0.0 else 1.0),
             fit_intercept=bool(self.fit_intercept),
             sample_weight=weight,
+            leave_one_out=False,
         )
         for k, i in enumerate(positive[np.argsort(-alphas[positive], kind="stable")]):
             coef = path.coef[k].reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else path.coef[k]
@@ -395,14 +397,16 @@ class RidgeCV(LinearRegressor):
         )
 
 
-def _score(model: Ridge, X: Any, y: Any) -> float:
-    """R2, by scikit-learn where it is more than a quotient."""
+def _scores_of(models: list[Ridge], X: Any, y: Any) -> Any:
+    """R2 of models of the same features, by scikit-learn where it is more than a quotient."""
     if y.ndim == 1 and len(y) > 1:
         target = np.asarray(y, dtype=np.float64)
         total = float(np.sum((target - target.mean()) ** 2))
         if total > 0.0:
-            return 1.0 - float(np.sum((target - model.predict(X)) ** 2)) / total
-    return float(model.score(X, y))
+            coef = np.stack([model.coef_ for model in models], axis=1)
+            errors = target[:, None] - (X @ coef + [model.intercept_ for model in models])
+            return 1.0 - np.sum(errors**2, axis=0) / total
+    return [float(model.score(X, y)) for model in models]
 
 
 def _standard_error(values: Any) -> Any:
