@@ -143,13 +143,17 @@ def _column(table: Any, name: str) -> Array:
 
 def _groups(table: Any, keys: list[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the group of each row, counted in increasing order, and a row of each group."""
-    code = np.zeros(len(table), dtype=np.intp)
-    for name in keys:
+    code = first = np.zeros(0, dtype=np.intp)
+    for k, name in enumerate(keys):
         if table[name].is_null().any():
             raise ValueError(f"by: column {name!r} has missing values; leave those rows out")
         try:
-            distinct, place = np.unique(table[name].to_numpy(), return_inverse=True)
+            _, at, place = np.unique(table[name].to_numpy(), return_index=True, return_inverse=True)
         except TypeError:
             raise TypeError(f"by: column {name!r} holds values that cannot be sorted") from None
-        code = np.unique(code * len(distinct) + place, return_inverse=True)[1]
-    return code, np.unique(code, return_index=True)[1]
+        if k == 0:
+            code, first = place, at
+        else:
+            pair = code * len(at) + place
+            _, first, code = np.unique(pair, return_index=True, return_inverse=True)
+    return code, first

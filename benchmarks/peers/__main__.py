@@ -8,7 +8,7 @@ from time import perf_counter
 def arguments():
     parser = argparse.ArgumentParser("python -m benchmarks.peers", description=__doc__)
     parser.add_argument(
-        "rows", nargs="*", type=int, metavar="ROW", help="rows 1 to 25; default all"
+        "rows", nargs="*", type=int, metavar="ROW", help="rows 1 to 26; default all"
     )
     parser.add_argument("--quick", action="store_true", help="small data, nothing is kept")
     parser.add_argument("--threads", type=int, default=1, help="threads of BLAS and of the peers")
@@ -32,6 +32,7 @@ def main():
     # Before NumPy, Numba and OpenMP are loaded.
     for name in ("OPENBLAS", "OMP", "MKL", "NUMBA"):
         os.environ[f"{name}_NUM_THREADS"] = str(options.threads)
+    os.environ["POLARS_MAX_THREADS"] = str(options.threads)
 
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""The rows that are not a list of problems for every peer: 12 to 15.
+"""The rows that are not a list of problems for every peer: 12 to 15, and 26.
 
 Rows 17 to 20 are in `machine`, 21 to 25 in `validation`.
 
@@ -6,14 +6,16 @@ Each function yields the lines of its row; `quick` shrinks the data.
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 
 import fastreg
+from benchmarks import reference
 from benchmarks.common import alternate
 
 from . import cases, machine, measure, solvers, validation
-from .report import Line, versus
+from .report import Line, missing, versus
 
 NAN = float("nan")
 
@@ -199,6 +201,68 @@ def single_precision(seed, quick, seconds):
         )
 
 
+def groups(seed, quick, seconds):
+    """26: a fit for each group of the rows of a data frame, against polars-ds."""
+    import polars as pl
+
+    try:
+        import polars_ds
+    except ImportError as error:
+        yield missing(26, "ragged groups", ">= 5x", str(error))
+        return
+    rng = np.random.default_rng(seed)
+    p, count = 10, 50 if quick else 1000
+    sizes = rng.integers(50, 200, count)
+    X = rng.standard_normal((sizes.sum(), p))
+    y = cases.response(rng, X, 3)
+    names = [f"x{j}" for j in range(p)]
+    frame = pl.DataFrame(dict(zip(names, X.T, strict=True)) | {"y": y}).with_columns(
+        group=np.repeat(np.arange(count), sizes)
+    )
+    edges = np.concatenate(([0], np.cumsum(sizes)))
+    problems = [reference.centred(X[a:b], y[a:b]) for a, b in itertools.pairwise(edges)]
+    alpha = 0.1 * float(np.median([np.abs(each.correlate(each.b)).max() for each in problems]))
+    penalty = reference.elastic_net(p, alpha)
+
+    def largest_gap(coef):
+        """Of all groups, over their null objectives, by the oracle."""
+        pairs = zip(problems, coef, strict=True)
+        return max(
+            reference.certify(each, penalty, w)[1] / (each.b @ each.b / 2) for each, w in pairs
+        )
+
+    def theirs(tol):
+        fit = polars_ds.lin_reg(*names, target="y", l1_reg=alpha, tol=tol, add_bias=True)
+        return frame.group_by("group", maintain_order=True).agg(fit.alias("coef"))
+
+    def coefficients(tol):
+        return np.stack(theirs(tol)["coef"].list.to_array(p + 1).to_numpy())[:, :p]
+
+    ladder = [10.0**-k for k in range(2, 13)]
+    tol = next((tol for tol in ladder if largest_gap(coefficients(tol)) <= cases.GAP), ladder[-1])
+    ours = {
+        "solve_many": lambda: fastreg.solve_many(X, y, alpha, offsets=edges, tol=cases.GAP).coef,
+        "solve_groups": lambda: (
+            fastreg.solve_groups(frame, by="group", target="y", alpha=alpha, tol=cases.GAP)
+            .select(names)
+            .to_numpy()
+        ),
+    }
+    reached = largest_gap(coefficients(tol))
+    for name, call in ours.items():
+        gap = float(largest_gap(np.reshape(call(), (count, p))))
+        yield versus(
+            26,
+            f"{count} groups of 50 to 199 x {p}, {name}",
+            "polars-ds",
+            alternate(lambda: theirs(tol), call, seconds),
+            5,
+            max(gap, reached) <= cases.GAP,
+            gap=gap,
+            note="" if reached <= cases.GAP else f"polars-ds reaches {reached:.0e}",
+        )
+
+
 ROWS = {
     12: ridge_grid,
     13: tiny,
@@ -208,5 +272,6 @@ ROWS = {
     18: machine.dispatch,
     19: machine.memory,
     20: machine.growth,
+    26: groups,
     **validation.ROWS,
 }
