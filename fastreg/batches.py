@@ -70,7 +70,7 @@ def _grouped(table: Array, response: Array, weight: Array | None, groups: Any) -
         raise ValueError(
             f"groups must have shape {response.shape} as X has rows, got {labels.shape}"
         )
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
+    if bool(np.asarray(labels != labels).any()):  # NaN, NaT: of which none equals another one
         raise ValueError("groups contains NaN; every row must belong to a problem")
     try:
         keys, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -144,13 +144,20 @@ def as_folds(cv: Any, batch: Batch, random_state: Any) -> npt.NDArray[np.int32]:
         fold = np.empty(rows, dtype=np.int32)
         fold[mixed] = (np.arange(rows) - np.repeat(edges[:-1], sizes)) % cv
         return fold
-    labels = np.asarray(cv)
+    try:
+        labels = np.asarray(cv)
+    except ValueError:
+        raise ValueError("cv must be an integer or an array of folds, one for each row") from None
     if labels.dtype.kind not in "iu" or labels.shape not in {(rows,), (sizes[0],)}:
         raise ValueError(
             f"cv must be integers, one for each row, got {labels.dtype} {labels.shape}"
         )
-    if labels.max() < 0 or labels.max() >= 2**31:
+    if labels.max() < 0:
         raise ValueError("cv must hold out some row: folds are counted from 0")
+    held = labels >= 0
+    place = np.full(labels.shape, -1)
+    place[held] = np.unique(labels[held], return_inverse=True)[1]
+    labels = place
     if batch.order is not None:
         labels = labels[batch.order]
     return np.tile(labels, rows // len(labels)).astype(np.int32)

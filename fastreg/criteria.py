@@ -125,8 +125,8 @@ def information_criteria(
         df = tr X_A (X_A'S X_A + sum(s) alpha (1 - l1_ratio) F)^-1 X_A'S   (+ 1 for the intercept)
 
     with F the penalty factors, columns centred if there is an intercept; for the lasso this is the
-    rank of X_A: the number of nonzeros where columns are independent. Features at a bound other
-    than 0 count as fixed. The variance, if unknown, is not counted in df.
+    rank of X_A: the number of nonzeros where columns are independent. Features that a bound holds
+    count as fixed. The variance, if unknown, is not counted in df.
 
     Parameters
     ----------

@@ -13,14 +13,16 @@
 # Rules. Every function may be called with or without the GIL, from many threads at once, as long as
 # no two of them share a workspace or an output. Inputs are not changed. Nothing is printed, raised
 # or remembered. This file is append-only: what is here keeps its name, meaning and layout; what is
-# new comes at an end and raises API_VERSION. The same functions are in C under the same names, with
-# the prefix fastreg_ (include/fastreg.h, see `fastreg.get_include`), and as PyCapsules in
-# `fastreg.cython_api.__pyx_capi__`, each named after its signature in C.
+# new comes at an end and raises API_VERSION. The same functions are in C under the same names, as
+# members of one struct `fastreg_api` (include/fastreg.h, see `fastreg.get_include`), and as
+# PyCapsules in `fastreg.cython_api.__pyx_capi__`, each named after its signature, which
+# `PyCapsule_GetName` tells.
 #
 # Arguments that many functions have:
 #   p, n            numbers of features and of rows; p may be zero, n must not
 #   gram            G, of which only gram[j * stride + k], k <= j, is read
-#   X               x_ij = X[i * row_stride + j * column_stride], one of the strides being 1
+#   X               x_ij = X[i * row_stride + j * column_stride], one of the strides being 1 (any
+#                   where there is one row or column only)
 #   start, row, x   compressed columns (CSC): column j has x[k] in row row[k], start[j] <= k <
 #                   start[j + 1]; entries of the same row are summed
 #   sample_weight   n numbers >= 0, or NULL: ones
@@ -35,8 +37,9 @@
 #                   suits a double. NULL: it is allocated for the call, and released
 #
 # What is returned is a Status: for a path the smallest one of its points. Where it tells of a bad
-# argument, coef and intercept are NaN and the gap is infinite. Outputs may overlap inputs in the
-# functions `gram_...`, and nowhere else; overlapping outputs make no sense, but do no harm.
+# argument, coef and intercept are NaN (unless p or n is out of range) and the gap is infinite.
+# Outputs may overlap inputs, but for the strengths, in the functions `gram_...`, and nowhere else;
+# overlapping outputs make no sense, but do no harm.
 
 cdef enum:
     API_VERSION = 1
@@ -46,13 +49,13 @@ cdef enum Status:             # positive: usable
     CONVERGED = 1             # duality gap <= tolerance
     MAX_SWEEPS = -1           # the limit was reached first; gap and coefficients are what they are
     STALLED = -3              # tol is below the rounding of these data
-    NUMERICAL_ERROR = -4      # overflow
+    NUMERICAL_ERROR = -4      # overflow, or squares that underflow
     BAD_ARGUMENT = -10        # a null pointer, a size, a stride, an index or an option
     NOT_FINITE = -11          # NaN or infinity in the data, or their squares overflow
-    NOT_A_GRAM = -12          # G, c and y_square violate the Cauchy-Schwarz inequality
-    BAD_PENALTY = -13         # a strength or factor is negative or NaN, or bounds cross
+    NOT_A_GRAM = -12          # G, c and y_square are those of no data, as far as that shows
+    BAD_PENALTY = -13         # a strength or factor < 0 or NaN; bounds that cross, or forbid zero
     BAD_WEIGHT = -14          # a weight is negative or infinite, or all are zero
-    BAD_WORKSPACE = -15       # it is too small
+    BAD_WORKSPACE = -15       # it is too small, or not aligned
     NO_MEMORY = -16
 
 
@@ -61,6 +64,7 @@ cdef struct Options:
     double tol                # 1e-8: stop when duality gap <= tol * objective at zero
     Py_ssize_t max_sweeps     # 100000, of coordinate descent, for each point
     int fit_intercept         # 1; only where there are rows
+    int reserved              # 0
 
 
 cdef struct Result:           # in the units of the data

@@ -69,17 +69,17 @@ cdef const char* status_message(int status) noexcept nogil:
     if status == Status.STALLED:
         return b"Stopped because the duality gap got no smaller: tol is below the rounding."
     if status == Status.NUMERICAL_ERROR:
-        return b"Stopped because numbers overflowed; rescale X or y."
+        return b"Stopped because numbers overflowed, or squares underflowed; rescale X or y."
     if status == Status.NOT_FINITE:
         return b"The data hold NaN or infinity, or their squares overflow."
     if status == Status.NOT_A_GRAM:
         return b"The Gram matrix, correlations and y_square are those of no data."
     if status == Status.BAD_PENALTY:
-        return b"A strength or penalty factor is negative or NaN, or bounds cross."
+        return b"A strength or penalty factor is negative or NaN, or bounds cross or forbid zero."
     if status == Status.BAD_WEIGHT:
         return b"A sample weight is negative or not finite, or all are zero."
     if status == Status.BAD_WORKSPACE:
-        return b"The workspace is smaller than the workspace function says."
+        return b"The workspace is smaller than its function says, or not aligned as a double."
     if status == Status.NO_MEMORY:
         return b"Memory for a workspace could not be had."
     if status == Status.BAD_ARGUMENT:
@@ -92,6 +92,7 @@ cdef void default_options(Options* options) noexcept nogil:
     options.tol = 1e-8
     options.max_sweeps = 100_000
     options.fit_intercept = 1
+    options.reserved = 0
 
 
 cdef void begin(

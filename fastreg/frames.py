@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastreg.inputs import Array
+from fastreg.inputs import Array, as_float
 from fastreg.many import solve_many
 
+_MODEL = tuple(
+    name
+    for name in signature(solve_many).parameters
+    if name not in {"X", "y", "alpha", "sample_weight", "groups", "offsets"}
+)
 _TOLD = ("intercept", "alpha", "n_rows", "n_active", "status", "duality_gap", "objective")
 
 
@@ -67,19 +73,24 @@ def solve_groups(
 
     if model.get("select") is not None and not isinstance(model.get("cv", 5), (int, np.integer)):
         raise TypeError("cv must be a number of folds here")
-    if np.ndim(alpha) > 1 or np.ndim(model.get("l1_ratio", 1.0)) > 0:
-        raise ValueError("alpha must be a number or have shape (n_alphas,), l1_ratio a number")
-    for name in ("groups", "offsets"):
-        if name in model:
-            raise TypeError(f"{name} is made from `by` here")
+    alphas = as_float("alpha", alpha, ndim=(0, 1))
+    if np.ndim(model.get("l1_ratio", 1.0)) > 0:
+        raise ValueError("l1_ratio must be a number here")
+    for name in model:
+        if name not in _MODEL:
+            raise TypeError(f"solve_groups has no argument {name!r}; it takes {', '.join(_MODEL)}")
+    if not (sample_weight is None or isinstance(sample_weight, str)):
+        raise TypeError("sample_weight must be the name of a column")
     table = nw.from_native(frame, eager_only=True)
+    if len(table) == 0:
+        raise ValueError("frame has no rows")
     keys = [by] if isinstance(by, str) else list(by)
     names = _check_names(table, keys, target, features, sample_weight)
     group, first = _groups(table, keys)
     result = solve_many(
         np.column_stack([_column(table, name) for name in names]),
         _column(table, target),
-        np.reshape(np.asarray(alpha, dtype=float), (1, -1)),
+        alphas.reshape(1, -1),
         sample_weight=None if sample_weight is None else _column(table, sample_weight),
         groups=group,
         **model,
@@ -107,10 +118,11 @@ def _check_names(
     sample_weight: str | None,
 ) -> list[str]:
     """Return the names of the features, once all names are known to be columns of their own."""
-    used = [*keys, target, *([] if sample_weight is None else [sample_weight])]
+    numbers = [target, *([] if sample_weight is None else [sample_weight])]
+    used = [*keys, *numbers]
     if features is None:
-        numbers = [name for name, kind in table.schema.items() if _is_number(kind)]
-        names = [name for name in numbers if name not in used]
+        names = [name for name, kind in table.schema.items() if _is_number(kind)]
+        names = [name for name in names if name not in used]
     else:
         names = list(features)
     for name in (*used, *names):
@@ -118,9 +130,12 @@ def _check_names(
             raise ValueError(f"{name!r} is no column of the frame: {', '.join(table.columns)}")
     if not (keys and names):
         raise ValueError("by and features must each name one column at least")
-    for name in names:
+    for name in (*numbers, *names):
         if not _is_number(table.schema[name]):
             raise TypeError(f"{name!r} has dtype {table.schema[name]}; numbers are accepted")
+    for name in used:
+        if used.count(name) > 1:
+            raise ValueError(f"{name!r} has two roles: by, target and sample_weight differ")
     both = [*keys, *names, *_TOLD]
     for name in both:
         if both.count(name) > 1 or (name in names and name in used):
@@ -134,21 +149,23 @@ def _is_number(kind: Any) -> bool:
 
 def _column(table: Any, name: str) -> Array:
     """Return a column of numbers; what is missing is NaN."""
-    values = table[name].to_numpy()
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name!r} does not hold numbers") from None
+    import narwhals as nw
+
+    column = table[name]
+    if str(column.dtype) == "Boolean":  # of which missing ones have no number otherwise
+        column = column.cast(nw.Float64)
+    return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
 def _groups(table: Any, keys: list[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the group of each row, counted in increasing order, and a row of each group."""
     code = first = np.zeros(0, dtype=np.intp)
     for k, name in enumerate(keys):
-        if table[name].is_null().any():
+        column = table[name]
+        if column.is_null().any() or (column.dtype.is_float() and column.is_nan().any()):
             raise ValueError(f"by: column {name!r} has missing values; leave those rows out")
         try:
-            _, at, place = np.unique(table[name].to_numpy(), return_index=True, return_inverse=True)
+            _, at, place = np.unique(column.to_numpy(), return_index=True, return_inverse=True)
         except TypeError:
             raise TypeError(f"by: column {name!r} holds values that cannot be sorted") from None
         if k == 0:

@@ -40,9 +40,14 @@ _MESSAGES = {
         "Stopped because the duality gap got no smaller: tol is below the rounding of these data, "
         "or columns without a penalty are nearly dependent; `fastreg.solve` may get further."
     ),
-    ProblemStatus.NUMERICAL_ERROR: "Stopped because numbers overflowed; rescale X or y.",
+    ProblemStatus.NUMERICAL_ERROR: (
+        "Stopped because numbers overflowed, or squares underflowed; rescale X or y."
+    ),
     ProblemStatus.NOT_FINITE: "Not solved: NaN or infinity in X or y, or their squares overflow.",
-    ProblemStatus.NO_WEIGHT: "Not solved: there is no row, or none with a weight.",
+    ProblemStatus.NO_WEIGHT: (
+        "Not solved: there is no row, or none with a weight; with select='cv', none to hold out "
+        "or to train on."
+    ),
 }
 
 
@@ -258,8 +263,8 @@ def solve_many(
         standardize=bool(standardize),
         tol=chosen.tol,
         max_sweeps=chosen.max_sweeps,
-        n_threads=chosen.n_threads,
-        selection=select or "",
+        n_threads=min(chosen.n_threads, batch.n_problems),
+        selection="" if select is None else str(select),
         fold=as_folds(cv, batch, random_state) if select == "cv" else None,
         gathers=batch.gathers,
     )

@@ -52,7 +52,7 @@ class Fitted:
         nonzero, values = self.points[response][index]
         value[nonzero] = values
         held = (value == self.problem.lower) | (value == self.problem.upper)
-        return np.asarray(columns[~(held & (value != 0))[columns]])
+        return np.asarray(columns[~held[columns]])
 
 
 def look_again(path: Any, X: Any, y: Any, model: dict[str, Any]) -> Fitted:

@@ -29,6 +29,7 @@ class Options(Structure):
         ("tol", c_double),
         ("max_sweeps", c_ssize_t),
         ("fit_intercept", c_int),
+        ("reserved", c_int),
     )
 
 

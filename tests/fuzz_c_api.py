@@ -92,9 +92,17 @@ class Case:
 
     def sparse(self):
         rows = [np.flatnonzero(self.X[:, j] != 0) for j in range(self.p)]
+        halves = [np.ones(len(r), dtype=int) for r in rows]
+        if self.rng.random() < 0.3:  # entries of the same row are summed
+            halves = [self.rng.integers(1, 3, len(r)) for r in rows]
+        values = [
+            np.repeat(self.X[r, j] / h, h)
+            for j, (r, h) in enumerate(zip(rows, halves, strict=True))
+        ]
+        rows = [np.repeat(r, h) for r, h in zip(rows, halves, strict=True)]
         start = np.cumsum([0, *map(len, rows)]).astype(np.int32)
         row = np.concatenate([*rows, [0]]).astype(np.int32)
-        x = np.append(self.X.T[self.X.T != 0], 0.0)
+        x = np.concatenate([*values, [0.0]])
         if self.rng.random() < 0.15:
             self.sound = False
             array = [start, row][self.rng.integers(2)]

@@ -395,3 +395,41 @@ def test_the_header_declares_what_the_pxd_does():
     version = re.search(r"#define FASTREG_API_VERSION (\d+)", header)[1]
     assert statuses == named | {"API_VERSION": version}
     assert c_api.functions["api_version"]() == int(version)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_repeated_entries_are_summed(intercept):
+    """A column may have as many entries as there are rows without being full."""
+    start, row = np.array([0, 4], np.int32), np.array([0, 1, 1, 2], np.int32)
+    x, y = np.ones(4), np.array([1.0, 2, 4, 3])
+    whole = np.asfortranarray([[1.0], [2], [1], [0]])
+    options = c_api.options(fit_intercept=intercept)
+    data = [*map(c_api.address, (start, row, x, y)), None]
+    status, (point,) = c_api.solve("csc", (4, 1), data, 0.01, 0.0, given=options)
+    _, (expected,) = c_api.dense(whole, y, 0.01, 0.0, given=options)
+    assert status == c_api.CONVERGED
+    np.testing.assert_allclose(point.coef, expected.coef, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("G", "c", "square", "l1"),
+    [
+        ([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]], [0.5, -0.4, -0.3], 1.0, 0.0),
+        ([[1, 1], [1, 1]], [0.9, 0.1], 1.0, 0.0),
+        ([[1, 0], [0, 1]], [0.9, 0.9], 1.0, 0.0),
+    ],
+    ids=["indefinite", "unbounded", "negative square"],
+)
+def test_moments_of_no_data(G, c, square, l1):
+    """Each pair of columns is possible; all of them together are not."""
+    status, (point,) = c_api.gram(np.array(G, float), np.array(c), square, l1, 0.0)
+    assert status == c_api.NOT_A_GRAM
+    assert np.isnan(point.coef).all()
+    assert point.duality_gap == np.inf
+
+
+def test_an_excluded_feature_cannot_be_kept_from_zero():
+    G, c = np.eye(2), np.array([0.1, 0.2])
+    factor, lower = np.array([1.0, np.inf]), np.array([0.0, 0.1])
+    status, _ = c_api.gram(G, c, 1.0, 0.1, 0.0, factor=factor, lower=lower)
+    assert status == c_api.BAD_PENALTY

@@ -105,17 +105,49 @@ def test_missing_values_spoil_their_group_only(library):
         ({"by": "nowhere", "target": "sales"}, ValueError, "'nowhere' is no column"),
         ({"by": "shop", "target": "nothing"}, ValueError, "'nothing' is no column"),
         ({"by": [], "target": "sales"}, ValueError, "must each name one column"),
-        ({"by": "shop", "target": "note"}, TypeError, "'note' does not hold numbers"),
+        ({"by": "shop", "target": "note"}, TypeError, "'note' has dtype"),
+        ({"by": "shop", "target": "shop"}, TypeError, "'shop' has dtype"),
+        ({"by": "size", "target": "size"}, ValueError, "'size' has two roles"),
+        ({"by": "shop", "target": "sales", "sample_weight": "sales"}, ValueError, "two roles"),
+        ({"by": "shop", "target": "sales", "sample_weight": "note"}, TypeError, "'note' has dtype"),
+        (
+            {"by": "shop", "target": "sales", "sample_weight": [1.0]},
+            TypeError,
+            "sample_weight must",
+        ),
+        ({"by": "shop", "target": "sales", "alpha": "strong"}, TypeError, "alpha"),
+        (
+            {"by": "shop", "target": "sales", "alfa": 1.0},
+            TypeError,
+            "solve_groups has no .* 'alfa'",
+        ),
         ({"by": "shop", "target": "sales", "features": ["note"]}, TypeError, "'note' has dtype"),
         ({"by": "shop", "target": "sales", "features": ["sales"]}, ValueError, "two columns"),
         ({"by": "shop", "target": "sales", "alpha": -1.0}, ValueError, "alpha must be >= 0"),
-        ({"by": "shop", "target": "sales", "groups": [1]}, TypeError, "made from `by`"),
-        ({"by": "shop", "target": "sales", "l1_ratio": [1, 1]}, ValueError, "l1_ratio a number"),
+        ({"by": "shop", "target": "sales", "groups": [1]}, TypeError, "no argument 'groups'"),
+        (
+            {"by": "shop", "target": "sales", "l1_ratio": [1, 1]},
+            ValueError,
+            "l1_ratio must be a number",
+        ),
     ],
 )
 def test_mistakes(arguments, error, message):
     with pytest.raises(error, match=message):
         fastreg.solve_groups(make("pandas"), **arguments)
+
+
+def test_a_frame_without_rows():
+    with pytest.raises(ValueError, match="frame has no rows"):
+        fastreg.solve_groups(make("pandas").iloc[:0], by="shop", target="sales")
+
+
+def test_times_are_no_numbers():
+    pandas = pytest.importorskip("pandas")
+    frame = make("pandas")
+    frame["sales"] = pandas.date_range("2020", periods=len(frame))
+    with pytest.raises(TypeError, match="'sales' has dtype"):
+        fastreg.solve_groups(frame, by="shop", target="sales")
 
 
 def test_missing_keys():

@@ -193,6 +193,65 @@ def test_a_bad_problem_harms_no_other():
     assert (result.status == ProblemStatus.NOT_FINITE).all()
 
 
+@pytest.mark.parametrize("unit", [1e-307, 1e-160, 1e160, 1e300])
+def test_the_unit_of_weights_does_not_matter(unit):
+    """Only their ratios do; for a criterion the sum of the weights is the number of rows."""
+    X, y = STACK * 1e-8, TARGETS * 1e-8
+    plain = solve_many(X, y, 1e-17, sample_weight=np.ones((B, N)))
+    weighted = solve_many(X, y, 1e-17, sample_weight=np.full((B, N), unit))
+    np.testing.assert_allclose(weighted.coef, plain.coef, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(weighted.objective, plain.objective, rtol=1e-10)
+    own = WEIGHTS[0] * unit
+    result = solve_many(X, y, 1e-17, sample_weight=own)
+    for b in range(B):
+        check(result, b, X[b], y[b], 1e-17, sample_weight=own)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.0, 0.5])
+@pytest.mark.parametrize("size", [1e-150, 1e-100, 1e100, 1e140])
+def test_the_unit_of_a_penalty_does_not_matter(size, l1_ratio):
+    """Strength times factor counts, whichever of them is large where columns are small."""
+    X, y = STACK[0] * size, TARGETS[0]
+    alpha = 0.3 * size * (size if l1_ratio == 0 else 1.0)
+    many = {"l1_ratio": l1_ratio, "sample_weight": np.ones((2, N))}
+    expected = solve_many(X, y, alpha, **many).coef[0]
+    assert expected.any()
+    for share in (1e-6, 1e-3, 1e3, 1e6):
+        factor = np.full(P, 1 / share)
+        found = solve_many(X, y, alpha * share, penalty_factor=factor, **many).coef[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
+
+
+def test_squares_that_underflow_are_told_of():
+    result = solve_many(STACK * 1e-158, TARGETS, 1e-160)
+    assert (result.status == ProblemStatus.NUMERICAL_ERROR).all()
+    assert np.isnan(result.coef).all()
+
+
+def test_bounds_hold_after_a_long_step():
+    x = np.random.default_rng(0).standard_normal((8, 1))
+    y = x[:, 0] * 1e30
+    path = [[0.0, 1e40]]
+    result = solve_many(x[None], y[None], path, l1_ratio=0.0, lower=0.001, fit_intercept=False)
+    assert result.coef[0, 1, 0] >= 0.001
+
+
+def test_rows_without_weight_need_numbers_wherever_they_are():
+    X, weight = STACK.copy(), np.ones((B, N))
+    X[0, 0, 0] = X[1, -1, 0] = np.nan
+    weight[0, 0] = weight[1, -1] = 0.0
+    result = solve_many(X, TARGETS, 0.1, sample_weight=weight)
+    assert result.status.tolist() == [ProblemStatus.NOT_FINITE] * 2 + [1] * 3
+
+
+def test_keys_that_are_missing():
+    X, y = problems.regression(4, 2, seed=3)
+    for keys in (np.array([1, np.nan, 1, 1], dtype=object),
+                 np.array(["2020", "NaT", "2020", "2020"], dtype="M8[D]")):  # fmt: skip
+        with pytest.raises(ValueError, match="groups contains NaN"):
+            solve_many(X, y, groups=keys)
+
+
 def test_a_problem_without_rows():
     result = solve_many(STACK[0], TARGETS[0], 0.1, offsets=[0, 5, 5, N])
     assert result.status.tolist() == [1, ProblemStatus.NO_WEIGHT, 1]
@@ -412,3 +471,33 @@ def test_selection_and_bad_problems():
         solve_many(STACK, TARGETS, PATH, select="cv", cv=1)
     with pytest.raises(ValueError, match="cv must be integers"):
         solve_many(STACK, TARGETS, PATH, select="cv", cv=[0, 1])
+
+
+def test_validation_without_held_out_rows():
+    X, y = problems.regression(30, 2, seed=3)
+    labels = np.r_[np.full(10, -1), np.arange(20) % 3 * 10**9]
+    given = {"offsets": [0, 10, 30], "select": "cv"}
+    result = solve_many(X, y, PATH, cv=labels, **given)
+    assert result.status.tolist() == [ProblemStatus.NO_WEIGHT, 1]
+    assert np.isnan(result.criterion[0]).all()
+    plain = solve_many(X, y, PATH, cv=np.where(labels < 0, -1, labels // 10**9), **given)
+    np.testing.assert_array_equal(result.criterion[1], plain.criterion[1])
+
+
+def test_criteria_count_the_rank_of_dependent_columns_without_penalty():
+    a, b, noise = np.random.default_rng(16).standard_normal((3, 27))
+    X, y = np.column_stack([a, -4.38 * a, b]), a + b + noise
+    model = {"penalty_factor": np.array([0.0, 0.0, 1.0])}
+    result = solve_many(X[None], y[None], PATH, select="bic", **model)
+    path = fastreg.solve_path(X, y, alphas=PATH[0], **model)
+    expected = fastreg.information_criteria(path, X, y, **model).bic
+    np.testing.assert_allclose(result.criterion[0], expected, rtol=1e-8)
+
+
+def test_criteria_of_ridge_at_a_bound():
+    x = np.linspace(-1, 1, 11)[:, None]
+    y = -x[:, 0] + 0.1 * np.cos(7 * x[:, 0])
+    result = solve_many(x[None], y[None], PATH, select="aic", l1_ratio=0.0, positive=True)
+    path = fastreg.solve_path(x, y, alphas=PATH[0], l1_ratio=0.0, positive=True)
+    expected = fastreg.information_criteria(path, x, y, criterion="aic", positive=True).aic
+    np.testing.assert_allclose(result.criterion[0], expected, rtol=1e-10)

@@ -218,8 +218,8 @@ cdef bint newton_round(QuadraticState* q, Py_ssize_t* work) noexcept nogil:
             slope[j] *= 1.0 - length
             if length < 1.0 and room_ahead(q, j, d[k]) <= length * (1.0 + TIE):
                 q.u[j] = boundary_ahead(q, j, d[k])
-            else:
-                q.u[j] += length * d[k]
+            else:  # rounding of a long step may be longer than what is left
+                q.u[j] = max(q.lower[j], min(q.u[j] + length * d[k], q.upper[j]))
         if length < 1.0:
             for k in range(q.factor.size - 1, -1, -1):
                 if not is_free(q, q.factor.member[k]):

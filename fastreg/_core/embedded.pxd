@@ -53,7 +53,10 @@ cdef struct Fit:
     double* l2_factor
     double* coef
     double least            # of the factors of the L1 strength of what may move
-    double most             # of all factors
+    double most             # of all factors that are not zero
+    double faintest
+    const double* factor    # as they were given, or NULL
+    double* size            # what they are multiplied by for the columns as they are solved
     bint standardize        # are columns penalised as if they had unit deviation?
     bint is_new             # has no strength been solved yet?
     # rows, where there are any
@@ -63,7 +66,8 @@ cdef struct Fit:
     const double* y
     const double* weight
     Py_ssize_t first        # row that has weight
-    double total            # of the weights
+    double total            # of the weights, which are multiples of a power of two:
+    double weight_unit
     bint centred
     double* mean            # of the columns, then of the response
     double residual_mean    # of the last residual that was made

@@ -5,7 +5,7 @@
 # rows, if there are any, and solved again from there; the gap is that of the point as measured.
 # Without rows, what rounding of the moments may hide is added to the gap.
 
-from libc.math cimport INFINITY, NAN, isfinite, sqrt
+from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, isnan, ldexp, sqrt
 from libc.stdint cimport uintptr_t
 
 from fastreg._core.active_set cimport decrement
@@ -17,12 +17,14 @@ from fastreg._core.moment_path cimport fit_moments
 from fastreg._core.penalty cimport value, violation
 from fastreg._core.quadratic cimport minimise, prove, prove_corrected
 from fastreg._core.quadratic_state cimport (
+    Membership,
     QuadraticState,
     attach,
     begin,
     expect_all,
     load,
     quadratic_size,
+    raw_square,
     residual_square,
     size_of,
     strengthen,
@@ -45,7 +47,7 @@ cdef size_t workspace_size(Py_ssize_t n, Py_ssize_t p) noexcept nogil:
     if numbers * sizeof(double) > limit:
         return 0
     return sizeof(double) * (
-        (p + 1) * (p + 1) + quadratic_size(p) + room_of_rebuild(p) + 8 * p + (p + 1) + (p + 1) // 2
+        (p + 1) * (p + 1) + quadratic_size(p) + room_of_rebuild(p) + 9 * p + (p + 1) + (p + 1) // 2
         + rows_size(n, p)) + 64
 
 
@@ -82,7 +84,8 @@ cdef void lay_out(Fit* fit, Py_ssize_t n, Py_ssize_t p, void* memory) noexcept n
     fit.l1_factor = at + 5 * p
     fit.l2_factor = at + 6 * p
     fit.coef = at + 7 * p
-    fit.mean = at + 8 * p
+    fit.size = at + 8 * p
+    fit.mean = at + 9 * p
     at = fit.mean + p + 1
     column = <int*>at
     fit.quadratic.column = column
@@ -128,7 +131,7 @@ cdef int solve_at(
     found.status = Ending.CONVERGED if gap <= tol * null else (
         Ending.MAX_SWEEPS if n_sweeps >= max_sweeps else Ending.STALLED)
     describe(fit, null, max(gap, 0.0), tol, found)
-    if found.status == Ending.NUMERICAL_ERROR:  # the next strength begins anew
+    if found.status in (Ending.NUMERICAL_ERROR, Ending.NOT_A_GRAM):  # the next one begins anew
         fit.is_new = True
         begin(quadratic)
     return found.status
@@ -137,17 +140,28 @@ cdef int solve_at(
 cdef void set_strengths(Fit* fit, double l1, double l2) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j
+    cdef double given
     fit.residual_mean = 0.0
     strengthen(quadratic, l1, fit.l1_factor, l2, fit.l2_factor)
     if l1 == 0.0:
         expect_all(quadratic)
-    if max(l1, l2) * fit.most > HUGE:
+    if not (max(l1, l2) * fit.most <= HUGE and fit.most <= HUGE and fit.faintest * HUGE >= 1.0):
         for j in range(fit.p):
-            quadratic.l1[j] = min(quadratic.l1[j], HUGE)
-            quadratic.l2[j] = min(quadratic.l2[j], HUGE)
+            quadratic.l1[j] = quadratic.l2[j] = 0.0
+            if fit.l1_factor[j] > 0.0 or fit.l2_factor[j] > 0.0:
+                given = 1.0 if fit.factor == NULL else fit.factor[j]
+                quadratic.l1[j] = product(l1, given, fit.size[j], 1.0 / fit.unit)
+                quadratic.l2[j] = product(l2, given, fit.size[j], fit.size[j])
     if fit.is_new:
         fit.is_new = False
         load(quadratic, fit.start, fit.start_c, fit.start_square)
+
+
+cdef double product(double a, double b, double c, double d) noexcept nogil:
+    """Of four numbers > 0, of which two alone may leave the range; at most what is huge."""
+    cdef int i, j, k, m
+    cdef double head = frexp(a, &i) * frexp(b, &j) * frexp(c, &k) * frexp(d, &m)
+    return min(ldexp(head, i + j + k + m), HUGE)
 
 
 cdef double prove_doubtful(
@@ -191,7 +205,7 @@ cdef void measure(Fit* fit) noexcept nogil:
     for i in range(n):
         r[i] = fit.y[i] - fit.mean[fit.p]
     if fit.storage == Storage.CSC:
-        add_sparse(&fit.columns, fit.p, fit.mean, fit.coef, r)
+        add_sparse(&fit.columns, n, fit.p, fit.mean, fit.coef, r)
     else:
         simd.add_columns(&fit.X, NULL, fit.p, fit.mean, fit.coef, r)
     for i in range(n if fit.centred else 0):
@@ -213,8 +227,8 @@ cdef void measure(Fit* fit) noexcept nogil:
 
 
 cdef void add_sparse(
-    const Sparse* X, Py_ssize_t p, const double* shift, const double* coef, double* out,
-) noexcept nogil:
+    const Sparse* X, Py_ssize_t n, Py_ssize_t p, const double* shift, const double* coef,
+    double* out) noexcept nogil:
     """out_i += sum_j coef_j (x_ij - shift_j)"""
     cdef Py_ssize_t i, j, k
     cdef double constant = 0.0
@@ -222,7 +236,7 @@ cdef void add_sparse(
         constant -= coef[j] * shift[j]
         for k in range(X.start[j], X.start[j + 1]):
             out[X.rows[k]] += coef[j] * X.wide[k]
-    for i in range(X.n_rows):
+    for i in range(n):
         out[i] += constant
 
 
@@ -232,11 +246,19 @@ cdef void describe(
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j
     cdef double square = residual_square(quadratic), objective = 0.5 * square, worst = 0.0, off
+    cdef double noise = 0.0
+    cdef bint sound = True
+    if fit.storage == Storage.MOMENTS:
+        noise = sqrt(quadratic.base_square) + quadratic.base_size + size_of(quadratic)
+        noise *= ROUNDING * noise
+        sound = not raw_square(quadratic) < -noise
     for j in range(fit.p):
         objective += value(quadratic.penalty, j, quadratic.u[j])
         if quadratic.norm[j] > 0.0:
             off = violation(quadratic.penalty, j, quadratic.u[j], quadratic.c[j])
             worst = max(worst, off / quadratic.norm[j])
+            if fit.storage == Storage.MOMENTS and not allows(quadratic, j, off, gap + noise):
+                sound = False
     found.square = square * fit.unit * fit.unit
     found.objective = objective * fit.unit * fit.unit
     found.null_objective = null * fit.unit * fit.unit
@@ -245,6 +267,22 @@ cdef void describe(
     found.violation = worst / sqrt(fit.square) if fit.square > 0.0 else worst
     if not (isfinite(found.objective) and isfinite(found.gap)):
         found.status = Ending.NUMERICAL_ERROR
+    elif not sound and gap < INFINITY:
+        tell_nothing(Ending.NOT_A_GRAM, found)
+
+
+cdef bint allows(const QuadraticState* q, Py_ssize_t j, double off, double gap) noexcept nogil:
+    """Can the objective be that near to its minimum, with such a slope along a coordinate?
+
+    Not if a step along it alone, between its bounds and kinks, would gain more: then the moments
+    are those of no data.
+    """
+    cdef double step = off / (q.gram[j * q.stride + j] + q.l2[j])
+    if not q.lower[j] <= q.u[j] - step or not q.u[j] + step <= q.upper[j]:
+        return True
+    if q.l1[j] > 0.0 and q.u[j] != 0.0 and step > fabs(q.u[j]):
+        return True
+    return off * step <= 4.0 * gap
 
 
 cdef void tell_nothing(int status, Found* found) noexcept nogil:
@@ -259,7 +297,9 @@ cdef double freedom_of(Fit* fit) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef double* share = quadratic.step
     cdef Py_ssize_t j, k, m = quadratic.factor.size
-    cdef double freedom = m
+    cdef double freedom = 0.0
+    for k in range(m):  # the others depend on these
+        freedom += quadratic.is_member[quadratic.factor.member[k]] == Membership.MEMBER
     for k in range(m):
         if quadratic.l2[quadratic.factor.member[k]] == 0.0:
             continue
@@ -276,7 +316,7 @@ cdef void write_point(
     cdef Py_ssize_t j, active = 0
     cdef bint finite = True
     intercept[0] = NAN
-    if found.status <= Ending.BAD_ARGUMENT:
+    if found.status <= Ending.BAD_ARGUMENT or isnan(found.null_objective):  # nothing was solved
         for j in range(fit.p if coef != NULL else 0):
             coef[j] = NAN
         return

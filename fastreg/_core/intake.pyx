@@ -2,7 +2,7 @@
 # rows that are known), it ends as one Gram matrix and one vector of correlations, brought to unit
 # size by powers of two. Numbers that cannot be those of any data are refused here.
 
-from libc.math cimport INFINITY, fabs, isfinite, sqrt
+from libc.math cimport INFINITY, fabs, frexp, isfinite, ldexp, sqrt
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
@@ -14,6 +14,7 @@ from fastreg._core.quadratic_state cimport QuadraticState, adopt, begin
 cdef double CONSTANT = 8 * 2.220446049250313e-16  # deviation over mean of what does not vary
 cdef double SLACK = 1.0 + 1e-6  # of the Cauchy-Schwarz inequality
 cdef double TINY = 1e-300       # a length that is as good as zero; no square has one
+cdef double FAINT = 1e-306      # of less than that a sum of squares has lost digits
 
 
 cdef inline double power_of_two(double size) noexcept nogil:
@@ -96,22 +97,39 @@ cdef int take_response(
             return Ending.NOT_FINITE
         fit.q[j] = correlation[j] * share * fit.scale[j] / fit.unit
         sound &= fabs(fit.q[j]) <= fit.quadratic.norm[j] * size
-    return Ending.CONVERGED if sound else Ending.NOT_A_GRAM
+    if sound:
+        return Ending.CONVERGED
+    return Ending.NOT_A_GRAM if fit.storage == Storage.MOMENTS else Ending.NUMERICAL_ERROR
 
 
 cdef int take_weight(
     Fit* fit, Py_ssize_t n, const double* weight, bint centred) noexcept nogil:
     cdef Py_ssize_t i
-    fit.n, fit.centred, fit.total, fit.weight = n, centred, n, fit.ones
-    for i in range(n if weight != NULL else 0):
+    cdef double largest = 0.0, scale
+    fit.n, fit.centred, fit.total, fit.weight, fit.weight_unit = n, centred, n, fit.ones, 1.0
+    if weight == NULL:
+        return Ending.CONVERGED
+    for i in range(n):
         if not 0.0 <= weight[i] < INFINITY:
             return Ending.BAD_WEIGHT
-        fit.weights[i] = weight[i]
-        fit.roots[i] = sqrt(weight[i])
-    if weight != NULL:
-        fit.total = total(fit.weights, n)
-        fit.weight = fit.weights
-    return Ending.CONVERGED if 0.0 < fit.total < INFINITY else Ending.BAD_WEIGHT
+        largest = max(largest, weight[i])
+    if largest == 0.0:
+        return Ending.BAD_WEIGHT
+    fit.weight_unit = unit_of(largest)
+    scale = 1.0 / fit.weight_unit
+    for i in range(n):
+        fit.weights[i] = scale * weight[i]
+        fit.roots[i] = sqrt(fit.weights[i])
+    fit.total = total(fit.weights, n)
+    fit.weight = fit.weights
+    return Ending.CONVERGED
+
+
+cdef double unit_of(double size) noexcept nogil:
+    """A power of two about as large, whose reciprocal is a normal number, too."""
+    cdef int exponent
+    frexp(size, &exponent)
+    return ldexp(1.0, max(-1000, min(exponent, 1000)))
 
 
 cdef int take_rows(
@@ -124,6 +142,8 @@ cdef int take_rows(
     if ending < 0:
         return ending
     while fit.weight[first] == 0.0:  # means are made by distances from the first row
+        if not is_finite_row(X, first, y):
+            return Ending.NOT_FINITE
         first += 1
     fit.weight += first
     fit.storage, fit.first = Storage.DENSE, first
@@ -137,6 +157,15 @@ cdef int take_rows(
     return take_products(fit, fit.coef, gram[p * stride + p])
 
 
+cdef bint is_finite_row(const Matrix* X, Py_ssize_t i, const double* y) noexcept nogil:
+    cdef const double* row = <const double*>X.data + i * X.row_stride
+    cdef Py_ssize_t j
+    for j in range(X.n_columns):
+        if not isfinite(row[j * X.column_stride]):
+            return False
+    return isfinite(y[i])
+
+
 cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t i, j, p = fit.p
@@ -145,6 +174,7 @@ cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexce
     cdef double* v = fit.roots  # of which `whole` has the ones in use
     fit.storage, fit.X, fit.n, fit.centred = Storage.DENSE, whole.X, whole.n, whole.centred
     fit.weight, fit.total, fit.first = whole.weight, whole.total, whole.first
+    fit.weight_unit = whole.weight_unit
     fit.y = y + fit.first
     borrow_gram(fit, whole)
     memcpy(fit.mean, whole.mean, p * sizeof(double))
@@ -160,6 +190,8 @@ cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexce
     if does_not_vary(fit, square, p):
         square = 0.0
         memcpy(fit.coef, fit.zeros, p * sizeof(double))
+    if 0.0 < square < FAINT:
+        return Ending.NUMERICAL_ERROR
     return take_response(fit, fit.coef, square, 1.0 / fit.total)
 
 
@@ -225,6 +257,8 @@ cdef bint takes_sparse(
     Fit* fit, const int* start, const int* row, const double* x) noexcept nogil:
     """Copy where the columns start; return whether every index lies within its range."""
     cdef Py_ssize_t j, k, p = fit.p
+    cdef double* seen = fit.residual  # the last column with an entry in this row, counted from 1
+    cdef bint repeats = False
     if start[0] < 0 or start[p] > start[0] and (row == NULL or x == NULL):
         return False
     for j in range(p + 1):
@@ -234,7 +268,14 @@ cdef bint takes_sparse(
     for k in range(start[0], start[p]):
         if not 0 <= row[k] < fit.n:
             return False
-    fit.columns = Sparse(fit.starts, row, x, NULL, fit.n)
+    for k in range(fit.n):
+        seen[k] = 0.0
+    for j in range(p):
+        for k in range(start[j], start[j + 1]):
+            repeats = repeats or seen[row[k]] == j + 1
+            seen[row[k]] = j + 1
+    # With entries of the same row a column may have n of them without being full: none is, then.
+    fit.columns = Sparse(fit.starts, row, x, NULL, -1 if repeats else fit.n)
     return True
 
 
@@ -258,6 +299,8 @@ cdef int take_products(Fit* fit, double* correlation, double square) noexcept no
     cdef Py_ssize_t j, k, stride = fit.quadratic.stride, p = fit.p
     for j in range(p):
         if not does_not_vary(fit, gram[j * stride + j], j):
+            if 0.0 < gram[j * stride + j] < FAINT:
+                return Ending.NUMERICAL_ERROR
             continue
         correlation[j] = 0.0
         for k in range(j + 1):
@@ -267,6 +310,8 @@ cdef int take_products(Fit* fit, double* correlation, double square) noexcept no
     if does_not_vary(fit, square, p):
         square = 0.0
         memcpy(correlation, fit.zeros, p * sizeof(double))
+    if 0.0 < square < FAINT:
+        return Ending.NUMERICAL_ERROR
     return take_moments(fit, gram, stride, correlation, square, 1.0 / fit.total)
 
 
@@ -274,8 +319,9 @@ cdef int take_penalty(
     Fit* fit, const double* factor, const double* lower, const double* upper) noexcept nogil:
     cdef QuadraticState* quadratic = &fit.quadratic
     cdef Py_ssize_t j, p = fit.p
-    cdef double given, low, high, size, least = INFINITY, most = 0.0, a_unit = 1.0 / fit.unit
+    cdef double given, low, high, size, least = INFINITY, a_unit = 1.0 / fit.unit
     cdef bint starts_at_zero = True
+    fit.factor, fit.most, fit.faintest = factor, 0.0, INFINITY
     if fit.standardize and not fit.centred:
         write_deviations(fit, fit.coef)
     for j in range(p):
@@ -285,6 +331,8 @@ cdef int take_penalty(
         if not (given >= 0.0 and low <= high and low < INFINITY and high > -INFINITY):
             return Ending.BAD_PENALTY
         if given == INFINITY:  # excluded
+            if not low <= 0.0 <= high:
+                return Ending.BAD_PENALTY
             given = low = high = 0.0
         quadratic.lower[j], quadratic.upper[j] = low, high
         if low > -INFINITY or high < INFINITY:
@@ -293,16 +341,16 @@ cdef int take_penalty(
         size = fit.scale[j]
         if fit.standardize:  # as if columns had unit deviation
             size = quadratic.norm[j] if fit.centred else size * fit.coef[j]
-        fit.l1_factor[j] = min(given * size * a_unit, HUGE)
-        fit.l2_factor[j] = min(given * size * size, HUGE)
+        fit.size[j] = size
+        fit.l1_factor[j] = note(fit, given, size * a_unit * given)
+        fit.l2_factor[j] = note(fit, given, given * size * size)
         fit.start[j] = max(quadratic.lower[j], min(0.0, quadratic.upper[j]))
         if not isfinite(fit.start[j]):
             return Ending.NOT_FINITE
         starts_at_zero = starts_at_zero and fit.start[j] == 0.0
         if low < high and quadratic.gram[j * quadratic.stride + j] > 0.0:
             least = min(least, fit.l1_factor[j])
-        most = max(most, fit.l1_factor[j], fit.l2_factor[j])
-    fit.least, fit.most = least, most
+    fit.least = least
     fit.is_new = True
     quadratic.ridge = -1.0
     fit.start_square = fit.square
@@ -311,6 +359,14 @@ cdef int take_penalty(
     if not starts_at_zero:
         move_start(fit)
     return Ending.CONVERGED
+
+
+cdef double note(Fit* fit, double given, double factor) noexcept nogil:
+    """The factor within the range of numbers; whether it had left that is remembered."""
+    if given > 0.0:
+        fit.most = max(fit.most, factor)
+        fit.faintest = min(fit.faintest, factor)
+    return min(factor, HUGE)
 
 
 cdef void write_deviations(const Fit* fit, double* out) noexcept nogil:

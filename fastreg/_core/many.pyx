@@ -197,8 +197,6 @@ cdef void put(const Job* job, Fit* fit, Py_ssize_t at, Found* found) noexcept no
     job.number[GAP * job.size + at] = found.gap
     job.number[TOLERANCE * job.size + at] = found.tolerance
     job.number[VIOLATION * job.size + at] = found.violation
-    if found.status == Ending.NOT_A_GRAM:  # moments of rows are, but for overflow
-        found.status = Ending.NUMERICAL_ERROR
     job.count[STATUS * job.size + at] = found.status
     job.count[N_SWEEPS * job.size + at] = found.n_sweeps
     job.count[N_ACTIVE * job.size + at] = found.n_active
@@ -239,7 +237,7 @@ cdef void solve_point(
 
 cdef double information(const Job* job, Fit* fit, const Found* found) noexcept nogil:
     """n log(2 pi mse) + n + penalty on the degrees of freedom, with n the sum of the weights."""
-    cdef double freedom = freedom_of(fit), n = fit.total
+    cdef double freedom = freedom_of(fit), n = fit.total * fit.weight_unit
     if not (found.square > 0.0 and freedom < n):
         return INFINITY
     return n * (log(2.0 * PI * found.square) + 1.0) + freedom * (
@@ -252,18 +250,22 @@ cdef int cross_validate(
     cdef Rows rows = rows_of(job, b)
     cdef double* weight = scratch
     cdef double* coef = scratch + job.n_rows
-    cdef double total = 0.0, intercept
+    cdef double total = 0.0, held, intercept
     cdef Py_ssize_t i, k
     cdef int f, ending
     cdef Found found
     for k in range(job.n_points):
         error[k] = 0.0
     for f in range(job.n_folds):
+        held = 0.0
         for i in range(rows.X.n_rows):
             weight[i] = 1.0 if rows.weight == NULL else rows.weight[i]
             if rows.fold[i] == f:
-                total += weight[i]
+                held += weight[i]
                 weight[i] = 0.0
+        if held == 0.0:
+            continue
+        total += held
         ending = take_rows(fit, &rows.X, rows.y, weight, job.centred)
         if ending > 0:
             ending = take_penalty(fit, job.factor, job.lower, job.upper)
@@ -273,6 +275,8 @@ cdef int cross_validate(
             solve_point(job, b, k, fit, &found)
             write_point(fit, coef, &intercept, &found)
             error[k] += heldout_square(&rows, f, coef, intercept)
+    if total == 0.0:
+        return Ending.BAD_WEIGHT
     for k in range(job.n_points):
         error[k] /= total
     return Ending.CONVERGED

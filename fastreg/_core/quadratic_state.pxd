@@ -96,6 +96,8 @@ cdef void place(QuadraticState* q, const double* u, const double* c) noexcept no
 cdef void load_new(QuadraticState* q, Py_ssize_t first, const double* c) noexcept nogil
 cdef void store(QuadraticState* q, double* u, double* c) noexcept nogil
 cdef double residual_square(QuadraticState* q) noexcept nogil
+# the same before it is kept from being negative
+cdef double raw_square(QuadraticState* q) noexcept nogil
 # sum of norm_j |u_j - base_u_j|: how far the point with known correlations is, at most
 cdef double distance_moved(QuadraticState* q) noexcept nogil
 # sum of norm_j |u_j|: what may cancel in a prediction

@@ -178,12 +178,16 @@ cdef void store(QuadraticState* q, double* u, double* c) noexcept nogil:
 
 
 cdef double residual_square(QuadraticState* q) noexcept nogil:
+    return max(0.0, raw_square(q))
+
+
+cdef double raw_square(QuadraticState* q) noexcept nogil:
     cdef double change = 0.0
     cdef Py_ssize_t j
     for j in range(q.size):
         if q.u[j] != q.base_u[j]:
             change += (q.base_c[j] + q.c[j]) * (q.u[j] - q.base_u[j])
-    return max(0.0, q.base_square - change)
+    return q.base_square - change
 
 
 cdef double distance_moved(QuadraticState* q) noexcept nogil:

@@ -137,7 +137,7 @@ cdef class Workspace:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
-        self.record.set_rows(fit.total, centred)
+        self.record.set_rows(fit.total * fit.weight_unit, centred)
         self.record.begin_response(fit.unit, fit.mean[X.n_columns], sqrt(fit.square))
         return self.record.put_quadratic(
             quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol)

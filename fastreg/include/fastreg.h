@@ -49,6 +49,7 @@ typedef struct {
     double tol;           /* 1e-8 */
     ptrdiff_t max_sweeps; /* 100000 */
     int fit_intercept;    /* 1 */
+    int reserved;         /* 0 */
 } fastreg_options;
 
 typedef struct {
