@@ -1,3 +1,9 @@
+"""The C-level API: penalised least squares on the caller's memory, without Python or the GIL.
+
+For Cython there is cython_api.pxd, which says what the functions do; for C include/fastreg.h, in
+the folder that `fastreg.get_include` names; for everybody else the capsules in ``__pyx_capi__``.
+"""
+
 # Design: each public function writes down its problem, and one function, `run`, solves every
 # problem at every strength. Nothing here computes; _core/embedded.pyx does. Python sees a table of
 # the functions for C (`C_API`), and the capsules that Cython makes of everything in the .pxd.
