@@ -25,8 +25,10 @@ noisy machine), and, for solvers, ``track_gap`` (the duality gap that the result
 null objective; quick mode verifies it), ``track_passes`` (reads of X) and ``track_sweeps``. Solver
 and reference stop at the same gap. All run on one thread.
 
-Three further commands are not part of the suite: ``python -m benchmarks.peers`` compares with other
-packages (through ``ci/peers``, which installs them), ``python -m benchmarks.choice`` checks that
+Further commands are not part of the suite: ``python -m benchmarks.compare`` compares two
+installations of the package and fails when the second is slower (through ``ci/compare``, which
+makes them from two commits), ``python -m benchmarks.peers`` compares with other packages (through
+``ci/peers``, which installs them), ``python -m benchmarks.choice`` checks that
 ``method="auto"`` takes about the best method, ``python -m benchmarks.networks`` measures what a
 training step in Keras and PyTorch costs with our penalties.
 

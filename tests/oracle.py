@@ -189,7 +189,7 @@ class Rounding:
     kkt: np.longdouble
 
 
-def rounding(problem, coef, intercept, units=16):
+def rounding(problem, coef, intercept, units=24):
     signed = coef.astype(LONG)
     coef = np.abs(signed)
     unit = units * DOUBLE_EPS

@@ -1,3 +1,4 @@
+# cython: freethreading_compatible=True
 # How another package, written in Cython, solves thousands of small problems in a loop of its own.
 # Nothing of fastreg is needed but what is installed: no header, no library to link with.
 

@@ -98,5 +98,10 @@ PyMODINIT_FUNC PyInit_path_in_c(void)
     fastreg = fastreg_import();
     if (fastreg == NULL)
         return NULL;
-    return PyModule_Create(&definition);
+    PyObject *module = PyModule_Create(&definition);
+#ifdef Py_GIL_DISABLED
+    if (module != NULL)
+        PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED);
+#endif
+    return module;
 }
