@@ -21,7 +21,7 @@ FLOORS = [
     {"_core.quadratic"},
     {"_core.objective"},
     {"_core.dependence", "_core.record", "_core.horizon"},
-    {"_core.outside"},
+    {"_core.outside", "_core.lockstep"},
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
     {"_core.moments"},
     {"_core.descent", "_core.fold_path", "_core.embedded"},

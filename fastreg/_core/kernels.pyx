@@ -327,12 +327,13 @@ def level():
 
 def use(name):
     """Use another level in the whole process, while nothing is being solved: tests, benchmarks."""
-    global simd, sparse_simd
+    global simd, sparse_simd, lockstep_simd
     if name not in levels():
         raise ValueError(f"FASTREG_SIMD is {name!r}; this processor has {', '.join(levels())}")
     cdef int k = <int>levels().index(name)
     simd = level_number(k)
     sparse_simd = &plain_sparse if k == 0 else sparse_level(k - 1)
+    lockstep_simd = lockstep_level(k)
 
 
 def combine(const double[::1] a, const double[:, ::1] X, double[::1] y):

@@ -27,4 +27,5 @@ class MomentPath:
         max_sweeps: int,
         deadline: float,
         rounding: float = 0.0,
+        n_threads: int = 1,
     ) -> int: ...

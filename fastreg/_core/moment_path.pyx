@@ -1,7 +1,8 @@
 # Design: once the Gram matrix of all features is known, a fit takes a few microseconds, as long as
 # nothing but the one solver, `Quadratic`, and its own certificate are asked, and nothing goes over
 # the features that need not. What rounding of the moments may add to a gap is added; a fit that is
-# not beyond doubt then is left to the caller, with the response that it belongs to.
+# not beyond doubt then is left to the caller, with the response that it belongs to. Many responses
+# go in lockstep first.
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from cython cimport final
 from libc.math cimport fabs, sqrt
 
 from fastreg._core.design cimport check_interrupt
+from fastreg._core.lockstep cimport FEW_LANES, solve_in_lockstep
 from fastreg._core.penalty cimport Penalty
 from fastreg._core.quadratic cimport (
     Quadratic,
@@ -87,6 +89,7 @@ cdef class MomentPath:
     cdef double[::1] _l2_factor
     cdef double[::1] _correlation
     cdef double[::1] _zeros
+    cdef unsigned char[::1] _done   # in lockstep
 
     def __init__(self, gram, movable, l1_factor, l2_factor):
         cdef Py_ssize_t m = len(movable)
@@ -107,7 +110,7 @@ cdef class MomentPath:
     def run(self, Record record, Py_ssize_t first, const double[:, ::1] cross,
             const double[::1] size, const double[::1] unit, const double[::1] mean,
             const double[::1] l1, const double[::1] l2, *, double tol, Py_ssize_t max_sweeps,
-            double deadline, double rounding=0.0):
+            double deadline, double rounding=0.0, int n_threads=1):
         """Solve the paths of the responses from the first one on; return the first not solved.
 
         `size`, `unit` and `mean` are the length, scale and mean of each response; the strengths
@@ -115,7 +118,12 @@ cdef class MomentPath:
         where that is more than next to nothing the response is not solved.
         """
         cdef Py_ssize_t k, m = size.shape[0]
+        if first == 0:
+            self._run_together(record, cross, size, unit, mean, l1, l2, tol, max_sweeps, deadline,
+                               rounding, n_threads)
         for k in range(first, m):
+            if self._done[k]:
+                continue
             record.begin(unit[k], mean[k], size[k])
             if not self._run_response(record, k, &cross[k, 0], size[k] * size[k],
                                       unit[0] / unit[k], l1, l2, tol, max_sweeps, deadline,
@@ -123,6 +131,21 @@ cdef class MomentPath:
                 record.forget(k)
                 return k
         return m
+
+    cdef _run_together(
+        self, Record record, const double[:, ::1] cross, const double[::1] size,
+        const double[::1] unit, const double[::1] mean, const double[::1] l1,
+        const double[::1] l2, double tol, Py_ssize_t max_sweeps, double deadline, double rounding,
+        int n_threads):
+        """Solve as many responses in lockstep as can be, and note which."""
+        cdef Py_ssize_t m = size.shape[0], p = self.quadratic.state.size
+        if m < FEW_LANES or not (self._penalised and np.min(l1) > 0.0):
+            self._done = np.zeros(m, dtype=np.uint8)
+            return
+        self._done = solve_in_lockstep(
+            record, self.quadratic.gram[:p, :p], self._feature, self._l1_factor, self._l2_factor,
+            cross, size, unit, mean, np.outer(l1, unit[0] / np.asarray(unit)),
+            np.repeat(l2, m).reshape(-1, m), tol, max_sweeps, deadline, rounding, n_threads)
 
     cdef bint _run_response(
         self, Record record, Py_ssize_t k, const double* correlation, double square, double unit,

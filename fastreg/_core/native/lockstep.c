@@ -1,0 +1,490 @@
+/* Design: coordinate descent with G u kept up to date. Four moves are gathered before they go to
+ * all correlations at once, so that these are read and written once for four rows of G; a coordinate
+ * that is visited meanwhile takes what is outstanding from the rows. Where sweeps make little
+ * headway a Newton step on the support of each lane goes in between (newton.h). Lanes that are
+ * proven rest until all are. */
+#include "lockstep.h"
+#include "level.h"
+#include "lanes.h"
+
+#ifndef MOVES
+#define MOVES 4         /* that are gathered */
+#define NV 2            /* vectors of a group, whose chains of operations overlap */
+#endif
+#define FIRST 2         /* sweep after which a proof is tried */
+#define NEWTON 6        /* sweeps between two Newton steps */
+#define PATIENCE 60     /* sweeps after which the general way is better */
+#define CONVERGED 1
+
+#define EPSILON 2.220446049250313e-16
+#define ROUNDING (16 * EPSILON) /* of a correlation or a gap, over the sizes that cancel in it */
+#define CANCELLED 1e-9          /* rest of a residual square that is certain */
+#define ALLOWED 0.05            /* share of the tolerance that is next to nothing */
+#define CERTAIN 0.1             /* and that rounding may take */
+#define PIVOT 1e-9              /* share of a diagonal below which a Newton step is none */
+#define TIE 1e-9
+
+typedef struct {
+    vec gap, kappa, radius, square, objective, size, sweeps;
+} proof;
+
+typedef struct {
+    const fastreg_lockstep *job;
+    ptrdiff_t p, first;
+    vec *q, *u, *c, *step; /* p x NV */
+    vec *inverse;          /* of the diagonal of G with the ridge part */
+    vec *matrix;           /* of a Newton step */
+    int *list;             /* of the support of each lane: p x NV x W */
+    vec size[NV], l1[NV], l2[NV], drift[NV];
+    mask live[NV];
+    proof best[NV];
+    int ridge; /* has any lane a ridge part? */
+} group;
+
+static size_t room(ptrdiff_t p)
+{
+    size_t vectors = (size_t)p * NV;
+    return vectors * (5 + 4 + (size_t)p / 2 + 1) * sizeof(vec) + vectors * W * sizeof(int);
+}
+
+/* Numbers of consecutive responses; zero behind the last one. */
+INLINE vec gathered(const double *from, ptrdiff_t count)
+{
+    double values[W];
+    for (int l = 0; l < W; l++)
+        values[l] = l < count ? from[l] : 0.0;
+    vec a;
+    memcpy(&a, values, sizeof a);
+    return a;
+}
+
+/* What a sweep reads: a copy, which no store to a vector can have changed. */
+typedef struct {
+    ptrdiff_t p;
+    const double *gram, *l1_factor;
+    vec *c, *u, *inverse;
+    vec l1[NV];
+    mask live[NV];
+} view;
+
+INLINE view view_of(const group *g)
+{
+    view at;
+    at.p = g->p;
+    at.gram = g->job->gram;
+    at.l1_factor = g->job->l1_factor;
+    at.c = g->c;
+    at.u = g->u;
+    at.inverse = g->inverse;
+    memcpy(at.l1, g->l1, sizeof at.l1);
+    memcpy(at.live, g->live, sizeof at.live);
+    return at;
+}
+
+/* c += sum of the gathered moves times their rows of G. */
+INLINE void carry(ptrdiff_t p, vec *c, const double *const *row, vec (*move)[NV])
+{
+    for (ptrdiff_t k = 0; k < p; k++, c += NV) {
+        vec s[NV];
+        UNROLL for (int v = 0; v < NV; v++) s[v] = c[v];
+        UNROLL for (int t = 0; t < MOVES; t++) {
+            vec entry = all(row[t][k]);
+            UNROLL for (int v = 0; v < NV; v++) s[v] = multiply_add(move[t][v], entry, s[v]);
+        }
+        UNROLL for (int v = 0; v < NV; v++) c[v] = s[v];
+    }
+}
+
+INLINE mask nonzero(vec a) { return is_not(a, all(0.0)); }
+
+/* Move a coordinate with `count` moves outstanding; return whether any lane moves. */
+INLINE int visit(const view *at, ptrdiff_t j, int count, const double *const *row,
+                 vec (*move)[NV])
+{
+    vec diagonal = all(at->gram[j * at->p + j]), factor = all(-at->l1_factor[j]);
+    int moves = 0;
+    UNROLL for (int v = 0; v < NV; v++) {
+        vec c = at->c[j * NV + v], old = at->u[j * NV + v], pull, value;
+        UNROLL for (int t = 0; t < count; t++) c = multiply_add(move[t][v], all(row[t][j]), c);
+        pull = multiply_add(diagonal, old, c);
+        value = larger(multiply_add(factor, at->l1[v], size_of(pull)), all(0.0));
+        value = with_sign(value * at->inverse[j * NV + v], pull);
+        value = choose(at->live[v], value, old);
+        move[count][v] = old - value;
+        moves |= bits_of(is_not(value, old));
+        at->u[j * NV + v] = value;
+    }
+    return moves != 0;
+}
+
+/* One round over all coordinates. A visit without a move changes no bit. */
+static void sweep(group *g)
+{
+    const view at = view_of(g);
+    const double *row[MOVES];
+    vec move[MOVES][NV];
+    ptrdiff_t j = 0;
+    while (j < at.p) {
+        int count = 0;
+        UNROLL for (int t = 0; t < MOVES; t++) {
+            int found = 0;
+            while (j < at.p && !found) {
+                row[t] = at.gram + j * at.p;
+                found = visit(&at, j++, t, row, move);
+            }
+            if (!found) {
+                row[t] = at.gram;
+                UNROLL for (int v = 0; v < NV; v++) move[t][v] = all(0.0);
+            }
+            count += found;
+        }
+        if (count)
+            carry(at.p, at.c, row, move);
+    }
+    UNROLL for (int v = 0; v < NV; v++)
+        g->drift[v] = choose(g->live[v], g->drift[v] + all(EPSILON * (double)at.p), g->drift[v]);
+}
+
+/* c += G step. */
+static void apply(group *g)
+{
+    ptrdiff_t p = g->p, j = 0;
+    const double *row[MOVES];
+    vec move[MOVES][NV];
+    while (j < p) {
+        int count = 0;
+        for (; j < p && count < MOVES; j++) {
+            int moves = 0;
+            UNROLL for (int v = 0; v < NV; v++) {
+                move[count][v] = g->step[j * NV + v];
+                moves |= any(nonzero(move[count][v]));
+            }
+            row[count] = g->job->gram + j * p;
+            count += moves;
+        }
+        for (int t = count; t < MOVES; t++) {
+            row[t] = g->job->gram;
+            UNROLL for (int v = 0; v < NV; v++) move[t][v] = all(0.0);
+        }
+        if (count)
+            carry(p, g->c, row, move);
+    }
+}
+
+/* c = q - G u, in some of the lanes. */
+static void refresh(group *g, const mask *some)
+{
+    for (ptrdiff_t k = 0; k < g->p * NV; k++) {
+        int v = (int)(k % NV);
+        g->c[k] = choose(some[v], g->q[k], g->c[k]);
+        g->step[k] = choose(some[v], all(0.0) - g->u[k], all(0.0));
+    }
+    apply(g);
+    UNROLL for (int v = 0; v < NV; v++)
+        g->drift[v] = choose(some[v], all(0.0), g->drift[v]);
+}
+
+/* What is summed over the coordinates for a proof. */
+typedef struct {
+    vec fitted, penalty, inner, size, ratio, ridge, conjugate, reach;
+} sums;
+
+INLINE sums add_up(const group *g, int v, int ridge)
+{
+    const fastreg_lockstep *job = g->job;
+    vec zero = all(0.0);
+    sums s = {zero, zero, zero, zero, zero, zero, zero, zero};
+    for (ptrdiff_t j = 0; j < g->p; j++) {
+        vec c = g->c[j * NV + v], u = g->u[j * NV + v], factor = all(job->l1_factor[j]);
+        vec magnitude = size_of(u), pull = size_of(c);
+        s.fitted = multiply_add(g->q[j * NV + v] + c, u, s.fitted);
+        s.inner = multiply_add(c, u, s.inner);
+        s.penalty = multiply_add(factor, magnitude, s.penalty);
+        s.size = multiply_add(all(job->norm[j]), magnitude, s.size);
+        s.ratio = larger(s.ratio, pull * all(job->l1_inverse[j]));
+        if (ridge) {
+            vec weight = all(job->l2_factor[j]);
+            vec excess = larger(multiply_add(all(0.0) - factor, g->l1[v], pull), zero);
+            s.ridge = multiply_add(weight * u, u, s.ridge);
+            s.conjugate = multiply_add(excess, excess * all(job->l2_inverse[j]), s.conjugate);
+        }
+    }
+    return s;
+}
+
+/* Add to the gap what rounding of moments and correlations may hide, relative to both norms; `reach`
+ * is the largest norm over the L1 strength of a coordinate. Return where that is next to nothing.
+ * `fastreg.moment_problem` says why. */
+INLINE mask count_rounding(proof *at, vec doubt, vec reach, vec length, vec fitted, vec penalty,
+                           double tol)
+{
+    vec half = all(0.5), size = length + fitted, shrunk, extra, root_objective, root_gap, counted;
+    doubt = doubt * size;
+    shrunk = doubt * reach;
+    root_objective = root(all(2.0) * at->objective);
+    root_gap = root(all(2.0) * at->gap);
+    extra = shrunk * root_objective * (root_gap + half * shrunk * root_objective);
+    extra = extra + doubt * (half * size + fitted) + shrunk * penalty;
+    counted = at->gap + extra;
+    at->gap = smaller(counted, at->objective + half * doubt * size);
+    at->radius = doubt / at->kappa;
+    return both(less(shrunk, half), at_most(extra, all(ALLOWED * tol) * length * length));
+}
+
+INLINE void keep(mask some, const proof *from, proof *to)
+{
+    to->gap = choose(some, from->gap, to->gap);
+    to->kappa = choose(some, from->kappa, to->kappa);
+    to->radius = choose(some, from->radius, to->radius);
+    to->square = choose(some, from->square, to->square);
+    to->objective = choose(some, from->objective, to->objective);
+    to->size = choose(some, from->size, to->size);
+    to->sweeps = choose(some, from->sweeps, to->sweeps);
+}
+
+/* Prove the points at hand; write which of the live lanes are proven, and where only the drift of
+ * the correlations is in the way. */
+INLINE void prove_one(group *g, int v, vec sweeps, mask *proven, mask *drifted)
+{
+    const fastreg_lockstep *job = g->job;
+    vec half = all(0.5), one = all(1.0), zero = all(0.0), length = g->size[v];
+    vec y_square = length * length, allowed = all(0.5 * job->tol) * y_square, noise, missing;
+    sums s = g->ridge ? add_up(g, v, 1) : add_up(g, v, 0);
+    vec penalty = g->l1[v] * s.penalty, ridge = half * g->l2[v] * s.ridge;
+    vec square = larger(zero, y_square - s.fitted); /* of these a NaN stays one */
+    vec kappa = smaller(g->l1[v] / s.ratio, one);
+    proof at;
+    mask sound, fine;
+    missing = one - kappa;
+    at.gap = half * missing * missing * square + (penalty + ridge - kappa * s.inner);
+    if (g->ridge) {
+        vec full = penalty + ridge - s.inner + half * s.conjugate / g->l2[v];
+        mask better = both(less(zero, g->l2[v]), less(full, at.gap));
+        at.gap = choose(better, full, at.gap);
+        kappa = choose(better, one, kappa);
+    }
+    noise = all(ROUNDING) * (length + s.size) * (length + s.size);
+    at.gap = larger(zero, at.gap) + noise;
+    at.kappa = kappa;
+    at.square = square;
+    at.objective = half * square + penalty + ridge;
+    sound = both(at_most(noise, all(CERTAIN) * allowed), at_most(noise, all(CANCELLED) * square));
+    sound = both(sound, g->live[v]);
+    fine = count_rounding(&at, g->drift[v] + all(job->rounding), all(job->steepest) / g->l1[v], length,
+                          s.size, penalty, job->tol);
+    sound = both(sound, at_most(at.gap, allowed));
+    *proven = both(sound, fine);
+    *drifted = except(both(sound, less(zero, g->drift[v])), fine);
+    at.size = root(square) + s.size;
+    at.sweeps = sweeps;
+    keep(*proven, &at, &g->best[v]);
+}
+
+/* high + low -= a b. */
+INLINE void subtract_accurately(vec *high, vec *low, vec a, vec b)
+{
+    vec product = rounded(a * b), error = exact_error(a, b, product), total, part;
+    total = *high - product;
+    part = total - *high;
+    *low = *low + (((*high - (total - part)) - (product + part)) - error);
+    *high = total;
+}
+
+/* Write coefficients and flags where they belong. */
+static void write_rows(const group *g, ptrdiff_t i, ptrdiff_t first, mask some, const vec *value,
+                       const unsigned char *below)
+{
+    const fastreg_lockstep *job = g->job;
+    int lanes = bits_of(some);
+    for (int l = 0; l < W; l++) {
+        ptrdiff_t at = i * job->coef_point + (first + l) * job->coef_response;
+        const double *from = (const double *)value + l;
+        if (!(lanes >> l & 1))
+            continue;
+        for (ptrdiff_t j = 0; j < g->p; j++)
+            job->coef[at + job->feature[j]] = from[j * W];
+        for (ptrdiff_t j = 0; job->zero != NULL && j < g->p; j++)
+            job->zero[at + job->feature[j]] = below[j] >> l & 1;
+    }
+}
+
+/* Write what is said of a point; return of which lanes the numbers of the answer are finite. */
+static mask write_numbers(const group *g, ptrdiff_t i, ptrdiff_t first, mask some, const proof *at,
+                          vec violation, vec active, vec intercept, vec largest, vec unit)
+{
+    const fastreg_lockstep *job = g->job;
+    vec area = unit * unit, length = g->size[first > g->first];
+    vec null = all(0.5) * length * length * area, gap = at->gap * area;
+    vec number[9] = {intercept, at->objective * area, null, gap, all(job->tol) * null,
+                     violation / choose(nonzero(length), length, all(1.0)),
+                     all(2.0 * job->weight_sum) * gap, at->sweeps, active};
+    double *out[7] = {job->intercept, job->objective, job->null_objective, job->gap,
+                      job->tolerance, job->violation, job->prediction};
+    int lanes = bits_of(some);
+    for (int l = 0; l < W; l++) {
+        ptrdiff_t k = i * job->number_point + (first + l) * job->number_response;
+        if (!(lanes >> l & 1))
+            continue;
+        for (int r = 0; r < 7; r++)
+            if (out[r] != NULL)
+                out[r][k] = ((const double *)&number[r])[l];
+        job->status[k] = CONVERGED;
+        if (job->n_iter != NULL)
+            job->n_iter[k] = 1;
+        job->n_sweeps[k] = (long long)((const double *)&number[7])[l];
+        job->n_active[k] = (long long)((const double *)&number[8])[l];
+    }
+    return both(some, less(largest + size_of(intercept), all(INFINITY)));
+}
+
+/* Write point i of the lanes of one vector; return for which of them all numbers are finite. */
+static mask write_point(group *g, ptrdiff_t i, int v, mask some)
+{
+    const fastreg_lockstep *job = g->job;
+    const proof *at = &g->best[v];
+    vec zero = all(0.0), violation = zero, largest = zero, active = zero, high = zero, low = zero;
+    vec unit, reach, *value = g->step;
+    unsigned char *below = (unsigned char *)g->list;
+    ptrdiff_t first = g->first + v * W, left = job->m - first;
+    if (!any(some))
+        return some;
+    unit = gathered(job->unit + first, left);
+    if (job->centred)
+        high = gathered(job->y_mean + first, left);
+    reach = at->kappa * at->radius + root(all(2.0) * at->gap) + all(ROUNDING) * at->size;
+    for (ptrdiff_t j = 0; j < g->p; j++) {
+        vec u = g->u[j * NV + v], c = g->c[j * NV + v], l1 = g->l1[v] * all(job->l1_factor[j]);
+        vec slope = c - g->l2[v] * all(job->l2_factor[j]) * u, coef, off;
+        off = choose(nonzero(u), size_of(slope - with_sign(l1, u)), size_of(c) - l1);
+        violation = larger(violation, off * all(job->norm_inverse[j]));
+        below[j] = (unsigned char)bits_of(
+            less(multiply_add(at->kappa, size_of(c), all(job->norm[j]) * reach), l1));
+        value[j] = coef = u * all(job->scale[j]) * unit + zero;
+        largest = larger(largest, size_of(coef));
+        active = active + choose(nonzero(coef), all(1.0), zero);
+        if (job->centred) /* T. Ogita, S. M. Rump, S. Oishi: as if with twice the precision */
+            subtract_accurately(&high, &low, all(job->mean[j]), coef);
+    }
+    high = high + low;
+    write_rows(g, i, first, some, value, below);
+    return write_numbers(g, i, first, some, at, violation, active, high, largest, unit);
+}
+
+#include "newton.h"
+
+static void prove(group *g, int sweeps)
+{
+    mask proven[NV], drifted[NV];
+    int again = 0;
+    UNROLL for (int v = 0; v < NV; v++) {
+        prove_one(g, v, all(sweeps), &proven[v], &drifted[v]);
+        g->live[v] = except(g->live[v], proven[v]);
+        again |= any(drifted[v]);
+    }
+    if (!again)
+        return;
+    refresh(g, drifted);
+    UNROLL for (int v = 0; v < NV; v++) {
+        prove_one(g, v, all(sweeps), &proven[v], &drifted[v]);
+        g->live[v] = except(g->live[v], proven[v]);
+    }
+}
+
+INLINE int any_live(const group *g)
+{
+    int found = 0;
+    UNROLL for (int v = 0; v < NV; v++) found |= any(g->live[v]);
+    return found;
+}
+
+/* Go to the strengths that the group has; leave the lanes live that are not proven. */
+static void minimise(group *g, ptrdiff_t most)
+{
+    for (int sweeps = 0;; sweeps++) {
+        if (sweeps == 0 || sweeps >= FIRST) {
+            prove(g, sweeps);
+            if (!any_live(g) || sweeps >= most)
+                return;
+        }
+        if (sweeps > 0 && sweeps % NEWTON == 0)
+            newton(g);
+        sweep(g);
+    }
+}
+
+static void strengthen(group *g, ptrdiff_t i)
+{
+    const fastreg_lockstep *job = g->job;
+    int changed = i == 0;
+    g->ridge = 0;
+    for (int v = 0; v < NV; v++) {
+        ptrdiff_t at = g->first + v * W, left = job->m - at;
+        vec l2 = left > 0 ? gathered(job->l2 + i * job->m + at, left) : all(0.0);
+        g->l1[v] = left > 0 ? gathered(job->l1 + i * job->m + at, left) : all(0.0);
+        changed |= any(is_not(l2, g->l2[v]));
+        g->l2[v] = l2;
+        g->ridge |= any(less(all(0.0), l2));
+    }
+    for (ptrdiff_t j = 0; changed && j < g->p; j++)
+        for (int v = 0; v < NV; v++)
+            g->inverse[j * NV + v] = all(1.0) / multiply_add(all(job->l2_factor[j]), g->l2[v],
+                                                             all(job->gram[j * g->p + j]));
+}
+
+static void load(group *g)
+{
+    const fastreg_lockstep *job = g->job;
+    double *q = (double *)g->q;
+    memset(g->q, 0, (size_t)g->p * NV * sizeof(vec));
+    memset(g->u, 0, (size_t)g->p * NV * sizeof(vec));
+    for (int l = 0; l < NV * W && g->first + l < job->m; l++) {
+        const double *cross = job->cross + (g->first + l) * job->cross_stride;
+        for (ptrdiff_t j = 0; j < g->p; j++)
+            q[j * NV * W + l] = cross[job->feature[j]];
+    }
+    memcpy(g->c, g->q, (size_t)g->p * NV * sizeof(vec));
+    for (int v = 0; v < NV; v++) {
+        ptrdiff_t at = g->first + v * W;
+        g->size[v] = job->m > at ? gathered(job->size + at, job->m - at) : all(0.0);
+        g->drift[v] = g->l1[v] = g->l2[v] = all(0.0);
+    }
+}
+
+static void lay_out(group *g, const fastreg_lockstep *job, ptrdiff_t first, void *memory)
+{
+    size_t vectors = (size_t)job->p * NV;
+    g->job = job;
+    g->p = job->p;
+    g->first = first;
+    g->q = memory;
+    g->u = g->q + vectors;
+    g->c = g->u + vectors;
+    g->step = g->c + vectors;
+    g->inverse = g->step + vectors;
+    g->matrix = g->inverse + vectors;
+    g->list = (int *)(g->matrix + vectors * ((size_t)job->p / 2 + 1) + 4 * vectors);
+}
+
+static void solve(const fastreg_lockstep *job, ptrdiff_t first, void *memory)
+{
+    group g;
+    mask good[NV];
+    ptrdiff_t most = job->max_sweeps < PATIENCE ? job->max_sweeps : PATIENCE;
+    lay_out(&g, job, first, memory);
+    load(&g);
+    for (int v = 0; v < NV; v++) {
+        good[v] = first_lanes(job->m - first - v * W > 0 ? job->m - first - v * W : 0);
+        memset(&g.best[v], 0, sizeof(proof));
+    }
+    for (ptrdiff_t i = 0; i < job->n_points; i++) {
+        strengthen(&g, i);
+        memcpy(g.live, good, sizeof good);
+        minimise(&g, most);
+        for (int v = 0; v < NV; v++)
+            good[v] = write_point(&g, i, v, except(good[v], g.live[v]));
+    }
+    for (int l = 0; l < NV * W && first + l < job->m; l++)
+        job->done[first + l] = (unsigned char)(bits_of(good[l / W]) >> l % W & 1);
+}
+
+const fastreg_lockstep_kernel LEVEL_NAMED(fastreg_lockstep_) = {LEVEL_NAME, NV * W, room, solve};
