@@ -94,60 +94,6 @@ cdef extern from "native/sparse.h" nogil:
 
     const SparseKernels* sparse_level "fastreg_sparse_level" (int k)
 
-cdef extern from "native/lockstep.h" nogil:
-    ctypedef struct LockstepJob "fastreg_lockstep":
-        Py_ssize_t p
-        const double* gram
-        const double* norm
-        const double* l1_factor
-        const double* l2_factor
-        const double* norm_inverse
-        const double* l1_inverse
-        const double* l2_inverse
-        double steepest
-        const int* feature
-        const double* scale
-        const double* mean
-        int centred
-        Py_ssize_t m
-        const double* cross
-        Py_ssize_t cross_stride
-        const double* size
-        const double* unit
-        const double* y_mean
-        Py_ssize_t n_points
-        const double* l1
-        const double* l2
-        double tol
-        double rounding
-        Py_ssize_t max_sweeps
-        double weight_sum
-        double* coef
-        unsigned char* zero
-        Py_ssize_t coef_point
-        Py_ssize_t coef_response
-        double* intercept
-        double* objective
-        double* null_objective
-        double* gap
-        double* tolerance
-        double* violation
-        double* prediction
-        long long* status
-        long long* n_iter
-        long long* n_sweeps
-        long long* n_active
-        Py_ssize_t number_point
-        Py_ssize_t number_response
-        unsigned char* done
-
-    ctypedef struct LockstepKernel "fastreg_lockstep_kernel":
-        Py_ssize_t lanes
-        size_t (*room)(Py_ssize_t p) noexcept nogil
-        void (*solve)(const LockstepJob* job, Py_ssize_t first, void* room) noexcept nogil
-
-    const LockstepKernel* lockstep_level "fastreg_lockstep_level" (int k)
-
 cdef extern from "native/pool.h" nogil:
     ctypedef void (*Task "fastreg_task")(void* context, Py_ssize_t k, int who) noexcept nogil
 
@@ -179,7 +125,7 @@ cdef inline Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
 # the tables in use
 cdef const Kernels* simd
 cdef const SparseKernels* sparse_simd
-cdef const LockstepKernel* lockstep_simd
+cdef const void* lockstep_simd  # what it is knows `lockstep`
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:

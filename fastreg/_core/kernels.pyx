@@ -10,6 +10,9 @@ import numpy as np
 from libc.math cimport fabs
 
 
+cdef extern from "native/lockstep.h" nogil:
+    const void* lockstep_level "fastreg_lockstep_level" (int k)
+
 cdef extern from "native/pool.h" nogil:
     void fastreg_run(Task task, void* context, Py_ssize_t n_tasks, int n_threads)
 

@@ -1,5 +1,5 @@
 # Design: a group of responses is one task, whose outcome depends on nothing but the group, and that
-# of a response on nothing but itself: native/lockstep.c. Between rounds of tasks signals and the
+# of a response on nothing but itself: native/lockstep.c. Between rounds of groups signals and the
 # clock are looked at. What is not solved here is left as it was.
 
 import numpy as np
@@ -8,7 +8,7 @@ from libc.math cimport sqrt
 
 from fastreg._core cimport kernels
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.kernels cimport LockstepJob, dot
+from fastreg._core.kernels cimport dot
 from fastreg._core.record cimport (
     GAP,
     INTERCEPT,
@@ -24,25 +24,80 @@ from fastreg._core.record cimport (
     Record,
 )
 
+
+cdef extern from "native/lockstep.h" nogil:
+    ctypedef struct Shared "fastreg_lockstep":
+        Py_ssize_t p
+        const double* gram
+        const double* norm
+        const double* l1_factor
+        const double* l2_factor
+        const double* norm_inverse
+        const double* l1_inverse
+        const double* l2_inverse
+        double steepest
+        const int* feature
+        const double* scale
+        const double* mean
+        int centred
+        Py_ssize_t m
+        const double* cross
+        Py_ssize_t cross_stride
+        const double* size
+        const double* unit
+        const double* y_mean
+        Py_ssize_t n_points
+        Py_ssize_t strength_stride
+        const double* l1
+        const double* l2
+        double tol
+        double rounding
+        Py_ssize_t max_sweeps
+        double weight_sum
+        double* coef
+        Py_ssize_t coef_point
+        Py_ssize_t coef_response
+        unsigned char* zero
+        Py_ssize_t zero_point
+        Py_ssize_t zero_response
+        double* intercept
+        double* objective
+        double* null_objective
+        double* gap
+        double* tolerance
+        double* violation
+        double* prediction
+        long long* status
+        long long* n_iter
+        long long* n_sweeps
+        long long* n_active
+        Py_ssize_t number_point
+        Py_ssize_t number_response
+        unsigned char* done
+
+    ctypedef struct Kernel "fastreg_lockstep_kernel":
+        Py_ssize_t lanes
+        size_t (*room)(Py_ssize_t p) noexcept nogil
+        void (*solve)(const Shared* job, Py_ssize_t first, void* room) noexcept nogil
+
 cdef enum:
     WIDEST = 256       # coordinates up to which the matrices of a group stay in the cache
     ROUND = 1 << 28    # multiplications between two looks, for each thread
-    LINE = 8           # numbers that a line of the cache holds
+    ALIGNMENT = 64     # bytes
 
 cdef double CLEAR = 1e-7  # share of a diagonal below which columns are as good as dependent
 
 
 cdef struct Job:
-    LockstepJob shared
-    Py_ssize_t first           # group of this round
+    Shared shared              # the responses of this round
+    const Kernel* kernel
     char* room
     size_t stride              # of the room of a thread
 
 
 cdef void do_group(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef const Job* job = <const Job*>context
-    kernels.lockstep_simd.solve(
-        &job.shared, (job.first + k) * kernels.lockstep_simd.lanes, job.room + who * job.stride)
+    job.kernel.solve(&job.shared, k * job.kernel.lanes, job.room + who * job.stride)
 
 
 cdef bint are_independent(const double[:, ::1] gram):
@@ -66,63 +121,80 @@ cdef unsigned char[::1] solve_in_lockstep(
     const double[::1] unit, const double[::1] mean, const double[:, ::1] l1,
     const double[:, ::1] l2, double tol, Py_ssize_t max_sweeps, double deadline, double rounding,
     int n_threads):
-    cdef Py_ssize_t m = size.shape[0], p = gram.shape[0], n_groups, a_round, k
+    cdef Py_ssize_t m = size.shape[0], p = gram.shape[0], first = 0, n_groups, a_round, k
     cdef unsigned char[::1] done = np.zeros(m, dtype=np.uint8)
     cdef double[::1] memory
-    cdef const double[:, ::1] of_features
+    cdef double[:, :, ::1] thin
+    cdef const double[:, ::1] known
     cdef Job job
-    # the exact solver has no limit of sweeps below one
-    if (record._is_sparse or p > WIDEST or max_sweeps < 1 or not np.min(l1_factor) > 0.0
-            or not are_independent(gram)):
+    cdef Shared* shared = &job.shared
+    if p > WIDEST or not np.min(l1_factor) > 0.0 or not are_independent(gram):
         return done
-    norm = np.sqrt(np.diagonal(gram))
-    of_features = np.stack([
+    norm, place = np.sqrt(np.diagonal(gram)), np.asarray(feature)
+    known = np.stack([
         norm, 1.0 / norm, 1.0 / np.asarray(l1_factor), 1.0 / np.asarray(l2_factor),
-        np.asarray(record._scale)[np.asarray(feature)],
-        np.asarray(record._column_mean)[np.asarray(feature)]])
-    job.shared.p, job.shared.gram = p, &gram[0, 0]
-    job.shared.norm, job.shared.norm_inverse = &of_features[0, 0], &of_features[1, 0]
-    job.shared.l1_factor, job.shared.l1_inverse = &l1_factor[0], &of_features[2, 0]
-    job.shared.l2_factor, job.shared.l2_inverse = &l2_factor[0], &of_features[3, 0]
-    job.shared.steepest = np.max(norm / l1_factor)
-    job.shared.feature = &feature[0]
-    job.shared.scale, job.shared.mean = &of_features[4, 0], &of_features[5, 0]
-    job.shared.centred, job.shared.weight_sum = record._fit_intercept, record._weight_sum
-    job.shared.m, job.shared.cross, job.shared.cross_stride = m, &cross[0, 0], cross.shape[1]
-    job.shared.size, job.shared.unit, job.shared.y_mean = &size[0], &unit[0], &mean[0]
-    job.shared.n_points, job.shared.l1, job.shared.l2 = l1.shape[0], &l1[0, 0], &l2[0, 0]
-    job.shared.tol, job.shared.rounding, job.shared.max_sweeps = tol, rounding, max_sweeps
-    write_to(record, m, &job.shared)
-    job.shared.done = &done[0]
-    n_groups = (m + kernels.lockstep_simd.lanes - 1) // kernels.lockstep_simd.lanes
+        np.asarray(record._scale)[place], np.asarray(record._column_mean)[place]])
+    shared.p, shared.gram, shared.feature = p, &gram[0, 0], &feature[0]
+    shared.norm, shared.norm_inverse = &known[0, 0], &known[1, 0]
+    shared.l1_factor, shared.l1_inverse = &l1_factor[0], &known[2, 0]
+    shared.l2_factor, shared.l2_inverse = &l2_factor[0], &known[3, 0]
+    shared.scale, shared.mean = &known[4, 0], &known[5, 0]
+    shared.steepest = np.max(norm / l1_factor)
+    shared.centred, shared.weight_sum = record._fit_intercept, record._weight_sum
+    shared.n_points, shared.strength_stride, shared.cross_stride = l1.shape[0], m, cross.shape[1]
+    shared.tol, shared.rounding, shared.max_sweeps = tol, rounding, max_sweeps
+    job.kernel = <const Kernel*>kernels.lockstep_simd
+    n_groups = (m + job.kernel.lanes - 1) // job.kernel.lanes
     n_threads = max(1, min(n_threads, n_groups))
-    job.stride = (kernels.lockstep_simd.room(p) + 63) // 64 * 64
-    memory = np.empty(n_threads * job.stride // sizeof(double) + LINE)
-    job.room = <char*>((<size_t>&memory[0] + 63) // 64 * 64)
-    a_round = (ROUND // (16 * l1.shape[0] * p * p) + 1) * n_threads
-    job.first = 0
-    while job.first < n_groups and not (job.first > 0 and check_interrupt(deadline)):
+    job.stride = (job.kernel.room(p) + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    memory = np.empty((n_threads * job.stride + ALIGNMENT) // sizeof(double))
+    job.room = <char*>((<size_t>&memory[0] + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
+    a_round = (ROUND // (job.kernel.lanes * l1.shape[0] * p * p) + 1) * n_threads
+    a_round = min(a_round, n_groups) * job.kernel.lanes
+    if record._is_sparse:
+        thin = np.zeros((l1.shape[0], a_round, record._scale.shape[0]))
+    while first < m and not (first > 0 and check_interrupt(deadline)):
+        shared.m = min(a_round, m - first)
+        shared.cross, shared.size, shared.unit = &cross[first, 0], &size[first], &unit[first]
+        shared.y_mean, shared.l1, shared.l2 = &mean[first], &l1[0, first], &l2[0, first]
+        shared.done = &done[first]
+        write_to(record, thin, first, shared)
         with nogil:
-            kernels.run(do_group, &job, min(a_round, n_groups - job.first), n_threads)
-        job.first += a_round
-    for k in range(m):
-        if not done[k]:
-            record.forget(k)
+            kernels.run(do_group, &job, (shared.m + job.kernel.lanes - 1) // job.kernel.lanes,
+                        n_threads)
+        for k in range(first, first + shared.m):
+            if not done[k]:
+                record.forget(k)
+            elif record._is_sparse:
+                put_sparse(record, thin, k, first)
+        first += a_round
     return done
 
 
-cdef void write_to(Record record, Py_ssize_t m, LockstepJob* job):
-    """Let the points of a record be where the results go."""
-    job.coef, job.zero = &record._coef[0, 0, 0], &record._zero[0, 0, 0]
-    job.coef_response = record._coef.shape[2]
-    job.coef_point = m * job.coef_response
-    job.intercept = &record._number[INTERCEPT, 0, 0]
-    job.objective = &record._number[OBJECTIVE, 0, 0]
-    job.null_objective = &record._number[NULL_OBJECTIVE, 0, 0]
-    job.gap = &record._number[GAP, 0, 0]
-    job.tolerance = &record._number[TOLERANCE, 0, 0]
-    job.violation = &record._number[VIOLATION, 0, 0]
-    job.prediction = &record._number[PREDICTION, 0, 0]
-    job.status, job.n_iter = &record._count[STATUS, 0, 0], &record._count[N_ITER, 0, 0]
-    job.n_sweeps, job.n_active = &record._count[N_SWEEPS, 0, 0], &record._count[N_ACTIVE, 0, 0]
-    job.number_point, job.number_response = m, 1
+cdef void write_to(Record record, double[:, :, ::1] thin, Py_ssize_t first, Shared* shared):
+    """Let the results go to the points of a record from some response on."""
+    cdef Py_ssize_t p = record._scale.shape[0]
+    shared.coef = &thin[0, 0, 0] if record._is_sparse else &record._coef[0, first, 0]
+    shared.coef_point = (thin.shape[1] if record._is_sparse else record._coef.shape[1]) * p
+    shared.zero, shared.zero_point = &record._zero[0, first, 0], record._zero.shape[1] * p
+    shared.coef_response = shared.zero_response = p
+    shared.intercept = &record._number[INTERCEPT, 0, first]
+    shared.objective = &record._number[OBJECTIVE, 0, first]
+    shared.null_objective = &record._number[NULL_OBJECTIVE, 0, first]
+    shared.gap = &record._number[GAP, 0, first]
+    shared.tolerance = &record._number[TOLERANCE, 0, first]
+    shared.violation = &record._number[VIOLATION, 0, first]
+    shared.prediction = &record._number[PREDICTION, 0, first]
+    shared.status, shared.n_iter = &record._count[STATUS, 0, first], &record._count[N_ITER, 0, first]
+    shared.n_sweeps = &record._count[N_SWEEPS, 0, first]
+    shared.n_active = &record._count[N_ACTIVE, 0, first]
+    shared.number_point, shared.number_response = record._count.shape[2], 1
+
+
+cdef put_sparse(Record record, double[:, :, ::1] thin, Py_ssize_t k, Py_ssize_t first):
+    """Keep the nonzero coefficients of a response."""
+    cdef Py_ssize_t i
+    for i in range(thin.shape[0]):
+        row = np.asarray(thin[i, k - first])
+        support = np.flatnonzero(row)
+        record.sparse[i, k] = support.astype(np.int32), row[support]

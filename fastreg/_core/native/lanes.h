@@ -26,6 +26,7 @@ typedef int mask;
 
 INLINE vec all(double a) { return a; }
 INLINE vec multiply_add(vec a, vec b, vec c) { return a * b + c; }
+INLINE vec less_product(vec a, vec b, vec c) { return c - a * b; }
 INLINE vec larger(vec a, vec b) { return a > b ? a : b; }
 INLINE vec smaller(vec a, vec b) { return a < b ? a : b; }
 INLINE vec size_of(vec a) { return fabs(a); }
@@ -35,6 +36,7 @@ INLINE mask less(vec a, vec b) { return a < b; }
 INLINE mask at_most(vec a, vec b) { return a <= b; }
 INLINE mask is_not(vec a, vec b) { return a != b; }
 INLINE mask both(mask a, mask b) { return a & b; }
+INLINE mask either(mask a, mask b) { return a | b; }
 INLINE mask except(mask a, mask b) { return a & !b; }
 INLINE mask no_lane(void) { return 0; }
 INLINE int bits_of(mask a) { return a; }
@@ -51,6 +53,7 @@ typedef __mmask8 mask;
 
 INLINE vec all(double a) { return _mm512_set1_pd(a); }
 INLINE vec multiply_add(vec a, vec b, vec c) { return _mm512_fmadd_pd(a, b, c); }
+INLINE vec less_product(vec a, vec b, vec c) { return _mm512_fnmadd_pd(a, b, c); }
 INLINE vec larger(vec a, vec b) { return _mm512_max_pd(a, b); }
 INLINE vec smaller(vec a, vec b) { return _mm512_min_pd(a, b); }
 INLINE vec size_of(vec a) { return _mm512_abs_pd(a); }
@@ -63,6 +66,7 @@ INLINE mask less(vec a, vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
 INLINE mask at_most(vec a, vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }
 INLINE mask is_not(vec a, vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_NEQ_UQ); }
 INLINE mask both(mask a, mask b) { return a & b; }
+INLINE mask either(mask a, mask b) { return a | b; }
 INLINE mask except(mask a, mask b) { return (mask)(a & ~b); }
 INLINE mask no_lane(void) { return 0; }
 INLINE int bits_of(mask a) { return a; }
@@ -79,6 +83,7 @@ typedef __m256d mask;
 
 INLINE vec all(double a) { return _mm256_set1_pd(a); }
 INLINE vec multiply_add(vec a, vec b, vec c) { return _mm256_fmadd_pd(a, b, c); }
+INLINE vec less_product(vec a, vec b, vec c) { return _mm256_fnmadd_pd(a, b, c); }
 INLINE vec larger(vec a, vec b) { return _mm256_max_pd(a, b); }
 INLINE vec smaller(vec a, vec b) { return _mm256_min_pd(a, b); }
 INLINE vec size_of(vec a) { return _mm256_andnot_pd(all(-0.0), a); }
@@ -88,6 +93,7 @@ INLINE mask less(vec a, vec b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
 INLINE mask at_most(vec a, vec b) { return _mm256_cmp_pd(a, b, _CMP_LE_OQ); }
 INLINE mask is_not(vec a, vec b) { return _mm256_cmp_pd(a, b, _CMP_NEQ_UQ); }
 INLINE mask both(mask a, mask b) { return _mm256_and_pd(a, b); }
+INLINE mask either(mask a, mask b) { return _mm256_or_pd(a, b); }
 INLINE mask except(mask a, mask b) { return _mm256_andnot_pd(b, a); }
 INLINE mask no_lane(void) { return _mm256_setzero_pd(); }
 INLINE int bits_of(mask a) { return _mm256_movemask_pd(a); }
@@ -106,6 +112,7 @@ typedef int64_t mask __attribute__((vector_size(16)));
 
 INLINE vec all(double a) { return (vec){a, a}; }
 INLINE vec multiply_add(vec a, vec b, vec c) { return a * b + c; }
+INLINE vec less_product(vec a, vec b, vec c) { return c - a * b; }
 INLINE vec choose(mask m, vec a, vec b) { return (vec)(((mask)a & m) | ((mask)b & ~m)); }
 INLINE vec larger(vec a, vec b) { return choose(a > b, a, b); }
 INLINE vec smaller(vec a, vec b) { return choose(a < b, a, b); }
@@ -116,6 +123,7 @@ INLINE mask less(vec a, vec b) { return a < b; }
 INLINE mask at_most(vec a, vec b) { return a <= b; }
 INLINE mask is_not(vec a, vec b) { return a != b; }
 INLINE mask both(mask a, mask b) { return a & b; }
+INLINE mask either(mask a, mask b) { return a | b; }
 INLINE mask except(mask a, mask b) { return a & ~b; }
 INLINE mask no_lane(void) { return (mask){0, 0}; }
 INLINE int bits_of(mask a) { return (int)(-a[0] - 2 * a[1]); }

@@ -11,13 +11,19 @@
 #define MOVES 4         /* that are gathered */
 #define NV 2            /* vectors of a group, whose chains of operations overlap */
 #endif
+#ifndef FIRST
 #define FIRST 2         /* sweep after which a proof is tried */
-#define NEWTON 6        /* sweeps between two Newton steps */
+#endif
+#ifndef SOON
+#define SOON 6          /* sweeps, at least, before a first Newton step, */
+#define LATER 4         /* after one, */
+#define AGAIN 2         /* and after one that met a boundary */
+#endif
 #define PATIENCE 60     /* sweeps after which the general way is better */
 #define CONVERGED 1
 
 #define EPSILON 2.220446049250313e-16
-#define ROUNDING (16 * EPSILON) /* of a correlation or a gap, over the sizes that cancel in it */
+#define ROUNDING (8 * EPSILON)  /* of a gap, over the square of the sizes that cancel in it */
 #define CANCELLED 1e-9          /* rest of a residual square that is certain */
 #define ALLOWED 0.05            /* share of the tolerance that is next to nothing */
 #define CERTAIN 0.1             /* and that rounding may take */
@@ -33,18 +39,23 @@ typedef struct {
     ptrdiff_t p, first;
     vec *q, *u, *c, *step; /* p x NV */
     vec *inverse;          /* of the diagonal of G with the ridge part */
-    vec *matrix;           /* of a Newton step */
-    int *list;             /* of the support of each lane: p x NV x W */
+    /* of Newton steps: the factor, of which so many rows are valid, the inverses of its pivots'
+     * roots, a right-hand side, and the support of each lane, listed and by coordinate */
+    vec *matrix, *pivots, *solution;
+    ptrdiff_t rows;
+    int count[NV * W], *list;
+    unsigned char *member;
     vec size[NV], l1[NV], l2[NV], drift[NV];
-    mask live[NV];
+    vec next[NV];          /* sweep from which one is due */
+    mask live[NV], hard[NV]; /* not proven; in need of Newton steps, lately */
     proof best[NV];
     int ridge; /* has any lane a ridge part? */
 } group;
 
 static size_t room(ptrdiff_t p)
 {
-    size_t vectors = (size_t)p * NV;
-    return vectors * (5 + 4 + (size_t)p / 2 + 1) * sizeof(vec) + vectors * W * sizeof(int);
+    size_t entries = (size_t)p * NV, rows = (size_t)p / 2 + 1;
+    return entries * ((7 + rows) * sizeof(vec) + W * sizeof(int) + 1);
 }
 
 /* Numbers of consecutive responses; zero behind the last one. */
@@ -186,7 +197,7 @@ static void refresh(group *g, const mask *some)
 
 /* What is summed over the coordinates for a proof. */
 typedef struct {
-    vec fitted, penalty, inner, size, ratio, ridge, conjugate, reach;
+    vec fitted, penalty, inner, excess, size, ratio, ridge, conjugate;
 } sums;
 
 INLINE sums add_up(const group *g, int v, int ridge)
@@ -200,6 +211,7 @@ INLINE sums add_up(const group *g, int v, int ridge)
         s.fitted = multiply_add(g->q[j * NV + v] + c, u, s.fitted);
         s.inner = multiply_add(c, u, s.inner);
         s.penalty = multiply_add(factor, magnitude, s.penalty);
+        s.excess = s.excess + multiply_add(factor * g->l1[v], magnitude, all(0.0) - c * u);
         s.size = multiply_add(all(job->norm[j]), magnitude, s.size);
         s.ratio = larger(s.ratio, pull * all(job->l1_inverse[j]));
         if (ridge) {
@@ -256,25 +268,24 @@ INLINE void prove_one(group *g, int v, vec sweeps, mask *proven, mask *drifted)
     proof at;
     mask sound, fine;
     missing = one - kappa;
-    at.gap = half * missing * missing * square + (penalty + ridge - kappa * s.inner);
+    at.gap = half * missing * missing * square + (s.excess + ridge + missing * s.inner);
     if (g->ridge) {
-        vec full = penalty + ridge - s.inner + half * s.conjugate / g->l2[v];
+        vec full = s.excess + ridge + half * s.conjugate / g->l2[v];
         mask better = both(less(zero, g->l2[v]), less(full, at.gap));
         at.gap = choose(better, full, at.gap);
         kappa = choose(better, one, kappa);
     }
-    noise = all(ROUNDING) * (length + s.size) * (length + s.size);
+    noise = all(ROUNDING) * s.size * s.size;
     at.gap = larger(zero, at.gap) + noise;
     at.kappa = kappa;
     at.square = square;
     at.objective = half * square + penalty + ridge;
     sound = both(at_most(noise, all(CERTAIN) * allowed), at_most(noise, all(CANCELLED) * square));
-    sound = both(sound, g->live[v]);
+    sound = both(both(sound, g->live[v]), at_most(at.gap, allowed));
     fine = count_rounding(&at, g->drift[v] + all(job->rounding), all(job->steepest) / g->l1[v], length,
                           s.size, penalty, job->tol);
-    sound = both(sound, at_most(at.gap, allowed));
-    *proven = both(sound, fine);
-    *drifted = except(both(sound, less(zero, g->drift[v])), fine);
+    *proven = both(both(sound, fine), at_most(at.gap, allowed));
+    *drifted = except(both(sound, less(zero, g->drift[v])), *proven);
     at.size = root(square) + s.size;
     at.sweeps = sweeps;
     keep(*proven, &at, &g->best[v]);
@@ -295,16 +306,20 @@ static void write_rows(const group *g, ptrdiff_t i, ptrdiff_t first, mask some, 
                        const unsigned char *below)
 {
     const fastreg_lockstep *job = g->job;
+    const int *feature = job->feature;
     int lanes = bits_of(some);
     for (int l = 0; l < W; l++) {
-        ptrdiff_t at = i * job->coef_point + (first + l) * job->coef_response;
         const double *from = (const double *)value + l;
+        double *coef = job->coef + i * job->coef_point + (first + l) * job->coef_response;
         if (!(lanes >> l & 1))
             continue;
         for (ptrdiff_t j = 0; j < g->p; j++)
-            job->coef[at + job->feature[j]] = from[j * W];
-        for (ptrdiff_t j = 0; job->zero != NULL && j < g->p; j++)
-            job->zero[at + job->feature[j]] = below[j] >> l & 1;
+            coef[feature[j]] = from[j * W];
+        if (job->zero != NULL) {
+            unsigned char *zero = job->zero + i * job->zero_point + (first + l) * job->zero_response;
+            for (ptrdiff_t j = 0; j < g->p; j++)
+                zero[feature[j]] = below[j] >> l & 1;
+        }
     }
 }
 
@@ -344,14 +359,14 @@ static mask write_point(group *g, ptrdiff_t i, int v, mask some)
     const proof *at = &g->best[v];
     vec zero = all(0.0), violation = zero, largest = zero, active = zero, high = zero, low = zero;
     vec unit, reach, *value = g->step;
-    unsigned char *below = (unsigned char *)g->list;
+    unsigned char *below = (unsigned char *)g->solution;
     ptrdiff_t first = g->first + v * W, left = job->m - first;
     if (!any(some))
         return some;
     unit = gathered(job->unit + first, left);
     if (job->centred)
         high = gathered(job->y_mean + first, left);
-    reach = at->kappa * at->radius + root(all(2.0) * at->gap) + all(ROUNDING) * at->size;
+    reach = at->kappa * at->radius + root(all(2.0) * at->gap) + all(2 * ROUNDING) * at->size;
     for (ptrdiff_t j = 0; j < g->p; j++) {
         vec u = g->u[j * NV + v], c = g->c[j * NV + v], l1 = g->l1[v] * all(job->l1_factor[j]);
         vec slope = c - g->l2[v] * all(job->l2_factor[j]) * u, coef, off;
@@ -400,14 +415,24 @@ INLINE int any_live(const group *g)
 /* Go to the strengths that the group has; leave the lanes live that are not proven. */
 static void minimise(group *g, ptrdiff_t most)
 {
+    UNROLL for (int v = 0; v < NV; v++) {
+        g->next[v] = choose(g->hard[v], all(0.0), all(SOON));
+        g->hard[v] = no_lane();
+    }
     for (int sweeps = 0;; sweeps++) {
+        mask due[NV];
+        int steps = 0;
         if (sweeps == 0 || sweeps >= FIRST) {
             prove(g, sweeps);
             if (!any_live(g) || sweeps >= most)
                 return;
         }
-        if (sweeps > 0 && sweeps % NEWTON == 0)
-            newton(g);
+        UNROLL for (int v = 0; v < NV; v++) {
+            due[v] = both(g->live[v], at_most(g->next[v], all(sweeps)));
+            steps |= any(due[v]);
+        }
+        if (steps)
+            newton(g, due, sweeps);
         sweep(g);
     }
 }
@@ -419,12 +444,14 @@ static void strengthen(group *g, ptrdiff_t i)
     g->ridge = 0;
     for (int v = 0; v < NV; v++) {
         ptrdiff_t at = g->first + v * W, left = job->m - at;
-        vec l2 = left > 0 ? gathered(job->l2 + i * job->m + at, left) : all(0.0);
-        g->l1[v] = left > 0 ? gathered(job->l1 + i * job->m + at, left) : all(0.0);
+        vec l2 = left > 0 ? gathered(job->l2 + i * job->strength_stride + at, left) : all(0.0);
+        g->l1[v] = left > 0 ? gathered(job->l1 + i * job->strength_stride + at, left) : all(0.0);
         changed |= any(is_not(l2, g->l2[v]));
+        g->hard[v] = except(g->hard[v], is_not(l2, g->l2[v])); /* a new factor costs too much */
         g->l2[v] = l2;
         g->ridge |= any(less(all(0.0), l2));
     }
+    g->rows = changed ? 0 : g->rows;
     for (ptrdiff_t j = 0; changed && j < g->p; j++)
         for (int v = 0; v < NV; v++)
             g->inverse[j * NV + v] = all(1.0) / multiply_add(all(job->l2_factor[j]), g->l2[v],
@@ -443,10 +470,14 @@ static void load(group *g)
             q[j * NV * W + l] = cross[job->feature[j]];
     }
     memcpy(g->c, g->q, (size_t)g->p * NV * sizeof(vec));
+    memset(g->member, 0, (size_t)g->p * NV);
+    memset(g->count, 0, sizeof g->count);
+    g->rows = 0;
     for (int v = 0; v < NV; v++) {
         ptrdiff_t at = g->first + v * W;
         g->size[v] = job->m > at ? gathered(job->size + at, job->m - at) : all(0.0);
         g->drift[v] = g->l1[v] = g->l2[v] = all(0.0);
+        g->hard[v] = no_lane();
     }
 }
 
@@ -461,8 +492,11 @@ static void lay_out(group *g, const fastreg_lockstep *job, ptrdiff_t first, void
     g->c = g->u + vectors;
     g->step = g->c + vectors;
     g->inverse = g->step + vectors;
-    g->matrix = g->inverse + vectors;
-    g->list = (int *)(g->matrix + vectors * ((size_t)job->p / 2 + 1) + 4 * vectors);
+    g->pivots = g->inverse + vectors;
+    g->solution = g->pivots + vectors;
+    g->matrix = g->solution + vectors;
+    g->list = (int *)(g->matrix + vectors * ((size_t)job->p / 2 + 1));
+    g->member = (unsigned char *)(g->list + vectors * W);
 }
 
 static void solve(const fastreg_lockstep *job, ptrdiff_t first, void *memory)

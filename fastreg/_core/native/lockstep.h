@@ -29,8 +29,8 @@ typedef struct {
     ptrdiff_t cross_stride;
     const double *size, *unit, *y_mean;
 
-    /* Point i of response k has the strengths l1[i * m + k] > 0 and l2[i * m + k] >= 0. */
-    ptrdiff_t n_points;
+    /* Point i of response k has the strengths l1[i * stride + k] > 0, l2[i * stride + k] >= 0. */
+    ptrdiff_t n_points, strength_stride;
     const double *l1, *l2;
 
     double tol;      /* gap, over half the square of the response */
@@ -38,12 +38,13 @@ typedef struct {
     ptrdiff_t max_sweeps;
     double weight_sum;
 
-    /* Results in the user's units. Coefficients of point i of response k begin at
-     * i * coef_point + k * coef_response; so do flags, if wanted, of features that are zero at
-     * every optimum. Numbers are at i * number_point + k * number_response. */
+    /* Results in the user's units: those of point i of response k are at
+     * i * <its>_point + k * <its>_response. `zero` (or NULL) has flags of features that are zero at
+     * every optimum. */
     double *coef;
-    unsigned char *zero;
     ptrdiff_t coef_point, coef_response;
+    unsigned char *zero;
+    ptrdiff_t zero_point, zero_response;
     double *intercept, *objective, *null_objective, *gap, *tolerance, *violation, *prediction;
     long long *status, *n_iter, *n_sweeps, *n_active;
     ptrdiff_t number_point, number_response;
