@@ -153,7 +153,7 @@ cdef unsigned char[::1] solve_in_lockstep(
     a_round = min(a_round, n_groups) * job.kernel.lanes
     if record._is_sparse:
         thin = np.zeros((l1.shape[0], a_round, record._scale.shape[0]))
-    while first < m and not (first > 0 and check_interrupt(deadline)):
+    while first < m and not check_interrupt(deadline):
         shared.m = min(a_round, m - first)
         shared.cross, shared.size, shared.unit = &cross[first, 0], &size[first], &unit[first]
         shared.y_mean, shared.l1, shared.l2 = &mean[first], &l1[0, first], &l2[0, first]

@@ -12,6 +12,8 @@ class MomentPath:
     def __init__(
         self, gram: _Floats, movable: npt.NDArray[np.intp], l1_factor: _Floats, l2_factor: _Floats
     ) -> None: ...
+    @property
+    def n_in_lockstep(self) -> int: ...
     def run(
         self,
         record: Record,

@@ -107,6 +107,11 @@ cdef class MomentPath:
         set_penalty(
             &self.quadratic.state, Penalty(&self._zeros[0], &self._zeros[0], &free[0], &free[m]))
 
+    @property
+    def n_in_lockstep(self):
+        """How many responses the last run solved in lockstep."""
+        return int(np.sum(self._done))
+
     def run(self, Record record, Py_ssize_t first, const double[:, ::1] cross,
             const double[::1] size, const double[::1] unit, const double[::1] mean,
             const double[::1] l1, const double[::1] l2, *, double tol, Py_ssize_t max_sweeps,
