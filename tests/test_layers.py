@@ -37,7 +37,7 @@ FLOORS = [
     {"spectrum", "survey"},
     {"ridge", "grid_fit"},
     {"ridge_grid", "smooth"},
-    {"engine"},
+    {"engine", "lockstep"},
     {"responses", "grid"},
     {"api", "supports", "batches"},
     {"criteria", "relaxed", "stability", "moment_problem", "many"},

@@ -185,7 +185,8 @@ cdef void write_to(Record record, double[:, :, ::1] thin, Py_ssize_t first, Shar
     shared.tolerance = &record._number[TOLERANCE, 0, first]
     shared.violation = &record._number[VIOLATION, 0, first]
     shared.prediction = &record._number[PREDICTION, 0, first]
-    shared.status, shared.n_iter = &record._count[STATUS, 0, first], &record._count[N_ITER, 0, first]
+    shared.status = &record._count[STATUS, 0, first]
+    shared.n_iter = &record._count[N_ITER, 0, first]
     shared.n_sweeps = &record._count[N_SWEEPS, 0, first]
     shared.n_active = &record._count[N_ACTIVE, 0, first]
     shared.number_point, shared.number_response = record._count.shape[2], 1

@@ -31,3 +31,19 @@ class MomentPath:
         rounding: float = 0.0,
         n_threads: int = 1,
     ) -> int: ...
+    def run_together(
+        self,
+        record: Record,
+        cross: _Floats,
+        size: _Floats,
+        unit: _Floats,
+        mean: _Floats,
+        l1: _Floats,
+        l2: _Floats,
+        *,
+        tol: float,
+        max_sweeps: int,
+        deadline: float,
+        rounding: float = 0.0,
+        n_threads: int = 1,
+    ) -> npt.NDArray[np.bool_]: ...

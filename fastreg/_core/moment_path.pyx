@@ -124,8 +124,10 @@ cdef class MomentPath:
         """
         cdef Py_ssize_t k, m = size.shape[0]
         if first == 0:
-            self._run_together(record, cross, size, unit, mean, l1, l2, tol, max_sweeps, deadline,
-                               rounding, n_threads)
+            self.run_together(
+                record, cross, size, unit, mean, np.repeat(l1, m).reshape(-1, m),
+                np.repeat(l2, m).reshape(-1, m), tol=tol, max_sweeps=max_sweeps,
+                deadline=deadline, rounding=rounding, n_threads=n_threads)
         for k in range(first, m):
             if self._done[k]:
                 continue
@@ -137,20 +139,23 @@ cdef class MomentPath:
                 return k
         return m
 
-    cdef _run_together(
-        self, Record record, const double[:, ::1] cross, const double[::1] size,
-        const double[::1] unit, const double[::1] mean, const double[::1] l1,
-        const double[::1] l2, double tol, Py_ssize_t max_sweeps, double deadline, double rounding,
-        int n_threads):
-        """Solve as many responses in lockstep as can be, and note which."""
+    def run_together(
+            self, Record record, const double[:, ::1] cross, const double[::1] size,
+            const double[::1] unit, const double[::1] mean, l1, const double[:, ::1] l2, *,
+            double tol, Py_ssize_t max_sweeps, double deadline, double rounding=0.0,
+            int n_threads=1):
+        """Solve the paths of as many responses in lockstep as can be; return which these are.
+
+        Arguments are those of `run`, but strengths have a column for each response.
+        """
         cdef Py_ssize_t m = size.shape[0], p = self.quadratic.state.size
-        if m < FEW_LANES or not (self._penalised and np.min(l1) > 0.0):
-            self._done = np.zeros(m, dtype=np.uint8)
-            return
-        self._done = solve_in_lockstep(
-            record, self.quadratic.gram[:p, :p], self._feature, self._l1_factor, self._l2_factor,
-            cross, size, unit, mean, np.outer(l1, unit[0] / np.asarray(unit)),
-            np.repeat(l2, m).reshape(-1, m), tol, max_sweeps, deadline, rounding, n_threads)
+        self._done = np.zeros(m, dtype=np.uint8)
+        if m >= FEW_LANES and self._penalised and np.min(l1) > 0.0:
+            self._done = solve_in_lockstep(
+                record, self.quadratic.gram[:p, :p], self._feature, self._l1_factor,
+                self._l2_factor, cross, size, unit, mean, l1 * (unit[0] / np.asarray(unit)), l2,
+                tol, max_sweeps, deadline, rounding, n_threads)
+        return np.asarray(self._done).view(np.bool_)
 
     cdef bint _run_response(
         self, Record record, Py_ssize_t k, const double* correlation, double square, double unit,
