@@ -7,19 +7,14 @@
 #include "level.h"
 #include "lanes.h"
 
-#ifndef MOVES
-#define MOVES 4         /* that are gathered */
-#define NV 2            /* vectors of a group, whose chains of operations overlap */
-#endif
-#ifndef FIRST
-#define FIRST 2         /* sweep after which a proof is tried */
-#endif
-#ifndef SOON
-#define SOON 6          /* sweeps, at least, before a first Newton step, */
-#define LATER 4         /* after one, */
-#define AGAIN 2         /* and after one that met a boundary */
-#endif
-#define PATIENCE 60     /* sweeps after which the general way is better */
+#define MOVES 4     /* that are gathered */
+#define NV 2        /* vectors of a group, whose chains of operations overlap */
+#define FIRST 2     /* sweep after which a proof is tried */
+#define SOON 6      /* sweeps, at least, before a first Newton step, */
+#define LATER 4     /* after one, */
+#define AGAIN 2     /* and after one that met a boundary */
+#define STEPS 8     /* that follow each other where they meet boundaries */
+#define PATIENCE 60 /* sweeps after which the general way is better */
 #define CONVERGED 1
 
 #define EPSILON 2.220446049250313e-16

@@ -179,10 +179,10 @@ static mask take_step(group *g, int v)
     return less(length, one);
 }
 
-/* Take a Newton step in the lanes where it is due. */
-static void newton(group *g, const mask *due, int sweeps)
+/* Take a Newton step in some lanes; leave those in which a coefficient has become zero. */
+static void step_once(group *g, mask *some)
 {
-    ptrdiff_t a = list_supports(g, due), n = 0;
+    ptrdiff_t a = list_supports(g, some), n = 0;
     for (int l = 0; l < NV * W; l++)
         n = g->count[l] > n ? g->count[l] : n;
     for (; a < n; a++) {
@@ -191,12 +191,29 @@ static void newton(group *g, const mask *due, int sweeps)
         factor_row(g->matrix, row, a, g->pivots);
     }
     g->rows = n;
-    find_step(g, due, n);
+    find_step(g, some, n);
     UNROLL for (int v = 0; v < NV; v++) {
-        vec pause = choose(take_step(g, v), all(AGAIN), all(LATER));
-        g->next[v] = choose(due[v], all(sweeps) + pause, g->next[v]);
-        g->hard[v] = either(g->hard[v], due[v]);
-        g->drift[v] = choose(due[v], g->drift[v] + all(EPSILON * (double)g->p), g->drift[v]);
+        vec drift = g->drift[v] + all(EPSILON * (double)g->p);
+        g->drift[v] = choose(some[v], drift, g->drift[v]);
+        some[v] = both(some[v], take_step(g, v));
     }
     apply(g);
+}
+
+/* Take Newton steps in the lanes where they are due, until none is cut short. */
+static void newton(group *g, const mask *due, int sweeps)
+{
+    mask some[NV];
+    int more = 1;
+    memcpy(some, due, sizeof some);
+    for (int k = 0; k < STEPS && more; k++) {
+        step_once(g, some);
+        more = 0;
+        UNROLL for (int v = 0; v < NV; v++) more |= any(some[v]);
+    }
+    UNROLL for (int v = 0; v < NV; v++) {
+        vec pause = choose(some[v], all(AGAIN), all(LATER));
+        g->next[v] = choose(due[v], all(sweeps) + pause, g->next[v]);
+        g->hard[v] = either(g->hard[v], due[v]);
+    }
 }
