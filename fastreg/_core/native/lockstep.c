@@ -1,8 +1,8 @@
 /* Design: coordinate descent with G u kept up to date. Four moves are gathered before they go to
  * all correlations at once, so that these are read and written once for four rows of G; a coordinate
  * that is visited meanwhile takes what is outstanding from the rows. Where sweeps make little
- * headway a Newton step on the support of each lane goes in between (newton.h). Lanes that are
- * proven rest until all are. */
+ * headway Newton steps on the support of each lane go in between (newton.h). Lanes that are proven
+ * (proof.h) rest until all are; then the point is written (writing.h). */
 #include "lockstep.h"
 #include "level.h"
 #include "lanes.h"
@@ -40,11 +40,12 @@ typedef struct {
     ptrdiff_t rows;
     int count[NV * W], *list;
     unsigned char *member;
-    vec size[NV], l1[NV], l2[NV], drift[NV];
-    vec next[NV];          /* sweep from which one is due */
+    vec size[NV], l1[NV], l2[NV];
+    vec drift[NV];           /* bound on the rounding of c since it was computed, as `rounding` is */
+    vec next[NV];            /* sweep from which a Newton step is due */
     mask live[NV], hard[NV]; /* not proven; in need of Newton steps, lately */
     proof best[NV];
-    int ridge; /* has any lane a ridge part? */
+    int ridge;               /* has any lane a ridge part? */
 } group;
 
 static size_t room(ptrdiff_t p)
@@ -190,197 +191,9 @@ static void refresh(group *g, const mask *some)
         g->drift[v] = choose(some[v], all(0.0), g->drift[v]);
 }
 
-/* What is summed over the coordinates for a proof. */
-typedef struct {
-    vec fitted, penalty, inner, excess, size, ratio, ridge, conjugate;
-} sums;
-
-INLINE sums add_up(const group *g, int v, int ridge)
-{
-    const fastreg_lockstep *job = g->job;
-    vec zero = all(0.0);
-    sums s = {zero, zero, zero, zero, zero, zero, zero, zero};
-    for (ptrdiff_t j = 0; j < g->p; j++) {
-        vec c = g->c[j * NV + v], u = g->u[j * NV + v], factor = all(job->l1_factor[j]);
-        vec magnitude = size_of(u), pull = size_of(c);
-        s.fitted = multiply_add(g->q[j * NV + v] + c, u, s.fitted);
-        s.inner = multiply_add(c, u, s.inner);
-        s.penalty = multiply_add(factor, magnitude, s.penalty);
-        s.excess = s.excess + multiply_add(factor * g->l1[v], magnitude, all(0.0) - c * u);
-        s.size = multiply_add(all(job->norm[j]), magnitude, s.size);
-        s.ratio = larger(s.ratio, pull * all(job->l1_inverse[j]));
-        if (ridge) {
-            vec weight = all(job->l2_factor[j]);
-            vec excess = larger(multiply_add(all(0.0) - factor, g->l1[v], pull), zero);
-            s.ridge = multiply_add(weight * u, u, s.ridge);
-            s.conjugate = multiply_add(excess, excess * all(job->l2_inverse[j]), s.conjugate);
-        }
-    }
-    return s;
-}
-
-/* Add to the gap what rounding of moments and correlations may hide, relative to both norms; `reach`
- * is the largest norm over the L1 strength of a coordinate. Return where that is next to nothing.
- * `fastreg.moment_problem` says why. */
-INLINE mask count_rounding(proof *at, vec doubt, vec reach, vec length, vec fitted, vec penalty,
-                           double tol)
-{
-    vec half = all(0.5), size = length + fitted, shrunk, extra, root_objective, root_gap, counted;
-    doubt = doubt * size;
-    shrunk = doubt * reach;
-    root_objective = root(all(2.0) * at->objective);
-    root_gap = root(all(2.0) * at->gap);
-    extra = shrunk * root_objective * (root_gap + half * shrunk * root_objective);
-    extra = extra + doubt * (half * size + fitted) + shrunk * penalty;
-    counted = at->gap + extra;
-    at->gap = smaller(counted, at->objective + half * doubt * size);
-    at->radius = doubt / at->kappa;
-    return both(less(shrunk, half), at_most(extra, all(ALLOWED * tol) * length * length));
-}
-
-INLINE void keep(mask some, const proof *from, proof *to)
-{
-    to->gap = choose(some, from->gap, to->gap);
-    to->kappa = choose(some, from->kappa, to->kappa);
-    to->radius = choose(some, from->radius, to->radius);
-    to->square = choose(some, from->square, to->square);
-    to->objective = choose(some, from->objective, to->objective);
-    to->size = choose(some, from->size, to->size);
-    to->sweeps = choose(some, from->sweeps, to->sweeps);
-}
-
-/* Prove the points at hand; write which of the live lanes are proven, and where only the drift of
- * the correlations is in the way. */
-INLINE void prove_one(group *g, int v, vec sweeps, mask *proven, mask *drifted)
-{
-    const fastreg_lockstep *job = g->job;
-    vec half = all(0.5), one = all(1.0), zero = all(0.0), length = g->size[v];
-    vec y_square = length * length, allowed = all(0.5 * job->tol) * y_square, noise, missing;
-    sums s = g->ridge ? add_up(g, v, 1) : add_up(g, v, 0);
-    vec penalty = g->l1[v] * s.penalty, ridge = half * g->l2[v] * s.ridge;
-    vec square = larger(zero, y_square - s.fitted); /* of these a NaN stays one */
-    vec kappa = smaller(g->l1[v] / s.ratio, one);
-    proof at;
-    mask sound, fine;
-    missing = one - kappa;
-    at.gap = half * missing * missing * square + (s.excess + ridge + missing * s.inner);
-    if (g->ridge) {
-        vec full = s.excess + ridge + half * s.conjugate / g->l2[v];
-        mask better = both(less(zero, g->l2[v]), less(full, at.gap));
-        at.gap = choose(better, full, at.gap);
-        kappa = choose(better, one, kappa);
-    }
-    noise = all(ROUNDING) * s.size * s.size;
-    at.gap = larger(zero, at.gap) + noise;
-    at.kappa = kappa;
-    at.square = square;
-    at.objective = half * square + penalty + ridge;
-    sound = both(at_most(noise, all(CERTAIN) * allowed), at_most(noise, all(CANCELLED) * square));
-    sound = both(both(sound, g->live[v]), at_most(at.gap, allowed));
-    fine = count_rounding(&at, g->drift[v] + all(job->rounding), all(job->steepest) / g->l1[v], length,
-                          s.size, penalty, job->tol);
-    *proven = both(both(sound, fine), at_most(at.gap, allowed));
-    *drifted = except(both(sound, less(zero, g->drift[v])), *proven);
-    at.size = root(square) + s.size;
-    at.sweeps = sweeps;
-    keep(*proven, &at, &g->best[v]);
-}
-
-/* high + low -= a b. */
-INLINE void subtract_accurately(vec *high, vec *low, vec a, vec b)
-{
-    vec product = rounded(a * b), error = exact_error(a, b, product), total, part;
-    total = *high - product;
-    part = total - *high;
-    *low = *low + (((*high - (total - part)) - (product + part)) - error);
-    *high = total;
-}
-
-/* Write coefficients and flags where they belong. */
-static void write_rows(const group *g, ptrdiff_t i, ptrdiff_t first, mask some, const vec *value,
-                       const unsigned char *below)
-{
-    const fastreg_lockstep *job = g->job;
-    const int *feature = job->feature;
-    int lanes = bits_of(some);
-    for (int l = 0; l < W; l++) {
-        const double *from = (const double *)value + l;
-        double *coef = job->coef + i * job->coef_point + (first + l) * job->coef_response;
-        if (!(lanes >> l & 1))
-            continue;
-        for (ptrdiff_t j = 0; j < g->p; j++)
-            coef[feature[j]] = from[j * W];
-        if (job->zero != NULL) {
-            unsigned char *zero = job->zero + i * job->zero_point + (first + l) * job->zero_response;
-            for (ptrdiff_t j = 0; j < g->p; j++)
-                zero[feature[j]] = below[j] >> l & 1;
-        }
-    }
-}
-
-/* Write what is said of a point; return of which lanes the numbers of the answer are finite. */
-static mask write_numbers(const group *g, ptrdiff_t i, ptrdiff_t first, mask some, const proof *at,
-                          vec violation, vec active, vec intercept, vec largest, vec unit)
-{
-    const fastreg_lockstep *job = g->job;
-    vec area = unit * unit, length = g->size[first > g->first];
-    vec null = all(0.5) * length * length * area, gap = at->gap * area;
-    vec number[9] = {intercept, at->objective * area, null, gap, all(job->tol) * null,
-                     violation / choose(nonzero(length), length, all(1.0)),
-                     all(2.0 * job->weight_sum) * gap, at->sweeps, active};
-    double *out[7] = {job->intercept, job->objective, job->null_objective, job->gap,
-                      job->tolerance, job->violation, job->prediction};
-    int lanes = bits_of(some);
-    for (int l = 0; l < W; l++) {
-        ptrdiff_t k = i * job->number_point + (first + l) * job->number_response;
-        if (!(lanes >> l & 1))
-            continue;
-        for (int r = 0; r < 7; r++)
-            if (out[r] != NULL)
-                out[r][k] = ((const double *)&number[r])[l];
-        job->status[k] = CONVERGED;
-        if (job->n_iter != NULL)
-            job->n_iter[k] = 1;
-        job->n_sweeps[k] = (long long)((const double *)&number[7])[l];
-        job->n_active[k] = (long long)((const double *)&number[8])[l];
-    }
-    return both(some, less(largest + size_of(intercept), all(INFINITY)));
-}
-
-/* Write point i of the lanes of one vector; return for which of them all numbers are finite. */
-static mask write_point(group *g, ptrdiff_t i, int v, mask some)
-{
-    const fastreg_lockstep *job = g->job;
-    const proof *at = &g->best[v];
-    vec zero = all(0.0), violation = zero, largest = zero, active = zero, high = zero, low = zero;
-    vec unit, reach, *value = g->step;
-    unsigned char *below = (unsigned char *)g->solution;
-    ptrdiff_t first = g->first + v * W, left = job->m - first;
-    if (!any(some))
-        return some;
-    unit = gathered(job->unit + first, left);
-    if (job->centred)
-        high = gathered(job->y_mean + first, left);
-    reach = at->kappa * at->radius + root(all(2.0) * at->gap) + all(2 * ROUNDING) * at->size;
-    for (ptrdiff_t j = 0; j < g->p; j++) {
-        vec u = g->u[j * NV + v], c = g->c[j * NV + v], l1 = g->l1[v] * all(job->l1_factor[j]);
-        vec slope = c - g->l2[v] * all(job->l2_factor[j]) * u, coef, off;
-        off = choose(nonzero(u), size_of(slope - with_sign(l1, u)), size_of(c) - l1);
-        violation = larger(violation, off * all(job->norm_inverse[j]));
-        below[j] = (unsigned char)bits_of(
-            less(multiply_add(at->kappa, size_of(c), all(job->norm[j]) * reach), l1));
-        value[j] = coef = u * all(job->scale[j]) * unit + zero;
-        largest = larger(largest, size_of(coef));
-        active = active + choose(nonzero(coef), all(1.0), zero);
-        if (job->centred) /* T. Ogita, S. M. Rump, S. Oishi: as if with twice the precision */
-            subtract_accurately(&high, &low, all(job->mean[j]), coef);
-    }
-    high = high + low;
-    write_rows(g, i, first, some, value, below);
-    return write_numbers(g, i, first, some, at, violation, active, high, largest, unit);
-}
-
+#include "proof.h"
 #include "newton.h"
+#include "writing.h"
 
 static void prove(group *g, int sweeps)
 {
@@ -511,6 +324,9 @@ static void solve(const fastreg_lockstep *job, ptrdiff_t first, void *memory)
         minimise(&g, most);
         for (int v = 0; v < NV; v++)
             good[v] = write_point(&g, i, v, except(good[v], g.live[v]));
+        memcpy(g.live, good, sizeof good);
+        if (!any_live(&g))
+            break;
     }
     for (int l = 0; l < NV * W && first + l < job->m; l++)
         job->done[first + l] = (unsigned char)(bits_of(good[l / W]) >> l % W & 1);
