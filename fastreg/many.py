@@ -232,10 +232,10 @@ def solve_many(
     -----
     float64 is read where it lies, but for stacked arrays that are not in C order; everything else
     is copied. Beside the result, memory is that of one problem for each thread: about three Gram
-    matrices and three vectors of its rows. Many y on one X are solved in lockstep, from one product of
-    X and all y: as many at a time as fit into a few vector registers, none of which notices the
-    others. Meant for some hundred features; each problem is of
-    order n_samples * n_features^2, whatever alpha is. Single large problems are for `solve`.
+    matrices and three vectors of its rows. Many y on one X are solved in lockstep, from one product
+    of X and all y: as many at a time as a few vector registers hold, none of which notices the
+    others. Meant for some hundred features; each problem is of order n_samples * n_features^2,
+    whatever alpha is. Single large problems are for `solve`.
     """
     started = monotonic()
     chosen = Settings(tol=tol, max_sweeps=max_sweeps, n_threads=n_threads)
