@@ -85,6 +85,7 @@ class ResponsePaths(Responses):
     """solve_path on one X with many y: 20 alphas down to a hundredth of the first one's alpha_max."""
 
     def finish(self, problems, p):
+        """The same, for a grid of strengths."""
         super().finish(problems, p)
         self.alphas = 10.0 * self.alpha * np.geomspace(1.0, 0.01, 20)
         self.penalties = [reference.elastic_net(p, alpha) for alpha in self.alphas]
