@@ -82,7 +82,7 @@ class Responses(Batch):
 
 
 class ResponsePaths(Responses):
-    """solve_path on one X with many y: 20 alphas down to a hundredth of the first one's alpha_max."""
+    """solve_path on one X with many y: 20 alphas down to a hundredth of the largest."""
 
     def finish(self, problems, p):
         """The same, for a grid of strengths."""
