@@ -1,4 +1,4 @@
-"""Batches of small problems in one call: stacked arrays, and one design with many weights."""
+"""Batches of small problems in one call: stacked arrays, one design with many y or weights."""
 
 import numpy as np
 
@@ -63,3 +63,36 @@ class Bootstrap(Batch):
 
     def fastreg(self):
         return fastreg.solve_many(self.X, self.y, self.alpha, sample_weight=self.weight, tol=TOL)
+
+
+class Responses(Batch):
+    """solve_many on one X with many y."""
+
+    params = (["100x10", "2000x50"],)
+
+    def setup(self, shape):
+        n, p, many, rng = self.sizes(shape)
+        self.X = data.independent(rng, n, p) + 0.5
+        W = rng.standard_normal((p, many)) * (rng.random((p, many)) < 0.2)
+        self.Y = self.X @ W + rng.standard_normal((n, many))
+        self.finish([reference.centred(self.X, y) for y in self.Y.T], p)
+
+    def fastreg(self):
+        return fastreg.solve_many(self.X, self.Y, self.alpha, tol=TOL)
+
+
+class ResponsePaths(Responses):
+    """solve_path on one X with many y: 20 alphas down to a hundredth of the largest."""
+
+    def finish(self, problems, p):
+        """The same, for a grid of strengths."""
+        super().finish(problems, p)
+        self.alphas = 10.0 * self.alpha * np.geomspace(1.0, 0.01, 20)
+        self.penalties = [reference.elastic_net(p, alpha) for alpha in self.alphas]
+
+    def reference(self):
+        paths = [reference.path(problem, self.penalties, TOL) for problem in self.problems]
+        return np.stack(paths, axis=1)
+
+    def fastreg(self):
+        return fastreg.solve_path(self.X, self.Y, alphas=self.alphas, tol=TOL)

@@ -137,6 +137,7 @@ class Engine:
             max_sweeps=self.settings.max_sweeps,
             deadline=self.deadline,
             rounding=rounding,
+            n_threads=self.settings.n_threads,
         )
 
     def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from time import monotonic
@@ -11,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastreg._core.many import solve_batch
+from fastreg._core.record import Record
 from fastreg.batches import as_folds, as_strengths, lay_out
 from fastreg.inputs import Array
+from fastreg.lockstep import solve_together
 from fastreg.problem import check_flags, check_penalty
 from fastreg.settings import Settings
 
@@ -234,9 +237,10 @@ def solve_many(
     -----
     float64 is read where it lies, but for stacked arrays that are not in C order, and one X whose
     weights are zero for many rows; everything else is copied. Beside the result, memory is that of
-    one problem for each thread: about three Gram matrices and three vectors of its rows. Meant for
-    some hundred features; each problem is of order n_samples * n_features^2, whatever alpha is.
-    Single large problems are for `solve`.
+    one problem for each thread: about three Gram matrices and three vectors of its rows. Many y on
+    one X are solved in lockstep, from one product of X and all y: as many at a time as a few vector
+    registers hold, none of which notices the others. Meant for some hundred features; each problem
+    is of order n_samples * n_features^2, whatever alpha is. Single large problems are for `solve`.
     """
     started = monotonic()
     chosen = Settings(tol=tol, max_sweeps=max_sweeps, n_threads=n_threads)
@@ -249,25 +253,52 @@ def solve_many(
         raise ValueError(f"select must be None, 'aic', 'bic' or 'cv', got {select!r}")
     if select is not None and np.ndim(alpha) != 2:
         raise ValueError("select needs a path: alpha of shape (B, n_alphas) or (1, n_alphas)")
-    coef, number, count, criterion = solve_batch(
-        batch.X,
-        batch.y,
-        batch.edges,
-        batch.weight,
-        np.ascontiguousarray(alphas * ratios),
-        np.ascontiguousarray(alphas * (1.0 - ratios)),
-        None if penalty_factor is None else np.ascontiguousarray(factor),
-        np.ascontiguousarray(low),
-        np.ascontiguousarray(high),
-        centred=bool(fit_intercept),
-        standardize=bool(standardize),
-        tol=chosen.tol,
-        max_sweeps=chosen.max_sweeps,
-        n_threads=min(chosen.n_threads, batch.n_problems),
-        selection="" if select is None else str(select),
-        fold=as_folds(cv, batch, random_state) if select == "cv" else None,
-        gathers=batch.gathers,
-    )
+    l1, l2 = alphas * ratios, alphas * (1.0 - ratios)
+    shared = batch.edges is None and (batch.weight is None or len(batch.weight) == 1)
+    together = None
+    eligible = np.zeros(0, dtype=np.bool_)
+    if shared:
+        eligible = np.isfinite(batch.y.sum(axis=1)) & (l1.min(axis=1) > 0)
+    bounded = np.isfinite(low).any() or np.isfinite(high).any()
+    if shared and select is None and not bounded and eligible.any():
+        good = slice(None) if eligible.all() else eligible
+        together = solve_together(
+            batch.X,
+            batch.y[good].T,
+            np.ascontiguousarray(l1[good].T),
+            np.ascontiguousarray(l2[good].T),
+            chosen,
+            fit_intercept=fit_intercept,
+            sample_weight=None if batch.weight is None else batch.weight[0],
+            penalty_factor=penalty_factor,
+            standardize=standardize,
+        )
+
+    def solve_some(some: Any) -> Any:
+        return solve_batch(
+            batch.X,
+            batch.y[some] if len(batch.y) > 1 else batch.y,
+            batch.edges,
+            batch.weight,
+            np.ascontiguousarray(l1[some]),
+            np.ascontiguousarray(l2[some]),
+            None if penalty_factor is None else np.ascontiguousarray(factor),
+            np.ascontiguousarray(low),
+            np.ascontiguousarray(high),
+            centred=bool(fit_intercept),
+            standardize=bool(standardize),
+            tol=chosen.tol,
+            max_sweeps=chosen.max_sweeps,
+            n_threads=min(chosen.n_threads, batch.n_problems),
+            selection="" if select is None else str(select),
+            fold=as_folds(cv, batch, random_state) if select == "cv" else None,
+            gathers=batch.gathers,
+        )
+
+    if together is None or not together[1].any():
+        coef, number, count, criterion = solve_some(slice(None))
+    else:
+        coef, number, count = _gather(*together, eligible, solve_some)
     several = np.ndim(alpha) == 2 and select is None
     keep: Any = ... if several else (..., 0)
     intercept, objective, null, gap, tolerance, violation = number[keep]
@@ -292,3 +323,35 @@ def solve_many(
         index=None if select is None else index,
         keys=batch.keys,
     )
+
+
+def _gather(
+    record: Record,
+    done: npt.NDArray[np.bool_],
+    eligible: npt.NDArray[np.bool_],
+    solve_some: Callable[[Any], Any],
+) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Return what `solve_batch` does, of which it solves only what was not done in lockstep.
+
+    The record is that of the eligible responses.
+    """
+    coef = np.ascontiguousarray(record.coef.transpose(1, 0, 2))
+    number = np.stack([getattr(record, name).T for name in _NUMBERS])
+    count = np.stack([record.status.T, record.n_sweeps.T, record.n_active.T, 0 * record.status.T])
+    if done.all() and eligible.all():
+        return coef, number, count
+    place = np.cumsum(eligible) - 1  # the last eligible one stands in for those that are not
+    coef, number, count = coef[place], number[:, place], count[:, place]
+    rest = np.flatnonzero(~(eligible & done[place]))
+    coef[rest], number[:, rest], count[:, rest], _ = solve_some(rest)
+    return coef, number, count
+
+
+_NUMBERS = (
+    "intercept",
+    "objective",
+    "null_objective",
+    "duality_gap",
+    "tolerance",
+    "kkt_violation",
+)

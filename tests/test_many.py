@@ -501,3 +501,33 @@ def test_criteria_of_ridge_at_a_bound():
     path = fastreg.solve_path(x, y, alphas=PATH[0], l1_ratio=0.0, positive=True)
     expected = fastreg.information_criteria(path, x, y, criterion="aic", positive=True).aic
     np.testing.assert_allclose(result.criterion[0], expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
+@pytest.mark.parametrize("m", [2, 5, 40])
+def test_one_design_with_an_alpha_and_a_ratio_for_each_response(m, layout):
+    rng = np.random.default_rng(m)
+    X = layout(rng.standard_normal((60, 6)) + 2.0)
+    Y = X @ rng.standard_normal((6, m)) + rng.standard_normal((60, m)) + 5.0
+    Y[:, 0] = Y[:, 0] * 1e-3 + 7.0
+    Y[7, m // 2] = np.nan
+    weight = rng.random(60)
+    alphas = np.geomspace(1.0, 0.01, 4) * rng.uniform(0.5, 2.0, (m, 1))
+    ratios = rng.uniform(0.1, 1.0, m)
+    ratios[m - 1] = 0.0
+    for model in ({}, {"sample_weight": weight, "standardize": True}, {"fit_intercept": False}):
+        result = solve_many(X, layout(Y), alphas, l1_ratio=ratios, **model)
+        assert result.coef.shape == (m, 4, 6)
+        assert result.status[m // 2].tolist() == [ProblemStatus.NOT_FINITE] * 4
+        for k in np.delete(np.arange(m), m // 2):
+            for i in range(4):
+                one = fastreg.solve(X, Y[:, k].copy(), alphas[k, i], l1_ratio=ratios[k], **model)
+                apart = abs(result.objective[k, i] - one.objective)
+                assert apart <= result.tolerance[k, i] + one.tolerance
+                assert result.null_objective[k, i] == pytest.approx(one.null_objective)
+                assert result.tolerance[k, i] == pytest.approx(one.tolerance)
+                assert result.n_active[k, i] == np.count_nonzero(result.coef[k, i])
+                np.testing.assert_allclose(
+                    result.coef[k, i], one.coef, atol=1e-3 * np.abs(one.coef).max() + 1e-12
+                )
+        assert (result.duality_gap <= result.tolerance)[result.converged].all()

@@ -200,7 +200,7 @@ def test_what_is_not_plain_is_left_alone():
         misaligned(X),
     ):
         assert not taken(other, y[: len(other)])
-    for other in (y[:, None], y[::-1], y.tolist(), y.astype(int), misaligned(y)):
+    for other in (y[:, None, None], y[::-1], y.tolist(), y.astype(int), misaligned(y)):
         assert not taken(X, other)
     assert not taken(X, y, 0.0)
     assert not taken(X, y, 0.0, 0.0)
@@ -399,3 +399,69 @@ def test_sparse_designs_in_doubt_are_left_alone():
     bad.data[3] = np.nan
     with pytest.raises(ValueError, match="X"):
         fastreg.solve(bad, y, 0.02)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("m", [1, 2, 5])
+@pytest.mark.parametrize("shape", [(30, 5), (100, 10), (20, 50), (9, 1)], ids=str)
+def test_several_responses(shape, m, storage):
+    X, y = regression(*shape, seed=sum(shape))
+    Y = np.stack([np.roll(y, k) * 3.0**k for k in range(m)], axis=1)
+    X, Y = STORAGES[storage](X), STORAGES[storage](Y)
+    weight = np.linspace(0.5, 2.0, len(X))
+    for l1_ratio, fit_intercept in ((1, True), (0.5, False), (0, True)):
+        model = {"alpha": 0.1, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+        assert shape == (20, 50) or taken(X, Y, **model)  # nothing may be left of a response
+        one, other = both(X, Y, **model)
+        oracle.check(one, X, Y, **model)
+        oracle.check(
+            fastreg.solve(X, Y, sample_weight=weight, **model), X, Y, sample_weight=weight, **model
+        )
+        assert vars(one).keys() == vars(other).keys()
+        for name, value in vars(other).items():
+            assert type(getattr(one, name)) is type(value), name
+            assert np.shape(getattr(one, name)) == np.shape(value), name
+            assert getattr(getattr(one, name), "dtype", None) == getattr(value, "dtype", None), name
+        for k in range(m):
+            alone = fastreg.solve(X, np.ascontiguousarray(Y[:, k]), **model)
+            np.testing.assert_allclose(one.coef[k], alone.coef, rtol=1e-8, atol=1e-10 * 3.0**k)
+            np.testing.assert_allclose(one.intercept[k], alone.intercept, rtol=1e-7, atol=1e-7)
+
+
+def test_several_responses_leave_nothing_behind():
+    X, y = regression(60, 7)
+    Z, _ = regression(60, 7, seed=1)
+    Y = np.stack([y, -y, y**2], axis=1)
+    first, several = fastreg.solve(X, y, 0.1), fastreg.solve(X, Y, 0.1)
+    fastreg.solve(Z, Y, 0.1)
+    fastreg.solve(Z, y, 0.1)
+    np.testing.assert_array_equal(first.coef, fastreg.solve(X, y, 0.1).coef)
+    np.testing.assert_array_equal(several.coef, fastreg.solve(X, Y, 0.1).coef)
+    kept = several.coef.copy()
+    fastreg.solve(X, -2 * Y, 0.1)
+    np.testing.assert_array_equal(several.coef, kept)
+
+
+def test_doubtful_responses_are_left_to_the_general_lane():
+    X, y = regression(60, 7)
+    for bad in (np.full(60, 2.5), y * 1e140, y + 1e9):
+        Y = np.stack([y, bad], axis=1)
+        assert not taken(X, Y)
+        oracle.check(fastreg.solve(X, Y, 0.1), X, Y, alpha=0.1)
+    assert not taken(X, np.ones((60, 1000)))
+    assert not taken(X, np.ones((60, 0)))
+    assert not taken(X, np.ones((59, 2)))
+    for value in (np.nan, np.inf):
+        Y = np.stack([y, y], axis=1)
+        Y[3, 1] = value
+        with pytest.raises(ValueError, match="y"):
+            fastreg.solve(X, Y, 0.1)
+
+
+def test_several_responses_in_threads():
+    X, y = regression(80, 9)
+    Ys = [np.stack([np.roll(y, k), y * (k + 1)], axis=1) for k in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda Y: fastreg.solve(X, Y, 0.05).coef, Ys))
+    for Y, coef in zip(Ys, found, strict=True):
+        np.testing.assert_array_equal(coef, fastreg.solve(X, Y, 0.05).coef)

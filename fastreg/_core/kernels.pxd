@@ -1,8 +1,8 @@
 # The innermost loops: pointers in, numbers out, no Python objects, no allocation.
 # Everything else in fastreg._core may cimport this file; nothing outside of it should.
 #
-# Loops exist at several instruction-set levels behind tables of functions, one for dense and one
-# for sparse data, chosen at import; native/kernels.h and native/sparse.h are their contracts. Sums
+# Loops exist at several instruction-set levels behind tables of functions, for dense data, sparse
+# data and responses in lockstep, chosen at import; the headers in native/ are their contracts. Sums
 # keep several partial results in an order that depends on the shape alone, so the same input always
 # gives the same bits at one level.
 
@@ -125,6 +125,7 @@ cdef inline Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
 # the tables in use
 cdef const Kernels* simd
 cdef const SparseKernels* sparse_simd
+cdef const void* lockstep_simd  # what it is knows `lockstep`
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:

@@ -12,6 +12,8 @@ class MomentPath:
     def __init__(
         self, gram: _Floats, movable: npt.NDArray[np.intp], l1_factor: _Floats, l2_factor: _Floats
     ) -> None: ...
+    @property
+    def n_in_lockstep(self) -> int: ...
     def run(
         self,
         record: Record,
@@ -27,4 +29,21 @@ class MomentPath:
         max_sweeps: int,
         deadline: float,
         rounding: float = 0.0,
+        n_threads: int = 1,
     ) -> int: ...
+    def run_together(
+        self,
+        record: Record,
+        cross: _Floats,
+        size: _Floats,
+        unit: _Floats,
+        mean: _Floats,
+        l1: _Floats,
+        l2: _Floats,
+        *,
+        tol: float,
+        max_sweeps: int,
+        deadline: float,
+        rounding: float = 0.0,
+        n_threads: int = 1,
+    ) -> npt.NDArray[np.bool_]: ...

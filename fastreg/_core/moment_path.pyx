@@ -1,7 +1,8 @@
 # Design: once the Gram matrix of all features is known, a fit takes a few microseconds, as long as
 # nothing but the one solver, `Quadratic`, and its own certificate are asked, and nothing goes over
 # the features that need not. What rounding of the moments may add to a gap is added; a fit that is
-# not beyond doubt then is left to the caller, with the response that it belongs to.
+# not beyond doubt then is left to the caller, with the response that it belongs to. Many responses
+# go in lockstep first.
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from libc.math cimport fabs, sqrt
 
 from fastreg._core.active_set cimport decrement
 from fastreg._core.design cimport check_interrupt
+from fastreg._core.lockstep cimport FEW_LANES, solve_in_lockstep
 from fastreg._core.penalty cimport Penalty
 from fastreg._core.quadratic cimport Quadratic, minimise, prove_corrected
 from fastreg._core.quadratic_state cimport (
@@ -85,6 +87,7 @@ cdef class MomentPath:
     cdef double[::1] _l2_factor
     cdef double[::1] _correlation
     cdef double[::1] _zeros
+    cdef unsigned char[::1] _done   # in lockstep
 
     def __init__(self, gram, movable, l1_factor, l2_factor):
         cdef Py_ssize_t m = len(movable)
@@ -102,10 +105,15 @@ cdef class MomentPath:
         set_penalty(
             &self.quadratic.state, Penalty(&self._zeros[0], &self._zeros[0], &free[0], &free[m]))
 
+    @property
+    def n_in_lockstep(self):
+        """How many responses the last run solved in lockstep."""
+        return int(np.sum(self._done))
+
     def run(self, Record record, Py_ssize_t first, const double[:, ::1] cross,
             const double[::1] size, const double[::1] unit, const double[::1] mean,
             const double[::1] l1, const double[::1] l2, *, double tol, Py_ssize_t max_sweeps,
-            double deadline, double rounding=0.0):
+            double deadline, double rounding=0.0, int n_threads=1):
         """Solve the paths of the responses from the first one on; return the first not solved.
 
         `size`, `unit` and `mean` are the length, scale and mean of each response; the strengths
@@ -113,7 +121,14 @@ cdef class MomentPath:
         where that is more than next to nothing the response is not solved.
         """
         cdef Py_ssize_t k, m = size.shape[0]
+        if first == 0:
+            self.run_together(
+                record, cross, size, unit, mean, np.repeat(l1, m).reshape(-1, m),
+                np.repeat(l2, m).reshape(-1, m), tol=tol, max_sweeps=max_sweeps,
+                deadline=deadline, rounding=rounding, n_threads=n_threads)
         for k in range(first, m):
+            if self._done[k]:
+                continue
             record.begin(unit[k], mean[k], size[k])
             if not self._run_response(record, k, &cross[k, 0], size[k] * size[k],
                                       unit[0] / unit[k], l1, l2, tol, max_sweeps, deadline,
@@ -121,6 +136,24 @@ cdef class MomentPath:
                 record.forget(k)
                 return k
         return m
+
+    def run_together(
+            self, Record record, const double[:, ::1] cross, const double[::1] size,
+            const double[::1] unit, const double[::1] mean, l1, const double[:, ::1] l2, *,
+            double tol, Py_ssize_t max_sweeps, double deadline, double rounding=0.0,
+            int n_threads=1):
+        """Solve the paths of as many responses in lockstep as can be; return which these are.
+
+        Arguments are those of `run`, but strengths have a column for each response.
+        """
+        cdef Py_ssize_t m = size.shape[0], p = self.quadratic.state.size
+        self._done = np.zeros(m, dtype=np.uint8)
+        if m >= FEW_LANES and self._penalised and np.min(l1) > 0.0:
+            self._done = solve_in_lockstep(
+                record, self.quadratic.gram[:p, :p], self._feature, self._l1_factor,
+                self._l2_factor, cross, size, unit, mean, l1 * (unit[0] / np.asarray(unit)), l2,
+                tol, max_sweeps, deadline, rounding, n_threads)
+        return np.asarray(self._done).view(np.bool_)
 
     cdef bint _run_response(
         self, Record record, Py_ssize_t k, const double* correlation, double square, double unit,

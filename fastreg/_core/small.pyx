@@ -8,6 +8,9 @@
 #
 # Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
 # never hold the same one. There are as many as there were fits at once, of two megabytes at most.
+#
+# Several responses are one fit after the other on one Gram matrix, which lies in a second
+# workspace: of few responses that is less than what the general lane has to prepare.
 
 import numpy as np
 
@@ -21,7 +24,7 @@ from cython cimport final
 from libc.math cimport INFINITY, NAN, fabs, sqrt
 
 from fastreg._core.embedded cimport Fit, lay_out, set_strengths, workspace_size
-from fastreg._core.intake cimport take_penalty, take_rows
+from fastreg._core.intake cimport take_other_response, take_penalty, take_rows
 from fastreg._core.kernels cimport Matrix
 from fastreg._core.moment_path cimport Fit as MomentFit
 from fastreg._core.moment_path cimport fit_moments
@@ -43,6 +46,8 @@ cdef enum:
     MOST_ROWS = 1 << 14
     MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond
     LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
+    MOST_TURNS = 1 << 20   # entries of X that several responses may read, each of them as many as X
+    A_TURN = 10_000        # has and as many more as are read while a response is fitted otherwise
 
 cdef double CERTAIN = 1e-6   # deviation, relative to the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
@@ -65,7 +70,11 @@ cdef dict blank = dict.fromkeys((
 blank["n_iter"] = 1
 blank["method"] = "gram"
 
-cdef list idle = []
+cdef tuple MANY = (
+    "coef", "intercept", "objective", "null_objective", "duality_gap", "tolerance",
+    "kkt_violation", "certified_zero", "prediction_error_bound", "n_iter", "n_sweeps", "n_active")
+
+cdef list idle = [], borrowers = []  # the Gram matrix of the latter lies in one of the former
 cdef object take = idle.pop, put_back = idle.append
 
 
@@ -113,18 +122,50 @@ cdef class Workspace:
         self, const Matrix* X, const Matrix* y, const double* weight, double l1, double l2,
         bint centred, double tol, Py_ssize_t max_sweeps) except -1 nogil:
         """Fit, prove and record; return whether that was beyond doubt."""
-        cdef Fit* fit = &self.fit
-        cdef QuadraticState* quadratic = &fit.quadratic
         cdef const double* response = <const double*>y.data
-        cdef double null
-        cdef MomentFit moments
         cdef Py_ssize_t j
         if y.narrow:
-            for j in range(y.n_rows):
-                self._response[j] = (<const float*>y.data)[j]
-            response = &self._response[0]
-        if take_rows(fit, X, response, weight, centred) < 0:
+            response = self.column(y, 0)
+        if take_rows(&self.fit, X, response, weight, centred) < 0:
             return False
+        for j in range(X.n_columns):
+            self._coef[j] = 0.0
+        return self.solve_taken(self.record, 0, l1, l2, tol, max_sweeps)
+
+    cdef const double* column(self, const Matrix* y, Py_ssize_t k) noexcept nogil:
+        """A response as contiguous doubles."""
+        cdef Py_ssize_t i, at = k * y.column_stride
+        if y.narrow:
+            for i in range(y.n_rows):
+                self._response[i] = (<const float*>y.data)[at + i * y.row_stride]
+        else:
+            for i in range(y.n_rows):
+                self._response[i] = (<const double*>y.data)[at + i * y.row_stride]
+        return &self._response[0]
+
+    cdef bint solve_several(
+        self, Record record, Workspace whole, const Matrix* X, const Matrix* y,
+        const double* weight, double l1, double l2, bint centred, double tol,
+        Py_ssize_t max_sweeps) except -1 nogil:
+        """Fit all columns of y, with the Gram matrix in the other workspace."""
+        cdef Py_ssize_t k
+        if take_rows(&whole.fit, X, whole.column(y, 0), weight, centred) < 0:
+            return False
+        for k in range(y.n_columns):
+            if take_other_response(&self.fit, &whole.fit, self.column(y, k)) < 0:
+                return False
+            if not self.solve_taken(record, k, l1, l2, tol, max_sweeps):
+                return False
+        return True
+
+    cdef bint solve_taken(
+        self, Record record, Py_ssize_t k, double l1, double l2, double tol,
+        Py_ssize_t max_sweeps) except -1 nogil:
+        """Fit the data that were taken, and record that as response k."""
+        cdef Fit* fit = &self.fit
+        cdef QuadraticState* quadratic = &fit.quadratic
+        cdef double null
+        cdef MomentFit moments
         if take_penalty(fit, NULL, NULL, NULL) < 0:
             return False
         set_strengths(fit, l1, l2)
@@ -135,12 +176,10 @@ cdef class Workspace:
             return False
         if l1 == 0.0 and not quadratic.factor.weakest > WELL:
             return False
-        for j in range(X.n_columns):
-            self._coef[j] = 0.0
-        self.record.set_rows(fit.total * fit.weight_unit, centred)
-        self.record.begin_response(fit.unit, fit.mean[X.n_columns], sqrt(fit.square))
-        return self.record.put_quadratic(
-            quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol)
+        record.set_rows(fit.total * fit.weight_unit, fit.centred)
+        record.begin_response(fit.unit, fit.mean[fit.p], sqrt(fit.square))
+        return record.put_quadratic(
+            quadratic, quadratic.column, 0, k, moments.square, moments.proof, null, tol)
 
     cdef bint _is_doubtful(self, double l1) noexcept nogil:
         """Are scales or strengths such that digits could be lost?"""
@@ -185,6 +224,19 @@ cdef class Workspace:
         found["n_features"] = self.n_features
         found["alpha"] = alpha
         return found
+
+
+cdef dict fields_of(Record record, Py_ssize_t p, double l1_ratio, double alpha, bint centred):
+    """The same for several responses."""
+    cdef dict found = blank.copy()
+    found["l1_ratio"], found["alpha"] = l1_ratio, alpha
+    if l1_ratio == 0.0:
+        found["method"] = "cholesky"
+    for name in MANY:
+        found[name] = getattr(record, name)[0]
+    found["n_passes"] = 2 if centred else 1
+    found["n_features"] = p
+    return found
 
 
 cdef bint is_plain(array) noexcept:
@@ -265,13 +317,15 @@ cdef fit_buffers(
     cdef bint done
     cdef const double* weights = NULL
     cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
-    if rows.ndim != 2 or response.ndim != 1:
+    if rows.ndim != 2 or not 1 <= response.ndim <= 2:
         return None
     if not (describe(rows, &X) and describe(response, &y)):
         return None
     n, p = X.n_rows, X.n_columns
     if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
                              and n * p * p <= MOST_WORK):
+        return None
+    if response.ndim == 2 and not 0 < y.n_columns <= MOST_TURNS // (n * p + A_TURN):
         return None
     if weight is not None:
         if weight.shape[0] != n or not are_usual(&weight[0], n):
@@ -282,6 +336,10 @@ cdef fit_buffers(
     except IndexError:
         work = Workspace()
     work.reserve(n, p)
+    if response.ndim == 2:
+        found = fit_several(work, &X, &y, weights, alpha, l1_ratio, centred, tol, max_sweeps)
+        put_back(work)
+        return found
     if n * p * p > LONG_WORK:
         with nogil:
             done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
@@ -289,4 +347,27 @@ cdef fit_buffers(
         done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
     found = work.fields(l1_ratio, alpha, centred) if done else None
     put_back(work)
+    return found
+
+
+cdef fit_several(
+    Workspace whole, const Matrix* X, const Matrix* y, const double* weight, double alpha,
+    double l1_ratio, bint centred, double tol, Py_ssize_t max_sweeps):
+    cdef Workspace work
+    cdef Py_ssize_t p = X.n_columns
+    cdef Record record
+    cdef bint done
+    cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
+    try:
+        work = borrowers.pop()
+    except IndexError:
+        work = Workspace()
+    work.reserve(X.n_rows, p)
+    record = Record(1, y.n_columns, <double[:p]>work.fit.scale, <double[:p]>work.fit.mean, 1.0,
+                    centred, False)
+    with nogil:
+        done = work.solve_several(
+            record, whole, X, y, weight, l1, l2, centred, tol, max_sweeps)
+    found = fields_of(record, p, l1_ratio, alpha, centred) if done else None
+    borrowers.append(work)
     return found
