@@ -124,13 +124,11 @@ def solve(
     """
     started = monotonic()
     chosen = resolve_settings(settings, options)
-    if (
-        offset is penalty_factor is lower is upper is warm_start is None
-        and positive is False
-        and standardize is False
-    ):
-        plain = dense_if_small(X)
-        found = small.fit(plain, y, alpha, l1_ratio, fit_intercept, chosen, sample_weight)
+    if offset is warm_start is None:
+        penalty = penalty_factor, lower, upper, positive, standardize
+        found = small.fit(
+            dense_if_small(X), y, alpha, l1_ratio, fit_intercept, chosen, sample_weight, *penalty
+        )
         if found is not None:
             return _small_result(found, started)
     strength = as_strength("alpha", alpha)

@@ -399,3 +399,105 @@ def test_sparse_designs_in_doubt_are_left_alone():
     bad.data[3] = np.nan
     with pytest.raises(ValueError, match="X"):
         fastreg.solve(bad, y, 0.02)
+
+
+def sides(p):
+    """Arguments about the penalty of each feature that the lane takes."""
+    rng = np.random.default_rng(p)
+    return {
+        "positive": {"positive": True},
+        "lower": {"lower": -0.05},
+        "lower of int": {"lower": -1, "upper": 1},
+        "upper": {"upper": 0},
+        "box": {"lower": -rng.uniform(0, 0.3, p), "upper": rng.uniform(0, 0.3, p)},
+        "one side": {"upper": np.where(rng.random(p) < 0.5, 0.1, np.inf)},
+        "fixed": {"lower": np.where(np.arange(p) % 2, -np.inf, 0.0), "upper": 0.0},
+        "positive, lower": {"positive": True, "lower": np.full(p, -1.0), "upper": 0.2},
+        "no bounds": {"lower": -np.inf, "upper": np.full(p, np.inf)},
+        "penalty_factor": {"penalty_factor": rng.uniform(0.2, 3.0, p)},
+        "standardize": {"standardize": True},
+        "all": {
+            "penalty_factor": rng.uniform(0.2, 3.0, p),
+            "standardize": True,
+            "positive": True,
+            "upper": 0.4,
+        },
+    }
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("name", sides(1))
+@pytest.mark.parametrize("shape", [(30, 5), (40, 40), (20, 50), (150, 3)], ids=str)
+def test_penalties_of_each_feature(shape, name, fit_intercept, weighted):
+    X, y = regression(*shape, seed=sum(shape))
+    X = X * np.linspace(0.5, 2.0, shape[1])
+    given = sides(shape[1])[name]
+    kept = {key: np.copy(value) for key, value in given.items()}
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, shape[0]) if weighted else None
+    for l1_ratio in (1.0, 0.6, 0.0):
+        model = {"alpha": 0.05, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+        found = small.fit(X, y, *model.values(), SETTINGS, weight, **given)
+        assert (found is not None) == (fit_intercept or not given.get("standardize", False))
+        one, other = both(X, y, sample_weight=weight, **model, **given)
+        assert_same(one, other, X, y)
+        if one.method != other.method:  # the general one may go another way
+            assert {one.method, other.method} == {"gram", "working_set"}
+        oracle.check(one, X, y, sample_weight=weight, **model, **given)
+    for key, value in given.items():
+        np.testing.assert_array_equal(value, kept[key])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lower": 0.1},
+        {"upper": -0.1},
+        {"lower": np.float32(-1.0)},
+        {"lower": np.full(8, -1.0)[::2]},
+        {"upper": [1.0, 1.0, 1.0, 1.0]},
+        {"penalty_factor": np.array([1.0, 0.0, 1.0, 1.0])},
+        {"penalty_factor": np.array([1, 1, 2, 1])},
+    ],
+    ids=str,
+)
+def test_penalties_that_are_left_alone(given):
+    X, y = regression(30, 4)
+    assert small.fit(X, y, 0.1, 1.0, True, SETTINGS, **given) is None
+    oracle.check(fastreg.solve(X, y, 0.1, **given), X, y, alpha=0.1, **given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lower": np.nan},
+        {"lower": np.inf},
+        {"upper": -np.inf},
+        {"lower": 1.0, "upper": 0.0},
+        {"upper": -1.0, "positive": True},
+        {"upper": np.zeros(3)},
+        {"lower": np.zeros((4, 1))},
+        {"lower": "0"},
+        {"lower": 10**400},
+        {"positive": 1},
+        {"standardize": None},
+        {"penalty_factor": np.array([1.0, -1.0, 1.0, 1.0])},
+        {"penalty_factor": np.array([1.0, np.nan, 1.0, 1.0])},
+        {"penalty_factor": np.ones(5)},
+        {"penalty_factor": 1.0},
+        {"penalty_factor": np.array([np.inf, 1, 1, 1]), "lower": np.array([-1.0, -1, -1, -1])},
+    ],
+    ids=str,
+)
+def test_penalties_with_the_same_errors(given):
+    X, y = regression(30, 4)
+    outcomes = []
+    for options in ({}, {"time_limit": 1e6}):
+        try:
+            outcomes.append(fastreg.solve(X, y, 0.1, **given, **options).coef.tolist())
+        except (TypeError, ValueError) as error:
+            outcomes.append((type(error), str(error)))
+    if isinstance(outcomes[0], list):
+        np.testing.assert_allclose(outcomes[0], outcomes[1], rtol=1e-9)
+    else:
+        assert outcomes[0] == outcomes[1]

@@ -12,4 +12,9 @@ def fit(
     fit_intercept: Any,
     settings: Any,
     sample_weight: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    positive: Any = False,
+    standardize: Any = False,
 ) -> dict[str, Any] | None: ...

@@ -18,7 +18,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cython cimport final
-from libc.math cimport INFINITY, NAN, fabs, sqrt
+from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, sqrt
 
 from fastreg._core.embedded cimport Fit, lay_out, set_strengths, workspace_size
 from fastreg._core.intake cimport take_penalty, take_rows
@@ -37,6 +37,12 @@ from fastreg._core.record cimport (
     VIOLATION,
     Record,
 )
+
+cdef enum:  # what is given for each feature
+    FACTOR
+    LOWER
+    UPPER
+    N_SIDES
 
 cdef enum:
     MOST_FEATURES = 256
@@ -69,6 +75,14 @@ cdef list idle = []
 cdef object take = idle.pop, put_back = idle.append
 
 
+cdef struct Model:
+    double alpha
+    double l1_ratio
+    bint centred
+    bint standardize
+    const double* side[N_SIDES]  # numbers for each feature, or NULL
+
+
 @final
 cdef class Workspace:
     """Memory for one fit at a time, and what the fit has found."""
@@ -83,10 +97,12 @@ cdef class Workspace:
     cdef double[::1] _coef
     cdef double[::1] _memory
     cdef double[::1] _response  # in double
+    cdef double[:, ::1] _side
 
     def __init__(self):
         self.n_rows = self.n_features = self._size = 0
         self._memory = self._response = np.empty(1)
+        self._side = np.empty((N_SIDES, MOST_FEATURES))
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
         # it also depends on the level of the kernels
@@ -109,23 +125,43 @@ cdef class Workspace:
             self.certified_zero = self.record.certified_zero[0, 0]
             self._coef = self.coef
 
+    cdef bint take_sides(self, tuple given, bint positive, Model* model):
+        """Take factors and bounds; return whether they are plain."""
+        cdef Py_ssize_t j, k, p = self.n_features
+        for k in range(N_SIDES):
+            if given[k] is not None:
+                if not (is_vector(given[k], p)
+                        or k != FACTOR and not isnan(number(given[k]))):
+                    return False
+                spread(given[k], p, &self._side[k, 0])
+                model.side[k] = &self._side[k, 0]
+        if positive:
+            for j in range(p):
+                self._side[LOWER, j] = (
+                    0.0 if given[LOWER] is None else max(self._side[LOWER, j], 0.0))
+            model.side[LOWER] = &self._side[LOWER, 0]
+        return True
+
     cdef bint solve(
-        self, const Matrix* X, const Matrix* y, const double* weight, double l1, double l2,
-        bint centred, double tol, Py_ssize_t max_sweeps) except -1 nogil:
+        self, const Matrix* X, const Matrix* y, const double* weight, const Model* model,
+        double tol, Py_ssize_t max_sweeps) except -1 nogil:
         """Fit, prove and record; return whether that was beyond doubt."""
         cdef Fit* fit = &self.fit
         cdef QuadraticState* quadratic = &fit.quadratic
         cdef const double* response = <const double*>y.data
-        cdef double null
+        cdef double null, l1 = model.alpha * model.l1_ratio
+        cdef double l2 = model.alpha * (1.0 - model.l1_ratio)
         cdef MomentFit moments
         cdef Py_ssize_t j
         if y.narrow:
             for j in range(y.n_rows):
                 self._response[j] = (<const float*>y.data)[j]
             response = &self._response[0]
-        if take_rows(fit, X, response, weight, centred) < 0:
+        if take_rows(fit, X, response, weight, model.centred) < 0:
             return False
-        if take_penalty(fit, NULL, NULL, NULL) < 0:
+        fit.standardize = model.standardize
+        if take_penalty(
+                fit, model.side[FACTOR], model.side[LOWER], model.side[UPPER]) < 0:
             return False
         set_strengths(fit, l1, l2)
         if self._is_doubtful(l1):
@@ -137,10 +173,11 @@ cdef class Workspace:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
-        self.record.set_rows(fit.total, centred)
+        self.record.set_rows(fit.total, model.centred)
         self.record.begin_response(fit.unit, fit.mean[X.n_columns], sqrt(fit.square))
         return self.record.put_quadratic(
-            quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol)
+            quadratic, quadratic.column, 0, 0, moments.square, moments.proof, null, tol,
+            model.side[LOWER] != NULL or model.side[UPPER] != NULL)
 
     cdef bint _is_doubtful(self, double l1) noexcept nogil:
         """Are scales or strengths such that digits could be lost?"""
@@ -154,7 +191,7 @@ cdef class Workspace:
             size = quadratic.norm[j] / fit.scale[j]
             if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])):
                 return True
-            if not (quadratic.l1[j] + quadratic.l2[j] > 0.0
+            if not (fit.start[j] == 0.0 and quadratic.l1[j] + quadratic.l2[j] > 0.0
                     and (quadratic.l1[j] > 0.0) == (l1 > 0.0)
                     and quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
                 return True
@@ -163,14 +200,22 @@ cdef class Workspace:
                 reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
         return p >= fit.n and ridge < INTERPOLATING and INTERPOLATING * p * reach > fit.n
 
-    cdef dict fields(self, double l1_ratio, double alpha, bint centred):
+    cdef bint is_bounded(self) noexcept:
+        cdef const QuadraticState* quadratic = &self.fit.quadratic
+        cdef Py_ssize_t j
+        for j in range(self.n_features):
+            if not (isinf(quadratic.lower[j]) and isinf(quadratic.upper[j])):
+                return True
+        return False
+
+    cdef dict fields(self, const Model* model):
         """What was recorded, under the names of a result."""
         cdef Record record = self.record
         cdef dict found = blank.copy()  # its keys are there: half of what a new one costs
         found["coef"] = self.coef.copy()
         found["intercept"] = record._number[INTERCEPT, 0, 0]
-        found["l1_ratio"] = l1_ratio
-        if l1_ratio == 0.0:
+        found["l1_ratio"] = model.l1_ratio
+        if model.l1_ratio == 0.0 and not self.is_bounded():
             found["method"] = "cholesky"
         found["objective"] = record._number[OBJECTIVE, 0, 0]
         found["null_objective"] = record._number[NULL_OBJECTIVE, 0, 0]
@@ -179,11 +224,11 @@ cdef class Workspace:
         found["kkt_violation"] = record._number[VIOLATION, 0, 0]
         found["certified_zero"] = self.certified_zero.copy()
         found["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
-        found["n_passes"] = 2 if centred else 1
+        found["n_passes"] = 2 if model.centred else 1
         found["n_sweeps"] = self.fit.quadratic.n_sweeps
         found["n_active"] = record._count[N_ACTIVE, 0, 0]
         found["n_features"] = self.n_features
-        found["alpha"] = alpha
+        found["alpha"] = model.alpha
         return found
 
 
@@ -195,9 +240,30 @@ cdef double number(given) noexcept:
     """The value of what is a number beyond doubt; NaN for everything else."""
     if type(given) is float or type(given) is float64:
         return given
-    if type(given) is int and 0 <= given <= 1 << 53:
+    if type(given) is int and -(1 << 53) <= given <= 1 << 53:
         return given
     return NAN
+
+
+cdef bint is_vector(given, Py_ssize_t size) noexcept:
+    """Is it a plain one of doubles?"""
+    return (type(given) is ndarray and given.dtype is wide and given.ndim == 1
+            and given.shape[0] == size > 0 and given.flags.c_contiguous and given.flags.aligned)
+
+
+cdef spread(given, Py_ssize_t p, double* out):
+    """Write what is given, a number or a vector, for each feature."""
+    cdef const double[::1] vector
+    cdef double value
+    cdef Py_ssize_t j
+    if type(given) is ndarray:
+        vector = given
+        for j in range(p):
+            out[j] = vector[j]
+    else:
+        value = given
+        for j in range(p):
+            out[j] = value
 
 
 cdef bint describe(const Py_buffer* view, Matrix* X) noexcept:
@@ -225,30 +291,36 @@ cdef bint are_usual(const double* weight, Py_ssize_t n) noexcept nogil:
     return True
 
 
-def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None):
+def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None, penalty_factor=None,
+        lower=None, upper=None, positive=False, standardize=False):
     """Return the fields of a converged result, without status and seconds; None if in doubt.
 
     All other arguments of `fastreg.solve` have their defaults.
     """
     cdef Py_buffer rows, response
     cdef const double[::1] weight = None
-    cdef double strength = number(alpha), ratio = number(l1_ratio)
-    if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 <= ratio <= 1.0
-            and (fit_intercept is True or fit_intercept is False)
+    cdef Model model = Model(number(alpha), number(l1_ratio), fit_intercept is True,
+                             standardize is True, [NULL, NULL, NULL])
+    cdef tuple sides = None
+    if not (is_plain(X) and is_plain(y)
+            and 0.0 < model.alpha < INFINITY and 0.0 <= model.l1_ratio <= 1.0
+            and (model.centred or fit_intercept is False)
+            and (positive is True or positive is False)
+            and (standardize is False or (model.standardize and model.centred))
             and settings.method == "auto" and settings.time_limit == INFINITY
             and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):
         return None
     if sample_weight is not None:
-        if not (type(sample_weight) is ndarray and sample_weight.dtype is wide
-                and sample_weight.ndim == 1 and sample_weight.shape[0] > 0
-                and sample_weight.flags.c_contiguous and sample_weight.flags.aligned):
+        if not is_vector(sample_weight, len(X) if X.ndim else 0):
             return None
         weight = sample_weight
+    if positive or penalty_factor is not None or lower is not None or upper is not None:
+        sides = (penalty_factor, lower, upper)
     PyObject_GetBuffer(X, &rows, PyBUF_STRIDES)
     try:
         PyObject_GetBuffer(y, &response, PyBUF_STRIDES)
         try:
-            return fit_buffers(&rows, &response, weight, strength, ratio, fit_intercept is True,
+            return fit_buffers(&rows, &response, weight, &model, sides, positive,
                                settings.tol, settings.max_sweeps)
         finally:
             PyBuffer_Release(&response)
@@ -257,14 +329,13 @@ def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None):
 
 
 cdef fit_buffers(
-    const Py_buffer* rows, const Py_buffer* response, const double[::1] weight, double alpha,
-    double l1_ratio, bint centred, double tol, Py_ssize_t max_sweeps):
+    const Py_buffer* rows, const Py_buffer* response, const double[::1] weight, Model* model,
+    tuple sides, bint positive, double tol, Py_ssize_t max_sweeps):
     cdef Matrix X, y
     cdef Workspace work
     cdef Py_ssize_t n, p
     cdef bint done
     cdef const double* weights = NULL
-    cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
     if rows.ndim != 2 or response.ndim != 1:
         return None
     if not (describe(rows, &X) and describe(response, &y)):
@@ -274,7 +345,7 @@ cdef fit_buffers(
                              and n * p * p <= MOST_WORK):
         return None
     if weight is not None:
-        if weight.shape[0] != n or not are_usual(&weight[0], n):
+        if not are_usual(&weight[0], n):
             return None
         weights = &weight[0]
     try:
@@ -282,11 +353,13 @@ cdef fit_buffers(
     except IndexError:
         work = Workspace()
     work.reserve(n, p)
-    if n * p * p > LONG_WORK:
+    if sides is not None and not work.take_sides(sides, positive, model):
+        done = False
+    elif n * p * p > LONG_WORK:
         with nogil:
-            done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
+            done = work.solve(&X, &y, weights, model, tol, max_sweeps)
     else:
-        done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
-    found = work.fields(l1_ratio, alpha, centred) if done else None
+        done = work.solve(&X, &y, weights, model, tol, max_sweeps)
+    found = work.fields(model) if done else None
     put_back(work)
     return found
