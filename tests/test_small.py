@@ -211,6 +211,32 @@ def test_what_is_not_plain_is_left_alone():
 
 
 @pytest.mark.parametrize(
+    ("n", "p", "l1_ratio", "expected"),
+    [
+        (500, 250, 1.0, True),
+        (600, 250, 1.0, False),  # a working set may do with less
+        (600, 250, 0.0, True),  # which ridge cannot
+        (60, 300, 0.0, True),
+        (30, 384, 0.0, True),
+        (300, 384, 0.0, False),
+    ],
+)
+def test_how_large_a_small_fit_is(n, p, l1_ratio, expected):
+    X, y = regression(n, p)
+    assert taken(X, y, 0.5, l1_ratio) == expected
+    one, other = both(X, y, 0.5, l1_ratio=l1_ratio)
+    assert_same(one, other, X, y)
+    oracle.check(one, X, y, alpha=0.5, l1_ratio=l1_ratio)
+
+
+def test_wide_ridge_that_leaves_no_residual_is_left_alone():
+    X, y = regression(30, 200)
+    assert taken(X, y, 1.0, 0.0)
+    assert not taken(X, y, 1e-4, 0.0)
+    oracle.check(fastreg.solve(X, y, 1e-4, l1_ratio=0.0), X, y, alpha=1e-4, l1_ratio=0.0)
+
+
+@pytest.mark.parametrize(
     "argument",
     [
         {"sample_weight": np.ones(30)},

@@ -7,7 +7,7 @@
 # the tolerance are left to the general lane, which also words all the errors.
 #
 # Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
-# never hold the same one. There are as many as there were fits at once, of two megabytes at most.
+# never hold the same one. There are as many as there were fits at once, of four megabytes at most.
 
 import numpy as np
 
@@ -45,13 +45,18 @@ cdef enum:  # what is given for each feature
     N_SIDES
 
 cdef enum:
-    MOST_FEATURES = 256
+    MOST_FEATURES = 384
     MOST_ROWS = 1 << 14
-    MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond
-    LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
+    # multiplications that make the Gram matrix: one millisecond, beyond which a working set does
+    # with less of it; nothing smooth does, but the smaller Gram matrix does for wide X
+    MOST_WORK = 1 << 25
+    MOST_SMOOTH_WORK = 1 << 27
+    MOST_WIDE_WORK = 1 << 26
+    LONG_WORK = 1 << 17    # what is worth letting other threads run
 
 cdef double CERTAIN = 1e-6   # deviation, relative to the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
+cdef double FAINT = 6e-3     # the same of ridge alone, over the mean of n eigenvalues
 cdef double WELL = 1e-3      # pivots, as shares of their diagonals, that cost ridge no digits
 cdef double LIGHT = 1e-50    # and weights of rows
 cdef double HEAVY = 1e50
@@ -183,7 +188,7 @@ cdef class Workspace:
         """Are scales or strengths such that digits could be lost?"""
         cdef const Fit* fit = &self.fit
         cdef const QuadraticState* quadratic = &fit.quadratic
-        cdef double size = sqrt(fit.square) * fit.unit, ridge = 0.0, reach = 0.0
+        cdef double size = sqrt(fit.square) * fit.unit, ridge = 0.0, reach = 0.0, trace = 0.0
         cdef Py_ssize_t j, p = fit.p
         if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[p])):
             return True
@@ -196,8 +201,11 @@ cdef class Workspace:
                     and quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
                 return True
             ridge = max(ridge, quadratic.l2[j])
+            trace += quadratic.norm[j] * quadratic.norm[j]
             if l1 > 0.0:
                 reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
+        if p >= fit.n and l1 == 0.0 and ridge * fit.n < FAINT * trace:
+            return True
         return p >= fit.n and ridge < INTERPOLATING and INTERPOLATING * p * reach > fit.n
 
     cdef bint is_bounded(self) noexcept:
@@ -291,6 +299,15 @@ cdef bint are_usual(const double* weight, Py_ssize_t n) noexcept nogil:
     return True
 
 
+cdef bint is_small(Py_ssize_t n, Py_ssize_t p, bint smooth) noexcept nogil:
+    """Is a Gram matrix of all features the fastest way, whatever the data?"""
+    if not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS):
+        return False
+    if not smooth:
+        return n * p * p <= MOST_WORK
+    return (n + p) * p * p <= (MOST_SMOOTH_WORK if p <= n else MOST_WIDE_WORK)
+
+
 def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None, penalty_factor=None,
         lower=None, upper=None, positive=False, standardize=False):
     """Return the fields of a converged result, without status and seconds; None if in doubt.
@@ -341,8 +358,7 @@ cdef fit_buffers(
     if not (describe(rows, &X) and describe(response, &y)):
         return None
     n, p = X.n_rows, X.n_columns
-    if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
-                             and n * p * p <= MOST_WORK):
+    if y.n_rows != n or not is_small(n, p, model.l1_ratio == 0.0):
         return None
     if weight is not None:
         if not are_usual(&weight[0], n):
