@@ -217,8 +217,9 @@ def test_what_is_not_plain_is_left_alone():
         (600, 250, 1.0, False),  # a working set may do with less
         (600, 250, 0.0, True),  # which ridge cannot
         (60, 300, 0.0, True),
-        (30, 384, 0.0, True),
-        (300, 384, 0.0, False),
+        (60, 800, 0.0, True),
+        (60, 500, 1.0, False),
+        (390, 400, 0.0, False),
     ],
 )
 def test_how_large_a_small_fit_is(n, p, l1_ratio, expected):
@@ -229,11 +230,74 @@ def test_how_large_a_small_fit_is(n, p, l1_ratio, expected):
     oracle.check(one, X, y, alpha=0.5, l1_ratio=l1_ratio)
 
 
-def test_wide_ridge_that_leaves_no_residual_is_left_alone():
-    X, y = regression(30, 200)
-    assert taken(X, y, 1.0, 0.0)
-    assert not taken(X, y, 1e-4, 0.0)
-    oracle.check(fastreg.solve(X, y, 1e-4, l1_ratio=0.0), X, y, alpha=1e-4, l1_ratio=0.0)
+def exact_ridge(X, y, alpha, fit_intercept, weight=None):
+    """Coefficients and intercept from the singular values of the rows, in extended units."""
+    share = np.full(len(y), 1 / len(y)) if weight is None else weight / weight.sum()
+    x_mean, y_mean = (share @ X, share @ y) if fit_intercept else (np.zeros(X.shape[1]), 0.0)
+    root = np.sqrt(share)
+    U, s, Vt = np.linalg.svd((X - x_mean) * root[:, None], full_matrices=False)
+    coef = Vt.T @ (s / (s**2 + alpha) * (U.T @ ((y - y_mean) * root)))
+    return coef, y_mean - x_mean @ coef
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("shape", [(1, 2), (2, 3), (9, 100), (40, 41), (130, 400)], ids=str)
+def test_ridge_on_few_rows(shape, storage, fit_intercept, weighted):
+    X, y = regression(*shape, seed=sum(shape))
+    X = STORAGES[storage](X + np.linspace(-3, 3, shape[1]))
+    kept = X.copy()
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, shape[0]) if weighted else None
+    for alpha in (1e-6, 1e-2, 1.0, 1e4):
+        found = small.fit(X, y, alpha, 0.0, fit_intercept, SETTINGS, weight)
+        model = {"l1_ratio": 0.0, "fit_intercept": fit_intercept, "sample_weight": weight}
+        one, other = both(X, y, alpha, **model)
+        assert_same(one, other, X.astype(float), y)
+        if X.size < 2000:
+            oracle.check(one, X, y, alpha=alpha, **model)
+        coef, intercept = exact_ridge(X.astype(float), y, alpha, fit_intercept, weight)
+        np.testing.assert_allclose(one.coef, coef, rtol=1e-9, atol=1e-11 * np.abs(coef).max())
+        assert one.intercept == pytest.approx(intercept, rel=1e-9, abs=1e-11)
+        assert found is not None or shape[0] == 1  # one row has no deviation
+    np.testing.assert_array_equal(X, kept)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("constant column", lambda X: np.where(np.arange(80) == 3, 7.0, X)),
+        ("zero column", lambda X: np.where(np.arange(80) == 3, 0.0, X)),
+        ("nearly constant", lambda X: np.where(np.arange(80) == 3, 1e9 + X, X)),
+        ("large means", lambda X: X + 1e4),
+        ("larger means", lambda X: X + 1e7),
+        ("equal rows", lambda X: X[np.arange(20) // 2]),
+        ("equal columns", lambda X: X[:, np.arange(80) // 4]),
+        ("huge", lambda X: X * 1e120),
+        ("tiny", lambda X: X * 1e-120),
+        ("scales", lambda X: X * 10.0 ** np.linspace(-8, 8, 80)),
+    ],
+)
+def test_degenerate_ridge_on_few_rows(name, change, fit_intercept):
+    X, y = regression(20, 80)
+    X = change(X)
+    scale = np.sqrt(np.mean(X * X))
+    for alpha in (1e-9, 1.0):
+        model = {"l1_ratio": 0.0, "fit_intercept": fit_intercept}
+        one, other = both(X, y, alpha * scale**2, **model)
+        assert one.status is other.status, name
+        oracle.check(one, X, y, alpha=alpha * scale**2, **model)
+
+
+def test_errors_of_ridge_on_few_rows():
+    X, y = regression(20, 80)
+    for bad in (np.nan, np.inf):
+        for row in (0, 7):
+            for M, v in ((X.copy(), y), (X, y.copy())):
+                (v if M is X else M)[row] = bad
+                with pytest.raises(ValueError, match=r"NaN|infinity"):
+                    fastreg.solve(M, v, 1.0, l1_ratio=0.0)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from cpython.buffer cimport (
 from cython cimport final
 from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, sqrt
 
-from fastreg._core.embedded cimport Fit, lay_out, set_strengths, workspace_size
+from fastreg._core.embedded cimport Fit, Found, lay_out, set_strengths, workspace_size
 from fastreg._core.intake cimport take_penalty, take_rows
 from fastreg._core.kernels cimport Matrix
 from fastreg._core.moment_path cimport Fit as MomentFit
@@ -37,6 +37,7 @@ from fastreg._core.record cimport (
     VIOLATION,
     Record,
 )
+from fastreg._core.wide_ridge cimport fit_wide, room_of_wide
 
 cdef enum:  # what is given for each feature
     FACTOR
@@ -48,15 +49,13 @@ cdef enum:
     MOST_FEATURES = 384
     MOST_ROWS = 1 << 14
     # multiplications that make the Gram matrix: one millisecond, beyond which a working set does
-    # with less of it; nothing smooth does, but the smaller Gram matrix does for wide X
+    # with less of it; nothing smooth does
     MOST_WORK = 1 << 25
-    MOST_SMOOTH_WORK = 1 << 27
-    MOST_WIDE_WORK = 1 << 26
+    MOST_SMOOTH_WORK = 1 << 28
     LONG_WORK = 1 << 17    # what is worth letting other threads run
 
 cdef double CERTAIN = 1e-6   # deviation, relative to the mean, of a centred column
 cdef double INTERPOLATING = 1e-3  # strength, over alpha_max, that leaves no residual at p = n
-cdef double FAINT = 6e-3     # the same of ridge alone, over the mean of n eigenvalues
 cdef double WELL = 1e-3      # pivots, as shares of their diagonals, that cost ridge no digits
 cdef double LIGHT = 1e-50    # and weights of rows
 cdef double HEAVY = 1e50
@@ -153,16 +152,11 @@ cdef class Workspace:
         """Fit, prove and record; return whether that was beyond doubt."""
         cdef Fit* fit = &self.fit
         cdef QuadraticState* quadratic = &fit.quadratic
-        cdef const double* response = <const double*>y.data
         cdef double null, l1 = model.alpha * model.l1_ratio
         cdef double l2 = model.alpha * (1.0 - model.l1_ratio)
         cdef MomentFit moments
         cdef Py_ssize_t j
-        if y.narrow:
-            for j in range(y.n_rows):
-                self._response[j] = (<const float*>y.data)[j]
-            response = &self._response[0]
-        if take_rows(fit, X, response, weight, model.centred) < 0:
+        if take_rows(fit, X, self.response_of(y), weight, model.centred) < 0:
             return False
         fit.standardize = model.standardize
         if take_penalty(
@@ -188,7 +182,7 @@ cdef class Workspace:
         """Are scales or strengths such that digits could be lost?"""
         cdef const Fit* fit = &self.fit
         cdef const QuadraticState* quadratic = &fit.quadratic
-        cdef double size = sqrt(fit.square) * fit.unit, ridge = 0.0, reach = 0.0, trace = 0.0
+        cdef double size = sqrt(fit.square) * fit.unit, ridge = 0.0, reach = 0.0
         cdef Py_ssize_t j, p = fit.p
         if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[p])):
             return True
@@ -201,11 +195,8 @@ cdef class Workspace:
                     and quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
                 return True
             ridge = max(ridge, quadratic.l2[j])
-            trace += quadratic.norm[j] * quadratic.norm[j]
             if l1 > 0.0:
                 reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
-        if p >= fit.n and l1 == 0.0 and ridge * fit.n < FAINT * trace:
-            return True
         return p >= fit.n and ridge < INTERPOLATING and INTERPOLATING * p * reach > fit.n
 
     cdef bint is_bounded(self) noexcept:
@@ -219,25 +210,76 @@ cdef class Workspace:
     cdef dict fields(self, const Model* model):
         """What was recorded, under the names of a result."""
         cdef Record record = self.record
-        cdef dict found = blank.copy()  # its keys are there: half of what a new one costs
-        found["coef"] = self.coef.copy()
-        found["intercept"] = record._number[INTERCEPT, 0, 0]
-        found["l1_ratio"] = model.l1_ratio
+        cdef Found found
+        found.objective = record._number[OBJECTIVE, 0, 0]
+        found.null_objective = record._number[NULL_OBJECTIVE, 0, 0]
+        found.gap = record._number[GAP, 0, 0]
+        found.tolerance = record._number[TOLERANCE, 0, 0]
+        found.violation = record._number[VIOLATION, 0, 0]
+        found.n_sweeps = self.fit.quadratic.n_sweeps
+        found.n_active = record._count[N_ACTIVE, 0, 0]
+        fields = fields_of(model, &found, self.coef.copy(), self.certified_zero.copy())
+        fields["intercept"] = record._number[INTERCEPT, 0, 0]
+        fields["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
+        fields["n_passes"] = 2 if model.centred else 1
         if model.l1_ratio == 0.0 and not self.is_bounded():
-            found["method"] = "cholesky"
-        found["objective"] = record._number[OBJECTIVE, 0, 0]
-        found["null_objective"] = record._number[NULL_OBJECTIVE, 0, 0]
-        found["duality_gap"] = record._number[GAP, 0, 0]
-        found["tolerance"] = record._number[TOLERANCE, 0, 0]
-        found["kkt_violation"] = record._number[VIOLATION, 0, 0]
-        found["certified_zero"] = self.certified_zero.copy()
-        found["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
-        found["n_passes"] = 2 if model.centred else 1
-        found["n_sweeps"] = self.fit.quadratic.n_sweeps
-        found["n_active"] = record._count[N_ACTIVE, 0, 0]
-        found["n_features"] = self.n_features
-        found["alpha"] = model.alpha
-        return found
+            fields["method"] = "cholesky"
+        return fields
+
+    cdef dict solve_wide(
+        self, const Matrix* X, const Matrix* y, const double* weight, const Model* model,
+        double tol):
+        """The fields of ridge regression on few rows; None if in doubt."""
+        cdef Py_ssize_t size = room_of_wide(X.n_rows, X.n_columns), n_passes
+        cdef double intercept, total
+        cdef double[::1] coef
+        cdef Found found
+        if self._memory.shape[0] < size:
+            self._memory = np.empty(size)
+        if self._response.shape[0] < X.n_rows:
+            self._response = np.empty(X.n_rows)
+        out = np.empty(X.n_columns)
+        coef = out
+        self.n_rows = 0  # nothing else is laid out in that memory any more
+        with nogil:
+            n_passes = fit_wide(X, self.response_of(y), weight, model.centred, model.alpha, tol,
+                                &self._memory[0], &coef[0], &intercept, &total, &found)
+        if n_passes == 0:
+            return None
+        found.n_sweeps = 0
+        fields = fields_of(model, &found, out, np.zeros(X.n_columns, np.bool_))
+        fields["intercept"] = intercept
+        fields["prediction_error_bound"] = 2.0 * total * found.gap
+        fields["n_passes"] = n_passes
+        fields["method"] = "cholesky"
+        return fields
+
+    cdef const double* response_of(self, const Matrix* y) noexcept nogil:
+        """The numbers of y in double."""
+        cdef Py_ssize_t j
+        if not y.narrow:
+            return <const double*>y.data
+        for j in range(y.n_rows):
+            self._response[j] = (<const float*>y.data)[j]
+        return &self._response[0]
+
+
+cdef dict fields_of(const Model* model, const Found* found, coef, certified_zero):
+    """Most fields of a result."""
+    cdef dict fields = blank.copy()  # its keys are there: half of what a new one costs
+    fields["coef"] = coef
+    fields["certified_zero"] = certified_zero
+    fields["alpha"] = model.alpha
+    fields["l1_ratio"] = model.l1_ratio
+    fields["objective"] = found.objective
+    fields["null_objective"] = found.null_objective
+    fields["duality_gap"] = found.gap
+    fields["tolerance"] = found.tolerance
+    fields["kkt_violation"] = found.violation
+    fields["n_sweeps"] = found.n_sweeps
+    fields["n_active"] = found.n_active
+    fields["n_features"] = len(coef)
+    return fields
 
 
 cdef bint is_plain(array) noexcept:
@@ -300,12 +342,12 @@ cdef bint are_usual(const double* weight, Py_ssize_t n) noexcept nogil:
 
 
 cdef bint is_small(Py_ssize_t n, Py_ssize_t p, bint smooth) noexcept nogil:
-    """Is a Gram matrix of all features the fastest way, whatever the data?"""
-    if not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS):
+    """Is a Gram matrix of all features, or of all rows if smooth, the fastest way in any case?"""
+    if not (0 < n <= MOST_ROWS and 0 < p <= MOST_ROWS):
         return False
-    if not smooth:
-        return n * p * p <= MOST_WORK
-    return (n + p) * p * p <= (MOST_SMOOTH_WORK if p <= n else MOST_WIDE_WORK)
+    if smooth:
+        return min(n, p) <= MOST_FEATURES and n * p * min(n, p) <= MOST_SMOOTH_WORK
+    return p <= MOST_FEATURES and n * p * p <= MOST_WORK
 
 
 def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None, penalty_factor=None,
@@ -351,14 +393,15 @@ cdef fit_buffers(
     cdef Matrix X, y
     cdef Workspace work
     cdef Py_ssize_t n, p
-    cdef bint done
+    cdef bint done, smooth
     cdef const double* weights = NULL
     if rows.ndim != 2 or response.ndim != 1:
         return None
     if not (describe(rows, &X) and describe(response, &y)):
         return None
     n, p = X.n_rows, X.n_columns
-    if y.n_rows != n or not is_small(n, p, model.l1_ratio == 0.0):
+    smooth = model.l1_ratio == 0.0 and sides is None and not model.standardize
+    if y.n_rows != n or not is_small(n, p, smooth):
         return None
     if weight is not None:
         if not are_usual(&weight[0], n):
@@ -368,6 +411,10 @@ cdef fit_buffers(
         work = take()
     except IndexError:
         work = Workspace()
+    if smooth and n < p:
+        found = work.solve_wide(&X, &y, weights, model, tol)
+        put_back(work)
+        return found
     work.reserve(n, p)
     if sides is not None and not work.take_sides(sides, positive, model):
         done = False
