@@ -151,6 +151,7 @@ def solve(
             0.0,
             _width(y),
             ratio * strength,
+            (1.0 - ratio) * strength,
         ),
     )
     start = as_warm_start(warm_start, problem)

@@ -22,7 +22,7 @@ from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, sqrt
 
 from fastreg._core.embedded cimport Fit, Found, lay_out, set_strengths, workspace_size
 from fastreg._core.intake cimport take_penalty, take_rows
-from fastreg._core.kernels cimport Matrix
+from fastreg._core.kernels cimport Matrix, is_constant
 from fastreg._core.moment_path cimport Fit as MomentFit
 from fastreg._core.moment_path cimport fit_moments
 from fastreg._core.quadratic cimport QuadraticState
@@ -188,7 +188,8 @@ cdef class Workspace:
             return True
         for j in range(p):
             size = quadratic.norm[j] / fit.scale[j]
-            if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])):
+            if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])) and not (
+                    size == 0.0 and is_constant(&fit.X, j)):
                 return True
             if not (fit.start[j] == 0.0 and quadratic.l1[j] + quadratic.l2[j] > 0.0
                     and (quadratic.l1[j] > 0.0) == (l1 > 0.0)

@@ -11,7 +11,7 @@ from libc.stdint cimport uintptr_t
 from fastreg._core.embedded cimport Ending, Found
 from fastreg._core.factor cimport FactorState, attach, factor_size, rebuild, room_of_rebuild, solve
 from fastreg._core.gram cimport ROW_BLOCK, average, mirror, products_at_once
-from fastreg._core.kernels cimport Matrix, dot, simd, total as sum_of
+from fastreg._core.kernels cimport Matrix, dot, is_constant, simd, total as sum_of
 from fastreg._core.record cimport accurate_difference
 
 cdef enum:
@@ -162,9 +162,10 @@ cdef bint make_factor(Rows* rows, bint centred, double alpha, double* block) noe
 cdef Py_ssize_t descend(
     Rows* rows, const double* y, double y_mean, double alpha, Found* found) noexcept nogil:
     """Step on the true residual until that is of no more use; return how often X was read."""
-    cdef Py_ssize_t step, i, j, n = rows.X.n_rows, p = rows.X.n_columns
+    cdef Py_ssize_t steps = 0, i, j, n = rows.X.n_rows, p = rows.X.n_columns
     cdef double previous = INFINITY, slope
-    for step in range(STEPS):
+    while steps < STEPS:
+        steps += 1
         solve(&rows.factor, rows.error)
         for i in range(n):
             rows.theta[i] += rows.error[i]
@@ -188,7 +189,7 @@ cdef Py_ssize_t descend(
         if found.gap <= EXACT * found.null_objective or found.gap >= 0.1 * previous:
             break
         previous = found.gap
-    return 3 * (step + 1)
+    return 3 * steps
 
 
 cdef bint measures(Rows* rows, double alpha, bint centred, Found* found) noexcept nogil:
@@ -197,6 +198,8 @@ cdef bint measures(Rows* rows, double alpha, bint centred, Found* found) noexcep
     cdef double size, worst = 0.0
     for j in range(p):
         size = sqrt(rows.square[j])
+        if size == 0.0 and is_constant(&rows.X, j):
+            continue
         if not is_certain(size, rows.mean[j]):
             return False
         worst = max(worst, fabs(rows.c[j] + alpha * rows.minus[j]) / size)
