@@ -308,4 +308,7 @@ def _labels(result: "fastreg.ValidationResult", over_degrees: bool) -> list[str]
     degrees = [""]
     if result.degrees is not None and not over_degrees:
         degrees = [f"degree {degree}" for degree in result.degrees]
-    return [", ".join(filter(None, pair)) for pair in product(degrees, ratios)]
+    blends = [""]
+    if result.blends is not None and len(result.blends) > 1:
+        blends = [f"relax {blend:g}" for blend in result.blends.tolist()]
+    return [", ".join(filter(None, names)) for names in product(degrees, ratios, blends)]
