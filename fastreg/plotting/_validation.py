@@ -276,7 +276,7 @@ class ValidationCurveDisplay(Display):
     def _text_of(self, rule: str) -> str:
         place = self.points[rule]
         value, error = float(self.mean[place]), float(self.standard_error[place])
-        spread = f" ± {error:.2g}" if np.isfinite(error) else ""
+        spread = f" ± {_two_digits(error)}" if np.isfinite(error) else ""
         label = self.labels[place[0]]
         return f"{rule}{', ' if label else ''}{label}: {number(value)}{spread}"
 
@@ -299,6 +299,11 @@ class ValidationCurveDisplay(Display):
             ax.minorticks_off()
             low = max(low, 0.85 * best_loss) if low > 0.0 else 0.8 * best_loss
         ax.set_ylim(*sorted((sign * low, sign * (high + room))))
+
+
+def _two_digits(value: float) -> str:
+    """Format with two significant digits, and without an exponent where that reads well."""
+    return f"{value:.0f}" if 100.0 <= value < 1e6 else f"{value:.2g}"
 
 
 def _labels(result: "fastreg.ValidationResult", over_degrees: bool) -> list[str]:

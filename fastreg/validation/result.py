@@ -251,6 +251,7 @@ class ValidationResult:
         if self.degrees is not None:
             text += f", degree={self.degrees[place[0]]}"
         text += f": {self.scoring} {self.mean[place]:.6g}"
-        if np.isfinite(self.standard_error[place]):
-            text += f" +- {self.standard_error[place]:.2g}"
+        error = float(self.standard_error[place])
+        if np.isfinite(error):
+            text += f" +- {error:.0f}" if 100.0 <= error < 1e6 else f" +- {error:.2g}"
         return text + f", {self.n_active[place]:.4g} nonzero"
