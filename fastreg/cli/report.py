@@ -70,7 +70,7 @@ def models(comparison: Comparison) -> Grid:
         rows.append((*cells, "0", *[""] * (len(columns) - len(cells) - 1)))
     for k, outcome in enumerate(comparison.outcomes):
         result = outcome.result
-        cells = [label(outcome), "" if outcome.penalty == "none" else f"{result.alpha:.3g}"]
+        cells = [label(outcome), "" if outcome.penalty == "none" else words.strength(result.alpha)]
         if folds:
             cells.append(words.estimate(comparison.error(outcome.fold_scores)))
         if told:
