@@ -126,9 +126,8 @@ def solve(
     chosen = resolve_settings(settings, options)
     if offset is warm_start is None:
         penalty = penalty_factor, lower, upper, positive, standardize
-        found = small.fit(
-            dense_if_small(X), y, alpha, l1_ratio, fit_intercept, chosen, sample_weight, *penalty
-        )
+        plain = dense_if_small(X, l1_ratio)
+        found = small.fit(plain, y, alpha, l1_ratio, fit_intercept, chosen, sample_weight, *penalty)
         if found is not None:
             return _small_result(found, started)
     strength = as_strength("alpha", alpha)

@@ -133,7 +133,7 @@ def eager(monkeypatch):
     monkeypatch.setattr(choice.Sparse, "may_descend", True)
     monkeypatch.setattr(choice.Sparse, "most_features", 3.0)
     monkeypatch.setattr(choice.Plan, "_for_sparse", lambda plan, X: "working_set")
-    monkeypatch.setattr("fastreg.api.dense_if_small", lambda X: X)
+    monkeypatch.setattr("fastreg.api.dense_if_small", lambda X, l1_ratio: X)
 
 
 @pytest.mark.parametrize("steps", [0, 2, 10**9])

@@ -479,8 +479,8 @@ def test_sparse_designs_in_doubt_are_left_alone():
     )  # fmt: skip
     result = fastreg.solve(twice, y, 0.02)
     oracle.check(result, dense, y, alpha=0.02)
-    assert dense_if_small(twice) is twice
-    assert type(dense_if_small(X)) is np.ndarray
+    assert dense_if_small(twice, 1.0) is twice
+    assert type(dense_if_small(X, 1.0)) is np.ndarray
     bad = X.copy()
     bad.indices[3] = 10**6
     with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
@@ -591,3 +591,19 @@ def test_penalties_with_the_same_errors(given):
         np.testing.assert_allclose(outcomes[0], outcomes[1], rtol=1e-9)
     else:
         assert outcomes[0] == outcomes[1]
+
+
+def test_which_sparse_designs_are_made_dense():
+    def is_dense(n, p, l1_ratio):
+        X = scipy.sparse.random_array((n, p), density=0.02, rng=np.random.default_rng(0))
+        return type(dense_if_small(X.tocsr(), l1_ratio)) is np.ndarray
+
+    assert is_dense(3000, 60, 1.0)
+    assert not is_dense(4000, 60, 1.0)  # too many places
+    assert not is_dense(1000, 180, 1.0)  # too large a Gram matrix
+    assert not is_dense(40, 500, 1.0)  # too many features,
+    assert is_dense(40, 500, 0.0)  # of which ridge needs none
+    X = scipy.sparse.random_array((3000, 60), density=0.02, rng=np.random.default_rng(0)).tocsc()
+    y = X.toarray()[:, :5].sum(axis=1) + np.random.default_rng(1).standard_normal(3000)
+    one, other = both(X, y, 0.001, l1_ratio=0.5)
+    assert_same(one, other, X.toarray(), y)

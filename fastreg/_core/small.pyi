@@ -4,6 +4,7 @@ from typing import Any, final
 class Workspace:
     def __init__(self) -> None: ...
 
+def takes(n_samples: int, n_features: int, l1_ratio: Any) -> bool: ...
 def fit(
     X: Any,
     y: Any,

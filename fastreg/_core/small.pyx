@@ -46,7 +46,7 @@ cdef enum:  # what is given for each feature
     N_SIDES
 
 cdef enum:
-    MOST_FEATURES = 384
+    MOST_FEATURES = 384    # or rows, if those are fewer and the objective smooth
     MOST_ROWS = 1 << 14
     # multiplications that make the Gram matrix: one millisecond, beyond which a working set does
     # with less of it; nothing smooth does
@@ -349,6 +349,11 @@ cdef bint is_small(Py_ssize_t n, Py_ssize_t p, bint smooth) noexcept nogil:
     if smooth:
         return min(n, p) <= MOST_FEATURES and n * p * min(n, p) <= MOST_SMOOTH_WORK
     return p <= MOST_FEATURES and n * p * p <= MOST_WORK
+
+
+def takes(n_samples, n_features, l1_ratio):
+    """Whether the lane is for fits of that size, if nothing is in doubt."""
+    return is_small(n_samples, n_features, number(l1_ratio) == 0.0)
 
 
 def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None, penalty_factor=None,
