@@ -319,7 +319,7 @@ def test_no_memory_for_all_features_means_no_foresight(foresight):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("shape", [(900, 120), (300, 600)], ids=str)
+@pytest.mark.parametrize("shape", [(2000, 120), (300, 600)], ids=str)
 def test_ridge_on_sparse_columns_goes_by_steps(shape, fit_intercept, weighted):
     X, y = sparse_problem(*shape, 0.05)
     weight = np.random.default_rng(1).uniform(0.1, 3.0, shape[0]) if weighted else None
@@ -333,7 +333,7 @@ def test_ridge_on_sparse_columns_goes_by_steps(shape, fit_intercept, weighted):
 
 
 def test_steps_that_lead_nowhere_give_way_to_a_factor():
-    X, y = sparse_problem(900, 120, 0.05)
+    X, y = sparse_problem(2000, 120, 0.05)
     X = X.tolil()
     for j in range(1, 120):  # neighbours that are nearly the same
         X[:, j] = X[:, [j - 1]] + 1e-3 * X[:, [j]]
@@ -355,12 +355,12 @@ def test_steps_that_lead_nowhere_give_way_to_a_factor():
     ids=["least squares", "an unpenalised feature", "cholesky"],
 )
 def test_where_no_steps_are_tried(model):
-    X, y = sparse_problem(900, 120, 0.05)
+    X, y = sparse_problem(2000, 120, 0.05)
     assert fastreg.solve(X, y, l1_ratio=0.0, **model).method == "cholesky"
 
 
 def test_limits_and_tight_tolerances_of_steps():
-    X, y = sparse_problem(900, 120, 0.05)
+    X, y = sparse_problem(2000, 120, 0.05)
     for options in ({"max_iter": 1}, {"tol": 1e-15}, {"tol": 1e-30}):
         result = fastreg.solve(X, y, 0.01, l1_ratio=0.0, **options)
         reference = fastreg.solve(X, y, 0.01, l1_ratio=0.0, method="cholesky")
