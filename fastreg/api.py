@@ -124,13 +124,10 @@ def solve(
     """
     started = monotonic()
     chosen = resolve_settings(settings, options)
-    if (
-        offset is penalty_factor is lower is upper is warm_start is None
-        and positive is False
-        and standardize is False
-    ):
-        plain = dense_if_small(X)
-        found = small.fit(plain, y, alpha, l1_ratio, fit_intercept, chosen, sample_weight)
+    if offset is warm_start is None:
+        penalty = penalty_factor, lower, upper, positive, standardize
+        plain = dense_if_small(X, l1_ratio)
+        found = small.fit(plain, y, alpha, l1_ratio, fit_intercept, chosen, sample_weight, *penalty)
         if found is not None:
             return _small_result(found, started)
     strength = as_strength("alpha", alpha)
@@ -153,6 +150,7 @@ def solve(
             0.0,
             _width(y),
             ratio * strength,
+            (1.0 - ratio) * strength,
         ),
     )
     start = as_warm_start(warm_start, problem)

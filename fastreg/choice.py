@@ -18,8 +18,9 @@ another feature's shadow. Then it gives way to the Gram matrix of all features a
 On sparse X a read is so cheap that the work on the support decides: its Gram matrix and factor may
 have many more entries than X. Coordinate descent on the residual needs neither, and how many rounds
 it takes nobody knows beforehand. So it is tried, where it may pay, and a working set goes on from
-where it arrived if it makes too little headway. A path begins with a working set and goes on with
-descent from where the support has become large.
+where it arrived if it makes too little headway. In the same way conjugate gradients are tried first
+for one strength of a smooth objective, as long as a factor would have cost more. A path begins with
+a working set and goes on with descent from where the support has become large.
 
 `python -m benchmarks.choice` measures how good the choice is.
 """
@@ -65,6 +66,7 @@ _TURN = 30  # and of a turn of a feature in coordinate descent, beside its entri
 _HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
 _CALL = 6e4  # of what surrounds the work at one strength
 _CALLS = 10  # such calls' worth of small work along a path that a Gram matrix of all saves
+_FEWEST_STEPS = 10  # of conjugate gradients that are worth a try
 _BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
 _FAR = 3.0  # factors' worth of descent that may come before
@@ -118,6 +120,12 @@ class Sparse(NamedTuple):
     def work(self, features: float) -> float:
         """Cost of a working set that large: its Gram matrix and its factor."""
         return self.gram(features) + _FACTOR * features**3
+
+    @property
+    def closed_form(self) -> float:
+        """Cost of a factor of the smaller Gram matrix, of columns or of rows."""
+        few, many = min(self.n, self.p), max(self.n, self.p)
+        return Sparse(many, few, self.entries).work(few)
 
     def step(self, features: float) -> float:
         """Cost of one more strength of a path for a working set that large."""
@@ -232,6 +240,7 @@ class Plan:
     depth: float  # decades of the grid of strengths
     n_responses: int = 1
     l1: float = 0.0  # L1 strength, if there is one strength only and it is known
+    l2: float = 0.0  # and L2 strength
     outlook: Outlook = UNKNOWN
 
     def fits(self, features: int) -> bool:
@@ -252,6 +261,17 @@ class Plan:
         if tall and p <= self.outlook.per_pass * passes and self.fits(p):
             return "gram"
         return "working_set"
+
+    def steps_first(self, X: Sparse | None) -> int:
+        """Return how many steps of conjugate gradients are tried before a factor is made.
+
+        They cost as much as it does, about; with a penalty it rarely takes as many.
+        """
+        single = self.depth == 0.0 and self.n_responses == 1
+        if X is None or not (single and self.smooth and self.l2 > 0.0):
+            return 0
+        steps = int(X.closed_form / (2.0 * X.read)) if self.settings.method == "auto" else 0
+        return steps if steps >= _FEWEST_STEPS else 0
 
     def asks_rows(self, n: int, p: int) -> bool:
         """Whether a look at some rows of dense X may change the method."""
@@ -286,6 +306,8 @@ class Plan:
     def wants_gram(self, n: int, p: int, X: Sparse | None) -> bool:
         """Whether the Gram matrix of all features will be needed, so that one read may give it."""
         method = self.method(n, p, X)
+        if self.steps_first(X):
+            return False
         return self.fits(p) and (method == "gram" or (method == "cholesky" and p <= n))
 
     def takes_float(self, n: int, p: int, is_float: bool) -> bool:

@@ -55,12 +55,25 @@ class Engine:
         self.state = problem.least_squares()
         self.extra_passes = problem.n_reads
         self._working_set: WorkingSet | None = None
-        self._smooth = SmoothSolver(
-            problem, self.state, settings, 1.0 - l1_ratio, alphas, self.deadline
-        )
         self._sparse = sparse(problem.X)
         self._plan = Plan(
-            settings, False, decades(alphas), problem.n_responses, outlook=problem.outlook
+            settings,
+            False,
+            decades(alphas),
+            problem.n_responses,
+            l2=(1.0 - l1_ratio) * float(alphas[0]),
+            outlook=problem.outlook,
+        )
+        smooth = replace(self._plan, smooth=self._is_smooth(float(alphas[0])))
+        self._steps_first = smooth.steps_first(self._sparse)
+        self._smooth = SmoothSolver(
+            problem,
+            self.state,
+            settings,
+            1.0 - l1_ratio,
+            alphas,
+            self.deadline,
+            self._steps_first,
         )
         self.method = self._choose(float(alphas[0]))
         self._room = np.inf  # features that a working set may hold until descent takes over
@@ -89,7 +102,7 @@ class Engine:
     def takes_cholesky(self) -> bool:
         """Whether the whole grid is smooth and the method is, or may be, Cholesky factors."""
         free = self.settings.method in ("auto", "cholesky") and self.method == "cholesky"
-        return free and self._is_smooth(float(self.alphas[-1]))
+        return free and not self._steps_first and self._is_smooth(float(self.alphas[-1]))
 
     def run_all(self, record: Record, start: Array | None) -> None:
         """Write the points of all responses over the whole grid."""

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastreg._core.compressed import columns_of, order_of
+from fastreg._core.small import takes
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-_FEW_PLACES = 50_000  # of a sparse matrix that is cheaper dense
+_FEW_PLACES = 200_000  # of a sparse matrix that is cheaper dense,
+_LITTLE_WORK = 20_000_000  # and multiplications in its smaller Gram matrix
 _NUMERIC = "numbers (integers, booleans or floats)"
 _LARGEST = 1e153  # the square of a larger response is no double
 _MODEL_ARGUMENTS = (
@@ -159,13 +161,16 @@ def with_unit_stride(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asfortranarray(array)
 
 
-def dense_if_small(X: Any) -> Any:
-    """Return sparse X with few places as a dense array, if nothing about it is in doubt."""
-    if type(X) is np.ndarray or not is_sparse(X) or X.format not in ("csr", "csc"):
+def dense_if_small(X: Any, l1_ratio: Any) -> Any:
+    """Return sparse X as a dense array, if a fit is so small that it has the lane for such."""
+    if type(X) is np.ndarray or not is_sparse(X) or X.format not in ("csr", "csc") or X.ndim != 2:
         return X
     major, minor = X.shape if X.format == "csr" else X.shape[::-1]
+    places = major * minor
+    if places > _FEW_PLACES or places * min(major, minor) > _LITTLE_WORK:
+        return X
     whole = len(X.indptr) == major + 1 and len(X.indices) == len(X.data)
-    few = major * minor <= _FEW_PLACES and X.dtype in (np.float64, np.float32)
+    few = takes(X.shape[0], X.shape[1], l1_ratio) and X.dtype in (np.float64, np.float32)
     if few and whole and _is_plain(X) and order_of(X.indptr, X.indices, minor) == 2:
         return X.toarray()
     return X

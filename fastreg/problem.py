@@ -9,7 +9,7 @@ objective of the solvers the user's objective divided by the square of the respo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ class Problem:
             rows -= (rows @ self.weight)[:, None]
         return rows
 
-    @property
+    @cached_property
     def has_bounds(self) -> bool:
         """Whether any feature that may move has a finite bound."""
         free = (np.isneginf(self.lower) & np.isposinf(self.upper)) | self.excluded
@@ -312,6 +312,8 @@ def check_penalty(
     p: int, penalty_factor: Any, lower: Any, upper: Any, positive: bool
 ) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
     """Return penalty factors, lower and upper bounds, and which features are excluded."""
+    if penalty_factor is lower is upper is None and not positive:
+        return _plain_penalty(p)
     factor = as_factor(penalty_factor, p)
     low, high = as_bounds(lower, upper, positive, p)
     excluded = np.isposinf(factor)
@@ -321,6 +323,13 @@ def check_penalty(
             "leave out 0"
         )
     return factor, low, high, excluded
+
+
+@lru_cache(maxsize=16)
+def _plain_penalty(p: int) -> tuple[Array, Array, Array, npt.NDArray[np.bool_]]:
+    """Return the same for the plain penalty: views of one number each, which nobody can change."""
+    low, high = as_bounds(None, None, False, p)
+    return as_factor(None, p), low, high, np.broadcast_to(np.False_, (p,))
 
 
 def penalty_units(

@@ -15,6 +15,8 @@ from fastreg.result import Status
 from fastreg.settings import Settings
 from fastreg.spectrum import Spectrum, coefficients, decompose
 
+_SHARP = 1e-4  # share of the tolerance that is asked of steps where a factor would bring more
+_ATTAINABLE = 1e-16  # gap, over the null objective, that steps reach before rounding ends them
 _LONG_GRID = 8  # strengths from which one eigendecomposition beats a factor for each
 
 
@@ -41,6 +43,7 @@ class SmoothSolver:
         l2_share: float,
         alphas: Array,
         deadline: float,
+        steps_first: int = 0,
     ) -> None:
         self.problem = problem
         self.state = state
@@ -48,6 +51,7 @@ class SmoothSolver:
         self.l2_share = l2_share
         self.alphas = alphas
         self.deadline = deadline
+        self.steps_first = steps_first
         self.method = ""  # that has solved the last point
         self.n_reads = 0  # of X, that the state does not count
         self._response = 0
@@ -64,13 +68,29 @@ class SmoothSolver:
 
     def solve(self, index: int, tolerance: float, *, iterate: bool) -> Proof:
         """Solve at a point of the grid, whose penalty the state has; `iterate`: by no factor."""
-        proof = None if iterate else self._solve_closed(index, tolerance)
+        proof = None
+        if not iterate:
+            proof = self._step_first(tolerance) or self._solve_closed(index, tolerance)
         if proof is not None:
             return proof
         self.method = "krylov"
         proof = self.iterate(tolerance, input_scale=True)
         if proof.status == Status.STALLED and proof.gap > tolerance:
             proof = self.iterate_on_any_scale(tolerance)
+        return proof
+
+    def _step_first(self, tolerance: float) -> Proof | None:
+        """Try some steps; None where they do not suffice, or only a factor tells of a rank."""
+        l2 = self.problem.factors(self._response)[1]
+        if not (self.steps_first and np.all(l2[self.problem.movable] > 0)):
+            return None
+        attainable = _ATTAINABLE * tolerance / self.settings.tol
+        target = max(_SHARP * tolerance, min(tolerance, attainable))
+        proof = self.iterate(target, input_scale=True, steps=self.steps_first)
+        if proof.gap > tolerance:
+            return None
+        proof.status = Status.CONVERGED
+        self.method = "krylov"
         return proof
 
     def _solve_closed(self, index: int, tolerance: float) -> Proof | None:
@@ -99,13 +119,13 @@ class SmoothSolver:
         self.state.place(np.zeros(self.problem.design.n_features))
         return self.iterate(tolerance, input_scale=False)
 
-    def iterate(self, tolerance: float, *, input_scale: bool) -> Proof:
+    def iterate(self, tolerance: float, *, input_scale: bool, steps: int | None = None) -> Proof:
         """Solve by conjugate gradients; `input_scale`: to the smallest norm on that scale."""
         return Proof(
             *conjugate_gradient(
                 self.state,
                 tolerance,
-                self.settings.max_iter,
+                min(steps or self.settings.max_iter, self.settings.max_iter),
                 self.deadline,
                 self.settings.gram_memory,
                 input_scale,

@@ -133,6 +133,7 @@ def eager(monkeypatch):
     monkeypatch.setattr(choice.Sparse, "may_descend", True)
     monkeypatch.setattr(choice.Sparse, "most_features", 3.0)
     monkeypatch.setattr(choice.Plan, "_for_sparse", lambda plan, X: "working_set")
+    monkeypatch.setattr("fastreg.api.dense_if_small", lambda X, l1_ratio: X)
 
 
 @pytest.mark.parametrize("steps", [0, 2, 10**9])
@@ -314,3 +315,55 @@ def test_no_memory_for_all_features_means_no_foresight(foresight):
     result = fastreg.solve(X, y, 0.002, gram_memory=12.0 * 80**2)
     assert "gram" not in result.method.split(", then ")
     oracle.check(result, X, y, alpha=0.002)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("shape", [(2000, 120), (300, 600)], ids=str)
+def test_ridge_on_sparse_columns_goes_by_steps(shape, fit_intercept, weighted):
+    X, y = sparse_problem(*shape, 0.05)
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, shape[0]) if weighted else None
+    model = {"l1_ratio": 0.0, "fit_intercept": fit_intercept, "sample_weight": weight}
+    result = fastreg.solve(X, y, 0.01, **model)
+    assert result.method == "krylov"
+    assert result.relative_gap <= 1e-12  # far below the tolerance, which a factor would be, too
+    oracle.check(result, X, y, alpha=0.01, **model)
+    direct = fastreg.solve(X, y, 0.01, method="cholesky", **model)
+    np.testing.assert_allclose(result.coef, direct.coef, atol=1e-5 * np.abs(direct.coef).max())
+
+
+def test_steps_that_lead_nowhere_give_way_to_a_factor():
+    X, y = sparse_problem(2000, 120, 0.05)
+    X = X.tolil()
+    for j in range(1, 120):  # neighbours that are nearly the same
+        X[:, j] = X[:, [j - 1]] + 1e-3 * X[:, [j]]
+    X = scipy.sparse.csc_array(X)
+    result = fastreg.solve(X, y, 1e-6, l1_ratio=0.0)
+    assert result.method == "cholesky"
+    assert result.converged
+    direct = fastreg.solve(X, y, 1e-6, l1_ratio=0.0, method="cholesky")
+    assert result.objective == pytest.approx(direct.objective, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"alpha": 0.0},
+        {"alpha": 0.1, "penalty_factor": np.arange(120) > 0},
+        {"alpha": 0.1, "method": "cholesky"},
+    ],
+    ids=["least squares", "an unpenalised feature", "cholesky"],
+)
+def test_where_no_steps_are_tried(model):
+    X, y = sparse_problem(2000, 120, 0.05)
+    assert fastreg.solve(X, y, l1_ratio=0.0, **model).method == "cholesky"
+
+
+def test_limits_and_tight_tolerances_of_steps():
+    X, y = sparse_problem(2000, 120, 0.05)
+    for options in ({"max_iter": 1}, {"tol": 1e-15}, {"tol": 1e-30}):
+        result = fastreg.solve(X, y, 0.01, l1_ratio=0.0, **options)
+        reference = fastreg.solve(X, y, 0.01, l1_ratio=0.0, method="cholesky")
+        np.testing.assert_allclose(
+            result.coef, reference.coef, atol=1e-6 * np.abs(reference.coef).max()
+        )

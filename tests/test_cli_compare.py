@@ -152,10 +152,10 @@ def test_least_squares_with_more_features_than_rows_is_of_least_norm():
     assert any("many answers" in sentence for sentence in report.sentences(found, "y"))
     of, sizes = found.sizes()
     assert of == "weakest fit"  # least squares goes through every point
-    assert sizes[0] == 1.0
-    for size, outcome in list(zip(sizes, found.outcomes, strict=True))[1:]:
-        end = outcome.validation.path.coef[-1] * X.std(axis=0)
-        assert np.isclose(size, np.linalg.norm(found.effect(outcome)) / np.linalg.norm(end))
+    ends = [o.validation.path.coef[-1] * X.std(axis=0) for o in found.outcomes[1:]]
+    longest = max(np.linalg.norm(end) for end in ends)
+    expected = [np.linalg.norm(found.effect(o)) / longest for o in found.outcomes]
+    np.testing.assert_allclose(sizes, expected)
 
 
 def test_the_elastic_net_does_not_depend_on_the_unit_of_the_target():
@@ -466,3 +466,20 @@ def test_nothing_is_said_of_optimism_where_the_mean_is_best():
     found = compared(rng.normal(size=(60, 4)), rng.normal(size=60))
     assert not report.is_better_than_the_mean(found, found.ranking[0])
     assert not any("looks too good" in line for line in report.sentences(found, "y"))
+
+
+def test_what_the_one_standard_error_rule_costs_is_said():
+    X, y = problem()
+    found = compared(X, y, penalties=compare.PENALTIES, selection="1se", n_alphas=30)
+    text = " ".join(report.sentences(found, "y"))
+    assert "By the one-standard-error rule penalties are stronger" in text
+    least = {o.name: np.sqrt(o.validation.mean.min()) for o in found.outcomes}
+    for name in ("L2 (ridge)", "L1 (lasso)"):
+        assert words.number(least[name]) in text
+    best = min(least, key=least.get)
+    would = "By these least errors" in text
+    assert would == (best != found.ranking[0].name)
+    others = compared(X, y, penalties=compare.PENALTIES, n_alphas=30)
+    assert "rule" not in " ".join(report.sentences(others, "y"))
+    alone = compared(X, y, penalties=("l1",), selection="1se", n_alphas=30)
+    assert "stronger" not in " ".join(report.sentences(alone, "y"))

@@ -261,6 +261,19 @@ def test_a_comma_between_thousands_is_no_decimal_comma(tmp_path):
     assert "--decimal-comma" not in error
 
 
+@pytest.mark.parametrize("value", ["1234,567", "0,125", "3,5"])
+def test_a_decimal_comma_is_none_between_thousands(tmp_path, value):
+    rows = "".join(f'"{value}",{i}\n' for i in range(20))
+    (tmp_path / "d.csv").write_text(f"a,y\n{rows}")
+    assert "(a decimal comma? Say --decimal-comma)" in fails("fit", tmp_path / "d.csv", "-t", "a")
+
+
+def test_two_kinds_of_text_may_be_written_as_numbers(tmp_path):
+    (tmp_path / "d.csv").write_text("a,y\n1,yes\n2,no\n3,yes\n")
+    error = fails("compare", tmp_path / "d.csv", "-t", "y")
+    assert error.endswith("(two kinds, 'no' and 'yes'? Write 0 and 1)")
+
+
 def test_a_scale_is_nothing_to_least_squares(csv_file):
     error = fails("fit", csv_file, "-t", "y", "-p", "none", "--standardize")
     assert "--standardize is about a penalty, and there is none" in error

@@ -198,6 +198,26 @@ def test_labels_of_small_pictures_are_not_cut(name):
     assert display.ax_.get_position().width * width > 150
 
 
+@pytest.mark.parametrize("size", [1.0, 1e5, 1e-4])
+def test_long_numbers_at_the_left_push_nothing_out(size):
+    from fastreg.plotting import ValidationCurveDisplay, small_png
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3))
+    y = size * (X @ [1.0, -2.0, 3.0] + rng.normal(size=50))
+    found = fastreg.validate(X, y, n_alphas=9, scoring="mean_absolute_error")
+    drawn = []
+
+    def draw(ax):
+        drawn.append(ValidationCurveDisplay.from_result(found, ax=ax, ylabel="error (y)"))
+        return drawn[-1]
+
+    small_png(draw, size=(4.0, 3.0), dpi=100)
+    (display,) = drawn
+    assert display.ax_.yaxis.get_tightbbox().x0 >= 0.0
+    assert "e+" not in " ".join(text.get_text() for text in display.texts_)
+
+
 # In a browser
 
 HARNESS = """<!doctype html><title>wait</title><body><script>
@@ -218,6 +238,9 @@ for (const width of widths) {
       images: images.map(image => image.currentSrc.slice(-40)),
       small: [...page.querySelectorAll("p,td,th,dd,dt,span,figcaption")].filter(
         e => e.textContent.trim() && parseFloat(view.getComputedStyle(e).fontSize) < 12).length,
+      whole: page.querySelectorAll(".whole").length,
+      torn: [...page.querySelectorAll(".whole")].filter(
+        e => e.getClientRects().length > 1).map(e => e.textContent),
       wide: images.filter(image => !image.closest("figure.wide")
         && image.getBoundingClientRect().right > width).length,
     };
@@ -269,5 +292,7 @@ def test_in_a_browser(made, name, tmp_path):
             assert one["scroll"] <= int(width), f"the page scrolls sideways at {width} px"
             assert one["broken"] == one["wide"] == one["small"] == 0
             assert "y" in one["title"].split()
+            assert one["whole"] > 1
+            assert one["torn"] == []
     assert light["360"]["paper"] != dark["360"]["paper"]
     assert light["360"]["images"] != dark["360"]["images"]

@@ -27,7 +27,7 @@ FLOORS = [
     {"_core.first_order", "_core.working_set", "_core.leave_one_out", "_core.moment_path"},
     {"_core.moments"},
     {"_core.descent", "_core.fold_path", "_core.embedded"},
-    {"_core.intake"},
+    {"_core.intake", "_core.wide_ridge"},
     {"_core.many", "_core.small"},
     {"inputs", "settings"},
     {"monomials", "proximal", "selection_bounds", "threads"},

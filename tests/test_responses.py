@@ -113,7 +113,7 @@ def test_dependent_columns_and_other_methods_are_left_to_the_engine(alone):
     assert result.status == fastreg.Status.RANK_DEFICIENT
     for method in ("svd", "krylov", "working_set"):
         fastreg.solve(X, Y, 0.1, l1_ratio=0.0, method=method)
-    fastreg.solve(X, Y, 0.1, l1_ratio=0.0, positive=True)
+    fastreg.solve(X, Y, 0.1, l1_ratio=0.0, lower=0.1)
     assert len(alone) == 12 * 5
     del alone[:]
     fastreg.solve(X, Y, 0.1, l1_ratio=0.5, method="working_set")

@@ -211,6 +211,96 @@ def test_what_is_not_plain_is_left_alone():
 
 
 @pytest.mark.parametrize(
+    ("n", "p", "l1_ratio", "expected"),
+    [
+        (500, 250, 1.0, True),
+        (600, 250, 1.0, False),  # a working set may do with less
+        (600, 250, 0.0, True),  # which ridge cannot
+        (60, 300, 0.0, True),
+        (60, 800, 0.0, True),
+        (60, 500, 1.0, False),
+        (390, 400, 0.0, False),
+    ],
+)
+def test_how_large_a_small_fit_is(n, p, l1_ratio, expected):
+    X, y = regression(n, p)
+    assert taken(X, y, 0.5, l1_ratio) == expected
+    one, other = both(X, y, 0.5, l1_ratio=l1_ratio)
+    assert_same(one, other, X, y)
+    oracle.check(one, X, y, alpha=0.5, l1_ratio=l1_ratio)
+
+
+def exact_ridge(X, y, alpha, fit_intercept, weight=None):
+    """Coefficients and intercept from the singular values of the rows, in extended units."""
+    share = np.full(len(y), 1 / len(y)) if weight is None else weight / weight.sum()
+    x_mean, y_mean = (share @ X, share @ y) if fit_intercept else (np.zeros(X.shape[1]), 0.0)
+    root = np.sqrt(share)
+    U, s, Vt = np.linalg.svd((X - x_mean) * root[:, None], full_matrices=False)
+    coef = Vt.T @ (s / (s**2 + alpha) * (U.T @ ((y - y_mean) * root)))
+    return coef, y_mean - x_mean @ coef
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("shape", [(1, 2), (2, 3), (9, 100), (40, 41), (130, 400)], ids=str)
+def test_ridge_on_few_rows(shape, storage, fit_intercept, weighted):
+    X, y = regression(*shape, seed=sum(shape))
+    X = STORAGES[storage](X + np.linspace(-3, 3, shape[1]))
+    kept = X.copy()
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, shape[0]) if weighted else None
+    for alpha in (1e-6, 1e-2, 1.0, 1e4):
+        found = small.fit(X, y, alpha, 0.0, fit_intercept, SETTINGS, weight)
+        model = {"l1_ratio": 0.0, "fit_intercept": fit_intercept, "sample_weight": weight}
+        one, other = both(X, y, alpha, **model)
+        assert_same(one, other, X.astype(float), y)
+        if X.size < 2000:
+            oracle.check(one, X, y, alpha=alpha, **model)
+        coef, intercept = exact_ridge(X.astype(float), y, alpha, fit_intercept, weight)
+        np.testing.assert_allclose(one.coef, coef, rtol=1e-9, atol=1e-11 * np.abs(coef).max())
+        assert one.intercept == pytest.approx(intercept, rel=1e-9, abs=1e-11)
+        assert found is not None or shape[0] == 1  # one row has no deviation
+    np.testing.assert_array_equal(X, kept)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("constant column", lambda X: np.where(np.arange(80) == 3, 7.0, X)),
+        ("zero column", lambda X: np.where(np.arange(80) == 3, 0.0, X)),
+        ("nearly constant", lambda X: np.where(np.arange(80) == 3, 1e9 + X, X)),
+        ("large means", lambda X: X + 1e4),
+        ("larger means", lambda X: X + 1e7),
+        ("equal rows", lambda X: X[np.arange(20) // 2]),
+        ("equal columns", lambda X: X[:, np.arange(80) // 4]),
+        ("huge", lambda X: X * 1e120),
+        ("tiny", lambda X: X * 1e-120),
+        ("scales", lambda X: X * 10.0 ** np.linspace(-8, 8, 80)),
+    ],
+)
+def test_degenerate_ridge_on_few_rows(name, change, fit_intercept):
+    X, y = regression(20, 80)
+    X = change(X)
+    scale = np.sqrt(np.mean(X * X))
+    for alpha in (1e-9, 1.0):
+        model = {"l1_ratio": 0.0, "fit_intercept": fit_intercept}
+        one, other = both(X, y, alpha * scale**2, **model)
+        assert one.status is other.status, name
+        oracle.check(one, X, y, alpha=alpha * scale**2, **model)
+
+
+def test_errors_of_ridge_on_few_rows():
+    X, y = regression(20, 80)
+    for bad in (np.nan, np.inf):
+        for row in (0, 7):
+            for M, v in ((X.copy(), y), (X, y.copy())):
+                (v if M is X else M)[row] = bad
+                with pytest.raises(ValueError, match=r"NaN|infinity"):
+                    fastreg.solve(M, v, 1.0, l1_ratio=0.0)
+
+
+@pytest.mark.parametrize(
     "argument",
     [
         {"sample_weight": np.ones(30)},
@@ -389,8 +479,8 @@ def test_sparse_designs_in_doubt_are_left_alone():
     )  # fmt: skip
     result = fastreg.solve(twice, y, 0.02)
     oracle.check(result, dense, y, alpha=0.02)
-    assert dense_if_small(twice) is twice
-    assert type(dense_if_small(X)) is np.ndarray
+    assert dense_if_small(twice, 1.0) is twice
+    assert type(dense_if_small(X, 1.0)) is np.ndarray
     bad = X.copy()
     bad.indices[3] = 10**6
     with pytest.raises(ValueError, match="X is a damaged sparse matrix"):
@@ -465,3 +555,121 @@ def test_several_responses_in_threads():
         found = list(pool.map(lambda Y: fastreg.solve(X, Y, 0.05).coef, Ys))
     for Y, coef in zip(Ys, found, strict=True):
         np.testing.assert_array_equal(coef, fastreg.solve(X, Y, 0.05).coef)
+
+
+def sides(p):
+    """Arguments about the penalty of each feature that the lane takes."""
+    rng = np.random.default_rng(p)
+    return {
+        "positive": {"positive": True},
+        "lower": {"lower": -0.05},
+        "lower of int": {"lower": -1, "upper": 1},
+        "upper": {"upper": 0},
+        "box": {"lower": -rng.uniform(0, 0.3, p), "upper": rng.uniform(0, 0.3, p)},
+        "one side": {"upper": np.where(rng.random(p) < 0.5, 0.1, np.inf)},
+        "fixed": {"lower": np.where(np.arange(p) % 2, -np.inf, 0.0), "upper": 0.0},
+        "positive, lower": {"positive": True, "lower": np.full(p, -1.0), "upper": 0.2},
+        "no bounds": {"lower": -np.inf, "upper": np.full(p, np.inf)},
+        "penalty_factor": {"penalty_factor": rng.uniform(0.2, 3.0, p)},
+        "standardize": {"standardize": True},
+        "all": {
+            "penalty_factor": rng.uniform(0.2, 3.0, p),
+            "standardize": True,
+            "positive": True,
+            "upper": 0.4,
+        },
+    }
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("name", sides(1))
+@pytest.mark.parametrize("shape", [(30, 5), (40, 40), (20, 50), (150, 3)], ids=str)
+def test_penalties_of_each_feature(shape, name, fit_intercept, weighted):
+    X, y = regression(*shape, seed=sum(shape))
+    X = X * np.linspace(0.5, 2.0, shape[1])
+    given = sides(shape[1])[name]
+    kept = {key: np.copy(value) for key, value in given.items()}
+    weight = np.random.default_rng(1).uniform(0.1, 3.0, shape[0]) if weighted else None
+    for l1_ratio in (1.0, 0.6, 0.0):
+        model = {"alpha": 0.05, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+        found = small.fit(X, y, *model.values(), SETTINGS, weight, **given)
+        assert (found is not None) == (fit_intercept or not given.get("standardize", False))
+        one, other = both(X, y, sample_weight=weight, **model, **given)
+        assert_same(one, other, X, y)
+        if one.method != other.method:  # the general one may go another way
+            assert {one.method, other.method} == {"gram", "working_set"}
+        oracle.check(one, X, y, sample_weight=weight, **model, **given)
+    for key, value in given.items():
+        np.testing.assert_array_equal(value, kept[key])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lower": 0.1},
+        {"upper": -0.1},
+        {"lower": np.float32(-1.0)},
+        {"lower": np.full(8, -1.0)[::2]},
+        {"upper": [1.0, 1.0, 1.0, 1.0]},
+        {"penalty_factor": np.array([1.0, 0.0, 1.0, 1.0])},
+        {"penalty_factor": np.array([1, 1, 2, 1])},
+    ],
+    ids=str,
+)
+def test_penalties_that_are_left_alone(given):
+    X, y = regression(30, 4)
+    assert small.fit(X, y, 0.1, 1.0, True, SETTINGS, **given) is None
+    oracle.check(fastreg.solve(X, y, 0.1, **given), X, y, alpha=0.1, **given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lower": np.nan},
+        {"lower": np.inf},
+        {"upper": -np.inf},
+        {"lower": 1.0, "upper": 0.0},
+        {"upper": -1.0, "positive": True},
+        {"upper": np.zeros(3)},
+        {"lower": np.zeros((4, 1))},
+        {"lower": "0"},
+        {"lower": 10**400},
+        {"positive": 1},
+        {"standardize": None},
+        {"penalty_factor": np.array([1.0, -1.0, 1.0, 1.0])},
+        {"penalty_factor": np.array([1.0, np.nan, 1.0, 1.0])},
+        {"penalty_factor": np.ones(5)},
+        {"penalty_factor": 1.0},
+        {"penalty_factor": np.array([np.inf, 1, 1, 1]), "lower": np.array([-1.0, -1, -1, -1])},
+    ],
+    ids=str,
+)
+def test_penalties_with_the_same_errors(given):
+    X, y = regression(30, 4)
+    outcomes = []
+    for options in ({}, {"time_limit": 1e6}):
+        try:
+            outcomes.append(fastreg.solve(X, y, 0.1, **given, **options).coef.tolist())
+        except (TypeError, ValueError) as error:
+            outcomes.append((type(error), str(error)))
+    if isinstance(outcomes[0], list):
+        np.testing.assert_allclose(outcomes[0], outcomes[1], rtol=1e-9)
+    else:
+        assert outcomes[0] == outcomes[1]
+
+
+def test_which_sparse_designs_are_made_dense():
+    def is_dense(n, p, l1_ratio):
+        X = scipy.sparse.random_array((n, p), density=0.02, rng=np.random.default_rng(0))
+        return type(dense_if_small(X.tocsr(), l1_ratio)) is np.ndarray
+
+    assert is_dense(3000, 60, 1.0)
+    assert not is_dense(4000, 60, 1.0)  # too many places
+    assert not is_dense(1000, 180, 1.0)  # too large a Gram matrix
+    assert not is_dense(40, 500, 1.0)  # too many features,
+    assert is_dense(40, 500, 0.0)  # of which ridge needs none
+    X = scipy.sparse.random_array((3000, 60), density=0.02, rng=np.random.default_rng(0)).tocsc()
+    y = X.toarray()[:, :5].sum(axis=1) + np.random.default_rng(1).standard_normal(3000)
+    one, other = both(X, y, 0.001, l1_ratio=0.5)
+    assert_same(one, other, X.toarray(), y)

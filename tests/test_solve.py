@@ -296,8 +296,12 @@ def test_warm_start_of_several_responses():
 def test_scalar_and_vector_arguments_agree(penalty):
     X, y = problems.regression(20, 4, seed=8)
     scalar = fastreg.solve(X, y, lower=-0.2, upper=0.3, **PENALTIES[penalty])
-    vector = fastreg.solve(X, y, lower=[-0.2] * 4, upper=np.full(4, 0.3), **PENALTIES[penalty])
+    sides = {"lower": np.full(4, -0.2), "upper": np.full(4, 0.3)}
+    vector = fastreg.solve(X, y, **sides, **PENALTIES[penalty])
     np.testing.assert_array_equal(scalar.coef, vector.coef)
+    sides["lower"] = [-0.2] * 4  # not the lane of small fits, but for rounding the same
+    listed = fastreg.solve(X, y, **sides, **PENALTIES[penalty])
+    np.testing.assert_allclose(scalar.coef, listed.coef, rtol=1e-12)
     positive = fastreg.solve(X, y, positive=True, **PENALTIES[penalty])
     bounded = fastreg.solve(X, y, lower=0.0, **PENALTIES[penalty])
     np.testing.assert_array_equal(positive.coef, bounded.coef)

@@ -295,19 +295,14 @@ cdef Quadratic without_l1(LeastSquares problem, double gram_memory):
 
     Those without any penalty need it; where there are few, all without L1 strength gain by it.
     """
-    cdef Py_ssize_t j
-    cdef list flat = [], smooth = []
-    for j in range(problem.design.n_features):
-        if problem.l1[j] == 0.0 and problem.is_movable(j):
-            smooth.append(j)
-            if problem.l2[j] == 0.0:
-                flat.append(j)
-    if len(smooth) <= FEW:
-        flat = smooth
-    if not flat or 12.0 * len(flat) ** 2 > gram_memory:
+    smooth = np.flatnonzero(problem.movable() & (np.asarray(problem.l1) == 0.0))
+    flat = smooth
+    if len(smooth) > FEW:
+        flat = smooth[np.asarray(problem.l2)[smooth] == 0.0]
+    if len(flat) == 0 or 12.0 * len(flat) ** 2 > gram_memory:
         return None
     quadratic = Quadratic()
-    quadratic.extend(problem.selection, np.array(flat, dtype=np.int32), problem.weight)
+    quadratic.extend(problem.selection, flat.astype(np.int32), problem.weight)
     set_penalty(&quadratic.state, problem.penalty)
     return quadratic
 
@@ -327,7 +322,7 @@ cdef double[::1] smallest_norm_metric(LeastSquares problem):
     moves along gradients in this metric ends at the solution with the smallest norm.
     """
     l1, l2 = np.asarray(problem.l1), np.asarray(problem.l2)
-    movable = np.array([problem.is_movable(j) for j in range(len(l1))])
+    movable = problem.movable()
     bounded = np.isfinite(problem.lower) | np.isfinite(problem.upper)
     if not movable.any() or np.any(movable & ((l1 > 0.0) | bounded)):
         return None
@@ -343,5 +338,5 @@ cdef double[::1] smallest_norm_metric(LeastSquares problem):
 cdef double[::1] penalty_metric(LeastSquares problem):
     """The ridge penalty as a metric, or None where it leaves something out."""
     l2 = np.asarray(problem.l2)
-    used = [l2[j] for j in range(len(l2)) if problem.is_movable(j)]
-    return l2 / max(used) if used and min(used) > 0.0 else None
+    used = l2[problem.movable()]
+    return l2 / np.max(used) if len(used) and np.min(used) > 0.0 else None

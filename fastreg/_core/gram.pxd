@@ -32,6 +32,11 @@ cdef void products_at_once(
     const double* root_weight, double total, const double* ones, double* room, double* block,
     double* mean, double* out, Py_ssize_t stride) noexcept nogil
 
+# means of columns, by their distances from the first row; those are left in `distance`
+cdef void average(
+    const Matrix* X, const double* weight, double total, double* distance, double* mean,
+) noexcept nogil
+
 # memory for a packed block of rows in double, aligned to 64 bytes
 cdef packed_block(Py_ssize_t rows, Py_ssize_t width)
 

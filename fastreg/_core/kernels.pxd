@@ -122,6 +122,18 @@ cdef inline Matrix rows_from(Matrix X, Py_ssize_t i) noexcept nogil:
     return X
 
 
+cdef inline bint is_constant(const Matrix* X, Py_ssize_t j) noexcept nogil:
+    """Does a column hold one value only? (NaN is none.)"""
+    cdef Py_ssize_t i, at = j * X.column_stride
+    for i in range(X.n_rows):
+        if X.narrow:
+            if not (<const float*>X.data)[at + i * X.row_stride] == (<const float*>X.data)[at]:
+                return False
+        elif not (<const double*>X.data)[at + i * X.row_stride] == (<const double*>X.data)[at]:
+            return False
+    return True
+
+
 # the tables in use
 cdef const Kernels* simd
 cdef const SparseKernels* sparse_simd

@@ -183,6 +183,7 @@ cdef class MomentPath:
                         quadratic, rho, reach / weakest, square, tol, &fit)):
                     return False
             if not record.put_quadratic(
-                    quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol):
+                    quadratic, &self._feature[0], i, k, fit.square, fit.proof, null, tol,
+                    False):
                 return False
         return True

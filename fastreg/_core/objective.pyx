@@ -151,6 +151,10 @@ cdef class LeastSquares:
         cannot_fall = (lower >= 0.0) | (-kappa * c + slack < self.l1)
         return cannot_rise & cannot_fall & (lower <= 0.0) & (upper >= 0.0)
 
+    def movable(self):
+        """Return which features may move."""
+        return (np.asarray(self.lower) < np.asarray(self.upper)) & (np.asarray(self.norm) > 0.0)
+
     cdef bint is_movable(self, Py_ssize_t j) noexcept nogil:
         return self.lower[j] < self.upper[j] and self.norm[j] > 0.0
 

@@ -68,11 +68,11 @@ cdef class Record:
         self, LeastSquares problem, Py_ssize_t i, Py_ssize_t k, int status, double gap,
         double kappa, double radius, double violation, double null, double tol,
         Py_ssize_t n_iter, Py_ssize_t n_sweeps) except -1
-    # the same for a converged quadratic without bounds: all features that may move, named in
-    # increasing order by `feature`; return whether coefficients and intercept are finite
+    # the same for a converged quadratic: all features that may move, named in increasing order by
+    # `feature`; `bounded`: some have bounds; return whether coefficients and intercept are finite
     cdef bint put_quadratic(
         self, QuadraticState* quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k,
-        double square, Proof proof, double null, double tol) except -1 nogil
+        double square, Proof proof, double null, double tol, bint bounded) except -1 nogil
     cdef void _take(self, Py_ssize_t a, Py_ssize_t j, double w) noexcept nogil
     cdef int _put_point(
         self, Py_ssize_t i, Py_ssize_t k, Py_ssize_t n_noted, double residual_mean) except -1 nogil

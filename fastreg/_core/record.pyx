@@ -11,8 +11,9 @@ from libc.string cimport memcpy
 
 from fastreg._core.kernels cimport simd
 from fastreg._core.objective cimport LeastSquares, Outcome
-from fastreg._core.penalty cimport value
-from fastreg._core.quadratic_state cimport Proof, QuadraticState, slope_of
+from fastreg._core.penalty cimport Penalty, value
+from fastreg._core.penalty cimport violation as violation_of
+from fastreg._core.quadratic_state cimport Proof, QuadraticState
 
 cdef double ROUNDING = 16 * 2.220446049250313e-16  # of a correlation, over norm_j and the sizes
 
@@ -124,10 +125,10 @@ cdef class Record:
 
     cdef bint put_quadratic(
         self, QuadraticState* quadratic, const int* feature, Py_ssize_t i, Py_ssize_t k,
-        double square, Proof proof, double null, double tol) except -1 nogil:
+        double square, Proof proof, double null, double tol, bint bounded) except -1 nogil:
         cdef Py_ssize_t j, a, active = 0, m = quadratic.size
         cdef double gap = max(proof.gap, 0.0), penalty = 0.0, size = sqrt(square), largest = 0.0
-        cdef double excess, u
+        cdef double excess, u, reach
         cdef bint whole = m == self._means.shape[0]
         cdef unsigned char* zero = &self._zero[i, k, 0] if whole else &self._proven[0]
         # the others are zero and within their threshold; `_take` is never ahead in the list
@@ -135,18 +136,21 @@ cdef class Record:
                 quadratic.c, quadratic.u, quadratic.l1, 1.0, m, &self._support[0])):
             j = self._support[a]
             u = quadratic.u[j]
-            excess = fabs(quadratic.c[j]) - quadratic.l1[j]
+            excess = violation_of(quadratic.penalty, j, u, quadratic.c[j])
             if u != 0.0:
-                excess = fabs(slope_of(quadratic, j))
                 penalty += value(quadratic.penalty, j, u)
                 size += quadratic.norm[j] * fabs(u)
                 self._take(active, feature[j], u)
                 active += 1
             if excess > largest * quadratic.norm[j]:
                 largest = excess / quadratic.norm[j]
-        zeros_within(
-            m, quadratic.c, &self._zeros[0], quadratic.norm, quadratic.l1,
-            proof.kappa, proof.kappa * proof.radius + sqrt(2.0 * gap) + ROUNDING * size, zero)
+        reach = proof.kappa * proof.radius + sqrt(2.0 * gap) + ROUNDING * size
+        if bounded:
+            zeros_within_bounds(m, quadratic.c, &self._zeros[0], quadratic.norm,
+                                quadratic.penalty, proof.kappa, reach, zero)
+        else:
+            zeros_within(m, quadratic.c, &self._zeros[0], quadratic.norm, quadratic.l1,
+                         proof.kappa, reach, zero)
         if not whole:
             for j in range(m):
                 self._zero[i, k, feature[j]] = zero[j]
@@ -220,7 +224,7 @@ cdef void prove_zeros(
 ) noexcept nogil:
     """Which features are zero at every optimum: the gap-safe sphere, widened by rounding."""
     cdef Py_ssize_t a, j, p = problem.design.n_features
-    cdef double reach = reach_of(problem, gap, kappa, radius), slack
+    cdef double reach = reach_of(problem, gap, kappa, radius)
     if problem.n_near >= 0:
         memcpy(zero, &problem.far[0], p)
         for a in range(problem.n_near):
@@ -228,19 +232,29 @@ cdef void prove_zeros(
             zero[j] = kappa * (fabs(problem.c[j]) + problem.slack[j]) + (
                 problem.norm[j] * reach) < problem.l1[j]
         return
-    if not problem.has_bounds:
+    if problem.has_bounds:
+        zeros_within_bounds(p, &problem.c[0], &problem.slack[0], &problem.norm[0],
+                            problem.penalty, kappa, reach, zero)
+    else:
         zeros_within(p, &problem.c[0], &problem.slack[0], &problem.norm[0], &problem.l1[0], kappa,
                      reach, zero)
-        return
-    for j in range(p):
-        slack = kappa * problem.slack[j] + problem.norm[j] * reach
-        zero[j] = (
-            (problem.upper[j] <= 0.0 or kappa * problem.c[j] + slack < problem.l1[j])
-            and (problem.lower[j] >= 0.0 or slack - kappa * problem.c[j] < problem.l1[j])
-            and problem.lower[j] <= 0.0 <= problem.upper[j])
 
 
 cdef void zeros_within(
     Py_ssize_t p, const double* c, const double* slack, const double* norm, const double* l1,
     double kappa, double reach, unsigned char* zero) noexcept nogil:
     simd.prove_below(c, slack, norm, kappa, reach, l1, p, zero)
+
+
+cdef void zeros_within_bounds(
+    Py_ssize_t p, const double* c, const double* slack, const double* norm, Penalty h,
+    double kappa, double reach, unsigned char* zero) noexcept nogil:
+    """The same where a bound at zero holds a coefficient from one side."""
+    cdef double doubt
+    cdef Py_ssize_t j
+    for j in range(p):
+        doubt = kappa * slack[j] + norm[j] * reach
+        zero[j] = (
+            (h.upper[j] <= 0.0 or kappa * c[j] + doubt < h.l1[j])
+            and (h.lower[j] >= 0.0 or doubt - kappa * c[j] < h.l1[j])
+            and h.lower[j] <= 0.0 <= h.upper[j])

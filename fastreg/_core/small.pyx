@@ -7,7 +7,7 @@
 # the tolerance are left to the general lane, which also words all the errors.
 #
 # Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
-# never hold the same one. There are as many as there were fits at once, of two megabytes at most.
+# never hold the same one. There are as many as there were fits at once, of four megabytes at most.
 #
 # Several responses are one fit after the other on one Gram matrix, which lies in a second
 # workspace: of few responses that is less than what the general lane has to prepare.
@@ -21,11 +21,11 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cython cimport final
-from libc.math cimport INFINITY, NAN, fabs, sqrt
+from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, sqrt
 
-from fastreg._core.embedded cimport Fit, lay_out, set_strengths, workspace_size
+from fastreg._core.embedded cimport Fit, Found, lay_out, set_strengths, workspace_size
 from fastreg._core.intake cimport take_other_response, take_penalty, take_rows
-from fastreg._core.kernels cimport Matrix
+from fastreg._core.kernels cimport Matrix, is_constant
 from fastreg._core.moment_path cimport Fit as MomentFit
 from fastreg._core.moment_path cimport fit_moments
 from fastreg._core.quadratic_state cimport QuadraticState
@@ -40,12 +40,22 @@ from fastreg._core.record cimport (
     VIOLATION,
     Record,
 )
+from fastreg._core.wide_ridge cimport fit_wide, room_of_wide
+
+cdef enum:  # what is given for each feature
+    FACTOR
+    LOWER
+    UPPER
+    N_SIDES
 
 cdef enum:
-    MOST_FEATURES = 256
+    MOST_FEATURES = 384    # or rows, if those are fewer and the objective smooth
     MOST_ROWS = 1 << 14
-    MOST_WORK = 1 << 24    # multiplications of the Gram product: half a millisecond
-    LONG_WORK = 1 << 17    # of those, what is worth letting other threads run
+    # multiplications that make the Gram matrix: one millisecond, beyond which a working set does
+    # with less of it; nothing smooth does
+    MOST_WORK = 1 << 25
+    MOST_SMOOTH_WORK = 1 << 28
+    LONG_WORK = 1 << 17    # what is worth letting other threads run
     MOST_TURNS = 1 << 20   # entries of X that several responses may read, each of them as many as X
     A_TURN = 10_000        # has and as many more as are read while a response is fitted otherwise
 
@@ -78,6 +88,14 @@ cdef list idle = [], borrowers = []  # the Gram matrix of the latter lies in one
 cdef object take = idle.pop, put_back = idle.append
 
 
+cdef struct Model:
+    double alpha
+    double l1_ratio
+    bint centred
+    bint standardize
+    const double* side[N_SIDES]  # numbers for each feature, or NULL
+
+
 @final
 cdef class Workspace:
     """Memory for one fit at a time, and what the fit has found."""
@@ -92,10 +110,12 @@ cdef class Workspace:
     cdef double[::1] _coef
     cdef double[::1] _memory
     cdef double[::1] _response  # in double
+    cdef double[:, ::1] _side
 
     def __init__(self):
         self.n_rows = self.n_features = self._size = 0
         self._memory = self._response = np.empty(1)
+        self._side = np.empty((N_SIDES, MOST_FEATURES))
 
     cdef reserve(self, Py_ssize_t n, Py_ssize_t p):
         # it also depends on the level of the kernels
@@ -118,55 +138,61 @@ cdef class Workspace:
             self.certified_zero = self.record.certified_zero[0, 0]
             self._coef = self.coef
 
+    cdef bint take_sides(self, tuple given, bint positive, Model* model):
+        """Take factors and bounds; return whether they are plain."""
+        cdef Py_ssize_t j, k, p = self.n_features
+        for k in range(N_SIDES):
+            if given[k] is not None:
+                if not (is_vector(given[k], p)
+                        or k != FACTOR and not isnan(number(given[k]))):
+                    return False
+                spread(given[k], p, &self._side[k, 0])
+                model.side[k] = &self._side[k, 0]
+        if positive:
+            for j in range(p):
+                self._side[LOWER, j] = (
+                    0.0 if given[LOWER] is None else max(self._side[LOWER, j], 0.0))
+            model.side[LOWER] = &self._side[LOWER, 0]
+        return True
+
     cdef bint solve(
-        self, const Matrix* X, const Matrix* y, const double* weight, double l1, double l2,
-        bint centred, double tol, Py_ssize_t max_sweeps) except -1 nogil:
+        self, const Matrix* X, const Matrix* y, const double* weight, const Model* model,
+        double tol, Py_ssize_t max_sweeps) except -1 nogil:
         """Fit, prove and record; return whether that was beyond doubt."""
-        cdef const double* response = <const double*>y.data
         cdef Py_ssize_t j
-        if y.narrow:
-            response = self.column(y, 0)
-        if take_rows(&self.fit, X, response, weight, centred) < 0:
+        if take_rows(&self.fit, X, self.response_of(y), weight, model.centred) < 0:
             return False
         for j in range(X.n_columns):
             self._coef[j] = 0.0
-        return self.solve_taken(self.record, 0, l1, l2, tol, max_sweeps)
-
-    cdef const double* column(self, const Matrix* y, Py_ssize_t k) noexcept nogil:
-        """A response as contiguous doubles."""
-        cdef Py_ssize_t i, at = k * y.column_stride
-        if y.narrow:
-            for i in range(y.n_rows):
-                self._response[i] = (<const float*>y.data)[at + i * y.row_stride]
-        else:
-            for i in range(y.n_rows):
-                self._response[i] = (<const double*>y.data)[at + i * y.row_stride]
-        return &self._response[0]
+        return self.solve_taken(self.record, 0, model, tol, max_sweeps)
 
     cdef bint solve_several(
         self, Record record, Workspace whole, const Matrix* X, const Matrix* y,
-        const double* weight, double l1, double l2, bint centred, double tol,
-        Py_ssize_t max_sweeps) except -1 nogil:
+        const double* weight, const Model* model, double tol, Py_ssize_t max_sweeps,
+    ) except -1 nogil:
         """Fit all columns of y, with the Gram matrix in the other workspace."""
         cdef Py_ssize_t k
-        if take_rows(&whole.fit, X, whole.column(y, 0), weight, centred) < 0:
+        if take_rows(&whole.fit, X, whole.column(y, 0), weight, model.centred) < 0:
             return False
         for k in range(y.n_columns):
             if take_other_response(&self.fit, &whole.fit, self.column(y, k)) < 0:
                 return False
-            if not self.solve_taken(record, k, l1, l2, tol, max_sweeps):
+            if not self.solve_taken(record, k, model, tol, max_sweeps):
                 return False
         return True
 
     cdef bint solve_taken(
-        self, Record record, Py_ssize_t k, double l1, double l2, double tol,
-        Py_ssize_t max_sweeps) except -1 nogil:
+        self, Record record, Py_ssize_t k, const Model* model, double tol, Py_ssize_t max_sweeps,
+    ) except -1 nogil:
         """Fit the data that were taken, and record that as response k."""
         cdef Fit* fit = &self.fit
         cdef QuadraticState* quadratic = &fit.quadratic
-        cdef double null
+        cdef double null, l1 = model.alpha * model.l1_ratio
+        cdef double l2 = model.alpha * (1.0 - model.l1_ratio)
         cdef MomentFit moments
-        if take_penalty(fit, NULL, NULL, NULL) < 0:
+        fit.standardize = model.standardize
+        if take_penalty(
+                fit, model.side[FACTOR], model.side[LOWER], model.side[UPPER]) < 0:
             return False
         set_strengths(fit, l1, l2)
         if self._is_doubtful(l1):
@@ -179,7 +205,8 @@ cdef class Workspace:
         record.set_rows(fit.total * fit.weight_unit, fit.centred)
         record.begin_response(fit.unit, fit.mean[fit.p], sqrt(fit.square))
         return record.put_quadratic(
-            quadratic, quadratic.column, 0, k, moments.square, moments.proof, null, tol)
+            quadratic, quadratic.column, 0, k, moments.square, moments.proof, null, tol,
+            model.side[LOWER] != NULL or model.side[UPPER] != NULL)
 
     cdef bint _is_doubtful(self, double l1) noexcept nogil:
         """Are scales or strengths such that digits could be lost?"""
@@ -191,9 +218,10 @@ cdef class Workspace:
             return True
         for j in range(p):
             size = quadratic.norm[j] / fit.scale[j]
-            if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])):
+            if not (SMALL < size < LARGE and size > CERTAIN * fabs(fit.mean[j])) and not (
+                    size == 0.0 and is_constant(&fit.X, j)):
                 return True
-            if not (quadratic.l1[j] + quadratic.l2[j] > 0.0
+            if not (fit.start[j] == 0.0 and quadratic.l1[j] + quadratic.l2[j] > 0.0
                     and (quadratic.l1[j] > 0.0) == (l1 > 0.0)
                     and quadratic.l1[j] < BEYOND and quadratic.l2[j] < BEYOND):
                 return True
@@ -202,41 +230,106 @@ cdef class Workspace:
                 reach = max(reach, fabs(fit.q[j]) / quadratic.l1[j])
         return p >= fit.n and ridge < INTERPOLATING and INTERPOLATING * p * reach > fit.n
 
-    cdef dict fields(self, double l1_ratio, double alpha, bint centred):
+    cdef bint is_bounded(self) noexcept:
+        cdef const QuadraticState* quadratic = &self.fit.quadratic
+        cdef Py_ssize_t j
+        for j in range(self.n_features):
+            if not (isinf(quadratic.lower[j]) and isinf(quadratic.upper[j])):
+                return True
+        return False
+
+    cdef dict fields(self, const Model* model):
         """What was recorded, under the names of a result."""
         cdef Record record = self.record
-        cdef dict found = blank.copy()  # its keys are there: half of what a new one costs
-        found["coef"] = self.coef.copy()
-        found["intercept"] = record._number[INTERCEPT, 0, 0]
-        found["l1_ratio"] = l1_ratio
-        if l1_ratio == 0.0:
-            found["method"] = "cholesky"
-        found["objective"] = record._number[OBJECTIVE, 0, 0]
-        found["null_objective"] = record._number[NULL_OBJECTIVE, 0, 0]
-        found["duality_gap"] = record._number[GAP, 0, 0]
-        found["tolerance"] = record._number[TOLERANCE, 0, 0]
-        found["kkt_violation"] = record._number[VIOLATION, 0, 0]
-        found["certified_zero"] = self.certified_zero.copy()
-        found["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
-        found["n_passes"] = 2 if centred else 1
-        found["n_sweeps"] = self.fit.quadratic.n_sweeps
-        found["n_active"] = record._count[N_ACTIVE, 0, 0]
-        found["n_features"] = self.n_features
-        found["alpha"] = alpha
-        return found
+        cdef Found found
+        found.objective = record._number[OBJECTIVE, 0, 0]
+        found.null_objective = record._number[NULL_OBJECTIVE, 0, 0]
+        found.gap = record._number[GAP, 0, 0]
+        found.tolerance = record._number[TOLERANCE, 0, 0]
+        found.violation = record._number[VIOLATION, 0, 0]
+        found.n_sweeps = self.fit.quadratic.n_sweeps
+        found.n_active = record._count[N_ACTIVE, 0, 0]
+        fields = fields_of(model, &found, self.coef.copy(), self.certified_zero.copy())
+        fields["intercept"] = record._number[INTERCEPT, 0, 0]
+        fields["prediction_error_bound"] = record._number[PREDICTION, 0, 0]
+        fields["n_passes"] = 2 if model.centred else 1
+        if model.l1_ratio == 0.0 and not self.is_bounded():
+            fields["method"] = "cholesky"
+        return fields
+
+    cdef dict solve_wide(
+        self, const Matrix* X, const Matrix* y, const double* weight, const Model* model,
+        double tol):
+        """The fields of ridge regression on few rows; None if in doubt."""
+        cdef Py_ssize_t size = room_of_wide(X.n_rows, X.n_columns), n_passes
+        cdef double intercept, total
+        cdef double[::1] coef
+        cdef Found found
+        if self._memory.shape[0] < size:
+            self._memory = np.empty(size)
+        if self._response.shape[0] < X.n_rows:
+            self._response = np.empty(X.n_rows)
+        out = np.empty(X.n_columns)
+        coef = out
+        self.n_rows = 0  # nothing else is laid out in that memory any more
+        with nogil:
+            n_passes = fit_wide(X, self.response_of(y), weight, model.centred, model.alpha, tol,
+                                &self._memory[0], &coef[0], &intercept, &total, &found)
+        if n_passes == 0:
+            return None
+        found.n_sweeps = 0
+        fields = fields_of(model, &found, out, np.zeros(X.n_columns, np.bool_))
+        fields["intercept"] = intercept
+        fields["prediction_error_bound"] = 2.0 * total * found.gap
+        fields["n_passes"] = n_passes
+        fields["method"] = "cholesky"
+        return fields
+
+    cdef const double* response_of(self, const Matrix* y) noexcept nogil:
+        """The numbers of a vector y in double."""
+        return self.column(y, 0) if y.narrow else <const double*>y.data
+
+    cdef const double* column(self, const Matrix* y, Py_ssize_t k) noexcept nogil:
+        """A column of y as contiguous doubles."""
+        cdef Py_ssize_t i, at = k * y.column_stride
+        if y.narrow:
+            for i in range(y.n_rows):
+                self._response[i] = (<const float*>y.data)[at + i * y.row_stride]
+        else:
+            for i in range(y.n_rows):
+                self._response[i] = (<const double*>y.data)[at + i * y.row_stride]
+        return &self._response[0]
 
 
-cdef dict fields_of(Record record, Py_ssize_t p, double l1_ratio, double alpha, bint centred):
+cdef dict fields_of(const Model* model, const Found* found, coef, certified_zero):
+    """Most fields of a result."""
+    cdef dict fields = blank.copy()  # its keys are there: half of what a new one costs
+    fields["coef"] = coef
+    fields["certified_zero"] = certified_zero
+    fields["alpha"] = model.alpha
+    fields["l1_ratio"] = model.l1_ratio
+    fields["objective"] = found.objective
+    fields["null_objective"] = found.null_objective
+    fields["duality_gap"] = found.gap
+    fields["tolerance"] = found.tolerance
+    fields["kkt_violation"] = found.violation
+    fields["n_sweeps"] = found.n_sweeps
+    fields["n_active"] = found.n_active
+    fields["n_features"] = len(coef)
+    return fields
+
+
+cdef dict fields_of_several(Workspace work, Record record, const Model* model):
     """The same for several responses."""
-    cdef dict found = blank.copy()
-    found["l1_ratio"], found["alpha"] = l1_ratio, alpha
-    if l1_ratio == 0.0:
-        found["method"] = "cholesky"
+    cdef dict fields = blank.copy()
+    fields["alpha"], fields["l1_ratio"] = model.alpha, model.l1_ratio
     for name in MANY:
-        found[name] = getattr(record, name)[0]
-    found["n_passes"] = 2 if centred else 1
-    found["n_features"] = p
-    return found
+        fields[name] = getattr(record, name)[0]
+    fields["n_passes"] = 2 if model.centred else 1
+    fields["n_features"] = work.n_features
+    if model.l1_ratio == 0.0 and not work.is_bounded():
+        fields["method"] = "cholesky"
+    return fields
 
 
 cdef bint is_plain(array) noexcept:
@@ -247,9 +340,30 @@ cdef double number(given) noexcept:
     """The value of what is a number beyond doubt; NaN for everything else."""
     if type(given) is float or type(given) is float64:
         return given
-    if type(given) is int and 0 <= given <= 1 << 53:
+    if type(given) is int and -(1 << 53) <= given <= 1 << 53:
         return given
     return NAN
+
+
+cdef bint is_vector(given, Py_ssize_t size) noexcept:
+    """Is it a plain one of doubles?"""
+    return (type(given) is ndarray and given.dtype is wide and given.ndim == 1
+            and given.shape[0] == size > 0 and given.flags.c_contiguous and given.flags.aligned)
+
+
+cdef spread(given, Py_ssize_t p, double* out):
+    """Write what is given, a number or a vector, for each feature."""
+    cdef const double[::1] vector
+    cdef double value
+    cdef Py_ssize_t j
+    if type(given) is ndarray:
+        vector = given
+        for j in range(p):
+            out[j] = vector[j]
+    else:
+        value = given
+        for j in range(p):
+            out[j] = value
 
 
 cdef bint describe(const Py_buffer* view, Matrix* X) noexcept:
@@ -277,30 +391,50 @@ cdef bint are_usual(const double* weight, Py_ssize_t n) noexcept nogil:
     return True
 
 
-def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None):
+cdef bint is_small(Py_ssize_t n, Py_ssize_t p, bint smooth) noexcept nogil:
+    """Is a Gram matrix of all features, or of all rows if smooth, the fastest way in any case?"""
+    if not (0 < n <= MOST_ROWS and 0 < p <= MOST_ROWS):
+        return False
+    if smooth:
+        return min(n, p) <= MOST_FEATURES and n * p * min(n, p) <= MOST_SMOOTH_WORK
+    return p <= MOST_FEATURES and n * p * p <= MOST_WORK
+
+
+def takes(n_samples, n_features, l1_ratio):
+    """Whether the lane is for fits of that size, if nothing is in doubt."""
+    return is_small(n_samples, n_features, number(l1_ratio) == 0.0)
+
+
+def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None, penalty_factor=None,
+        lower=None, upper=None, positive=False, standardize=False):
     """Return the fields of a converged result, without status and seconds; None if in doubt.
 
     All other arguments of `fastreg.solve` have their defaults.
     """
     cdef Py_buffer rows, response
     cdef const double[::1] weight = None
-    cdef double strength = number(alpha), ratio = number(l1_ratio)
-    if not (is_plain(X) and is_plain(y) and 0.0 < strength < INFINITY and 0.0 <= ratio <= 1.0
-            and (fit_intercept is True or fit_intercept is False)
+    cdef Model model = Model(number(alpha), number(l1_ratio), fit_intercept is True,
+                             standardize is True, [NULL, NULL, NULL])
+    cdef tuple sides = None
+    if not (is_plain(X) and is_plain(y)
+            and 0.0 < model.alpha < INFINITY and 0.0 <= model.l1_ratio <= 1.0
+            and (model.centred or fit_intercept is False)
+            and (positive is True or positive is False)
+            and (standardize is False or (model.standardize and model.centred))
             and settings.method == "auto" and settings.time_limit == INFINITY
             and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):
         return None
     if sample_weight is not None:
-        if not (type(sample_weight) is ndarray and sample_weight.dtype is wide
-                and sample_weight.ndim == 1 and sample_weight.shape[0] > 0
-                and sample_weight.flags.c_contiguous and sample_weight.flags.aligned):
+        if not is_vector(sample_weight, len(X) if X.ndim else 0):
             return None
         weight = sample_weight
+    if positive or penalty_factor is not None or lower is not None or upper is not None:
+        sides = (penalty_factor, lower, upper)
     PyObject_GetBuffer(X, &rows, PyBUF_STRIDES)
     try:
         PyObject_GetBuffer(y, &response, PyBUF_STRIDES)
         try:
-            return fit_buffers(&rows, &response, weight, strength, ratio, fit_intercept is True,
+            return fit_buffers(&rows, &response, weight, &model, sides, positive,
                                settings.tol, settings.max_sweeps)
         finally:
             PyBuffer_Release(&response)
@@ -309,65 +443,69 @@ def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None):
 
 
 cdef fit_buffers(
-    const Py_buffer* rows, const Py_buffer* response, const double[::1] weight, double alpha,
-    double l1_ratio, bint centred, double tol, Py_ssize_t max_sweeps):
+    const Py_buffer* rows, const Py_buffer* response, const double[::1] weight, Model* model,
+    tuple sides, bint positive, double tol, Py_ssize_t max_sweeps):
     cdef Matrix X, y
     cdef Workspace work
     cdef Py_ssize_t n, p
-    cdef bint done
+    cdef bint done, smooth
     cdef const double* weights = NULL
-    cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
     if rows.ndim != 2 or not 1 <= response.ndim <= 2:
         return None
     if not (describe(rows, &X) and describe(response, &y)):
         return None
     n, p = X.n_rows, X.n_columns
-    if y.n_rows != n or not (0 < p <= MOST_FEATURES and 0 < n <= MOST_ROWS
-                             and n * p * p <= MOST_WORK):
+    smooth = response.ndim == 1 and (
+        model.l1_ratio == 0.0 and sides is None and not model.standardize)
+    if y.n_rows != n or not is_small(n, p, smooth):
         return None
     if response.ndim == 2 and not 0 < y.n_columns <= MOST_TURNS // (n * p + A_TURN):
         return None
     if weight is not None:
-        if weight.shape[0] != n or not are_usual(&weight[0], n):
+        if not are_usual(&weight[0], n):
             return None
         weights = &weight[0]
     try:
         work = take()
     except IndexError:
         work = Workspace()
-    work.reserve(n, p)
-    if response.ndim == 2:
-        found = fit_several(work, &X, &y, weights, alpha, l1_ratio, centred, tol, max_sweeps)
+    if smooth and n < p:
+        found = work.solve_wide(&X, &y, weights, model, tol)
         put_back(work)
         return found
-    if n * p * p > LONG_WORK:
+    work.reserve(n, p)
+    if sides is not None and not work.take_sides(sides, positive, model):
+        done = False
+    elif response.ndim == 2:
+        found = fit_several(work, &X, &y, weights, model, tol, max_sweeps)
+        put_back(work)
+        return found
+    elif n * p * p > LONG_WORK:
         with nogil:
-            done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
+            done = work.solve(&X, &y, weights, model, tol, max_sweeps)
     else:
-        done = work.solve(&X, &y, weights, l1, l2, centred, tol, max_sweeps)
-    found = work.fields(l1_ratio, alpha, centred) if done else None
+        done = work.solve(&X, &y, weights, model, tol, max_sweeps)
+    found = work.fields(model) if done else None
     put_back(work)
     return found
 
 
 cdef fit_several(
-    Workspace whole, const Matrix* X, const Matrix* y, const double* weight, double alpha,
-    double l1_ratio, bint centred, double tol, Py_ssize_t max_sweeps):
+    Workspace whole, const Matrix* X, const Matrix* y, const double* weight, const Model* model,
+    double tol, Py_ssize_t max_sweeps):
     cdef Workspace work
     cdef Py_ssize_t p = X.n_columns
     cdef Record record
     cdef bint done
-    cdef double l1 = alpha * l1_ratio, l2 = alpha * (1.0 - l1_ratio)
     try:
         work = borrowers.pop()
     except IndexError:
         work = Workspace()
     work.reserve(X.n_rows, p)
     record = Record(1, y.n_columns, <double[:p]>work.fit.scale, <double[:p]>work.fit.mean, 1.0,
-                    centred, False)
+                    model.centred, False)
     with nogil:
-        done = work.solve_several(
-            record, whole, X, y, weight, l1, l2, centred, tol, max_sweeps)
-    found = fields_of(record, p, l1_ratio, alpha, centred) if done else None
+        done = work.solve_several(record, whole, X, y, weight, model, tol, max_sweeps)
+    found = fields_of_several(work, record, model) if done else None
     borrowers.append(work)
     return found

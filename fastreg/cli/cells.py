@@ -70,7 +70,7 @@ def hint(shown: str) -> str:
     whole, *parts = shown[1:-1].lstrip("+-").split(",")
     if not (parts and all(part.isdecimal() for part in (whole, *parts))):
         return ""
-    if all(len(part) == 3 for part in parts):
+    if all(len(part) == 3 for part in parts) and len(whole) <= 3 and whole[0] != "0":
         return " (a comma between thousands? Leave it out)"
     return " (a decimal comma? Say --decimal-comma)" if len(parts) == 1 else ""
 

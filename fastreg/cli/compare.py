@@ -44,8 +44,8 @@ class Plan:
     alpha : float or None
         Given, or None: chosen from a path.
     n_alphas, eps : int, float
-        The path: how many alphas, and the smallest as a share of the largest (for L2 its square,
-        as it acts on squares).
+        The path: how many alphas, and the smallest as a share of the largest (for L2 the square of
+        `eps` is that share, as its penalty acts on squares).
     selection : {"min", "1se"}
         Which alpha is chosen.
     standardize : bool
@@ -160,6 +160,21 @@ class Outcome:
         return scores
 
     @property
+    def least_scores(self) -> Floats:
+        """The same where the error is least."""
+        found = self.validation
+        assert found is not None
+        if found.index == found.index_min:
+            return self.fold_scores
+        scores: Floats = found.fold_scores[found.index_min]
+        return scores
+
+    @property
+    def is_at_least_error(self) -> bool:
+        """Whether the chosen point is the one of least held-out error."""
+        return self.validation is None or self.validation.index == self.validation.index_min
+
+    @property
     def optimism(self) -> float | None:
         """How much better the least error of the grid looks than its model is; see `judge`.
 
@@ -236,7 +251,7 @@ class Comparison:
         -------
         of : str
             Whose share: that of least squares, if it is there and does not go through every point,
-            or else that of the same model at its smallest alpha.
+            or else the longest of all penalised models at their smallest alphas.
         sizes : list of float
         """
         norms = {o.penalty: float(np.linalg.norm(self.effect(o))) for o in self.outcomes}
@@ -247,9 +262,10 @@ class Comparison:
         weakest = [
             float(np.linalg.norm((o.result if path is None else path[-1]).coef * self.deviation))
             for o, path in zip(self.outcomes, paths, strict=True)
+            if o.penalty != "none"
         ]
-        pairs = zip(norms.values(), weakest, strict=True)
-        return "weakest fit", [norm / end if end else 1.0 for norm, end in pairs]
+        longest = max(weakest, default=0.0) or 1.0
+        return "weakest fit", [norm / longest for norm in norms.values()]
 
     def top_features(self, n: int) -> list[int]:
         """List the features of largest effect in the best model, filled up from the next best."""

@@ -186,7 +186,7 @@ path = together(
         default=1e-3,
         show_default=True,
         metavar="E",
-        help="Smallest alpha of the path / largest; of L2 the root of that.",
+        help="Smallest alpha of the path / largest; of L2, E squared is.",
     ),
 )
 

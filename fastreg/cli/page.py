@@ -4,6 +4,7 @@ What it says is what the terminal says; the template is beside this module. What
 user, such as the names of columns, is escaped by the template engine.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,9 +36,9 @@ GLOSSARY = {
         " how much the penalty shrinks."
     ),
     "Size of weakest": (
-        "Length of the vector of standardised coefficients, as a share of that of the same model at"
-        " the smallest alpha: how much the penalty shrinks. (Least squares is no measure here: it"
-        " is not there, or goes through every point.)"
+        "Length of the vector of standardised coefficients, as a share of the longest that any of"
+        " these models has at its smallest alpha: how much the penalty shrinks. (Least squares is"
+        " no measure here: it is not there, or goes through every point.)"
     ),
     "Gap": (
         "The relative duality gap: no answer can have an objective that is smaller by more than"
@@ -45,6 +46,10 @@ GLOSSARY = {
     ),
     "Time": "All fits of a model, those of the folds included.",
 }
+
+
+#: Names of options, and numbers with their standard errors.
+_WHOLE = re.compile(r"((?<![\w-])--?[a-z][\w-]*|\(?-?[\d.]+ ± [\d.]+(?:\)e-?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def render(
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
+    environment.filters["parts"] = _parts
     text = files("fastreg.cli").joinpath("page.html.jinja").read_text(encoding="utf-8")
     lead, *others = sentences
     page: str = environment.from_string(text).render(
@@ -107,6 +113,11 @@ def render(
         made_by=made_by,
     )
     return page.encode()
+
+
+def _parts(text: str) -> list[tuple[str, bool]]:
+    """Part a text, and say of each part whether no line may end within it."""
+    return [(part, k % 2 == 1) for k, part in enumerate(_WHOLE.split(text)) if part]
 
 
 def features(comparison: Comparison, names: Sequence[str]) -> Section:

@@ -27,7 +27,7 @@ def table(comparison: Comparison, outcome: Outcome) -> Grid:
         if degrees:
             cells.append(str(found.degrees[place[0]]))
         cells += [f"{outcome.shares[place[-2]]:g}"] * mixed
-        cells += [f"{found.alphas[place]:.3g}", words.estimate(error_at(found, place))]
+        cells += [words.strength(found.alphas[place]), words.estimate(error_at(found, place))]
         bias = None
         if place == found.index_min and found.mean.size > 1:
             bias = optimism(found.fold_scores, place, found.fold_weights)
@@ -51,7 +51,7 @@ def degrees(comparison: Comparison, outcome: Outcome) -> Grid:
         rows.append(
             (
                 f"{degree}",
-                f"{found.alphas[place]:.3g}",
+                words.strength(found.alphas[place]),
                 words.estimate(error_at(found, place)),
                 f"{found.n_active[place]:.4g}",
             )

@@ -70,7 +70,7 @@ def models(comparison: Comparison) -> Grid:
         rows.append((*cells, "0", *[""] * (len(columns) - len(cells) - 1)))
     for k, outcome in enumerate(comparison.outcomes):
         result = outcome.result
-        cells = [label(outcome), "" if outcome.penalty == "none" else f"{result.alpha:.3g}"]
+        cells = [label(outcome), "" if outcome.penalty == "none" else words.strength(result.alpha)]
         if folds:
             cells.append(words.estimate(comparison.error(outcome.fold_scores)))
         if told:
@@ -100,6 +100,7 @@ def sentences(comparison: Comparison, target: str) -> list[str]:
     found = []
     if comparison.data.folds is not None:
         found.append(_verdict(comparison, target))
+        found += _rule_told(comparison, target)
         found += _tested(comparison, target)
         if is_better_than_the_mean(comparison, comparison.ranking[0]):
             found += _optimism_told(comparison, target)
@@ -159,6 +160,26 @@ def _verdict(comparison: Comparison, target: str) -> str:
     if len(chance) == len(leads):
         return f"{text} {'all of these' if len(leads) > 1 else 'this'} may be chance."
     return f"{text} that over {words.listed(chance)} may be chance."
+
+
+def _rule_told(comparison: Comparison, target: str) -> list[str]:
+    """Say what the one-standard-error rule costs, which least squares knows nothing of."""
+    least = {
+        outcome.name: comparison.error(outcome.least_scores).value
+        for outcome in comparison.outcomes
+    }
+    moved = [outcome for outcome in comparison.outcomes if not outcome.is_at_least_error]
+    if not moved or len(least) < 2:
+        return []
+    parts = [f"{words.number(least[outcome.name])} for {short(outcome)}" for outcome in moved]
+    text = (
+        "By the one-standard-error rule penalties are stronger than where the error is least:"
+        f" {words.listed(parts)} ({target})."
+    )
+    first = min(comparison.outcomes, key=lambda outcome: least[outcome.name])
+    if first is not comparison.ranking[0]:
+        text += f" By these least errors {short(first)} would be first."
+    return [text]
 
 
 def _tested(comparison: Comparison, target: str) -> list[str]:

@@ -237,6 +237,9 @@ def _numbers(column: pl.Series, what: str) -> Floats:
         if isinstance(column.dtype, (pl.String, pl.Categorical, pl.Enum)):
             value, place = cells.first_that_is_no_number(column.cast(pl.String))
             holds = f"holds {value} in {place}{cells.hint(value)}" if value else "is text"
+            kinds = column.drop_nulls().unique().cast(pl.String).sort().to_list()
+            if len(kinds) == 2:
+                holds += f" (two kinds, {kinds[0]!r} and {kinds[1]!r}? Write 0 and 1)"
         else:
             holds = f"is of type {column.dtype}"
         raise UserError(f"{what}: numbers are needed, and the column {holds}")

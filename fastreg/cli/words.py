@@ -20,6 +20,11 @@ def number(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def strength(value: float) -> str:
+    """Format with three significant digits, without an exponent where that reads well."""
+    return f"{value:.0f}" if 1e3 <= value < 1e6 else f"{value:.3g}"
+
+
 def estimate(value: Estimate) -> str:
     """Format a number with its standard error, which has two digits: ``78.3 ± 1.4``."""
     error = value.standard_error

@@ -69,7 +69,7 @@ class Ridge(LinearRegressor):
         quadratic in it: the fit ends at a gap of `tol` squared in the unit of
         :func:`fastreg.solve`, which is relative to the objective at w = 0. The direct methods
         ('svd', 'cholesky') have the precision of the arithmetic whatever `tol` is; 'auto', which
-        prefers them, takes a `tol` above 1e-4 for 1e-4.
+        prefers them for dense `X`, takes a `tol` above 1e-4 for 1e-4.
     solver : {'auto', 'svd', 'cholesky', 'lsqr', 'sparse_cg', 'sag', 'saga', 'lbfgs'}, \
             default='auto'
         Which of fastreg's methods is used:

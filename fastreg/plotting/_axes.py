@@ -58,7 +58,7 @@ def log_ticks(low: float, high: float, most: int) -> dict[float, str]:
     if len(inside_ones) < 2:
         inside_ones = [low] if low == high else [low, float(np.sqrt(low * high)), high]
     step = -(-len(inside_ones) // most)
-    return {v: f"{v:.3g}" for v in inside_ones[::-step]}
+    return {v: f"{v:.0f}" if 1e3 <= v < 1e6 else f"{v:.3g}" for v in inside_ones[::-step]}
 
 
 def count_on_top(ax: "Axes", x: Floats, counts: ArrayLike, theme: Theme, most: int = 6) -> Any:

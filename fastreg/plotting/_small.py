@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: In inches: the room at the left of the axes, and the least width of these.
 _LEFT, _NARROWEST = 0.6, 1.6
+#: In dots of the figure: the room at the left of all that belongs to the y axis.
+_MARGIN = 2.0
 
 
 def small_png(
@@ -44,8 +46,16 @@ def small_png(
     ax = figure.subplots()
     labels = [text.get_text() for text in draw(ax).texts_]
     beside = (1.04 * label_width(labels) + 2.0) / 72.0  # some labels are bold
-    width = max(size[0], _LEFT + _NARROWEST + beside)
-    figure.set_size_inches(width, size[1])
-    figure.subplots_adjust(left=_LEFT / width, right=1.0 - beside / width, top=0.88, bottom=0.14)
+    _fit(figure, _LEFT, beside, size)
+    outside = ax.yaxis.get_tightbbox()  # which numbers of many digits push over the edge
+    if outside is not None and outside.x0 < _MARGIN:
+        _fit(figure, _LEFT + (_MARGIN - outside.x0) / figure.dpi, beside, size)
     spread_asides(ax)
     return png(figure, dpi)
+
+
+def _fit(figure: Figure, left: float, right: float, size: tuple[float, float]) -> None:
+    """Leave so many inches at both sides of the axes, in a wider figure if these get too narrow."""
+    width = max(size[0], left + _NARROWEST + right)
+    figure.set_size_inches(width, size[1])
+    figure.subplots_adjust(left=left / width, right=1.0 - right / width, top=0.88, bottom=0.14)

@@ -276,7 +276,7 @@ class ValidationCurveDisplay(Display):
     def _text_of(self, rule: str) -> str:
         place = self.points[rule]
         value, error = float(self.mean[place]), float(self.standard_error[place])
-        spread = f" ± {error:.2g}" if np.isfinite(error) else ""
+        spread = f" ± {_two_digits(error)}" if np.isfinite(error) else ""
         label = self.labels[place[0]]
         return f"{rule}{', ' if label else ''}{label}: {number(value)}{spread}"
 
@@ -301,6 +301,11 @@ class ValidationCurveDisplay(Display):
         ax.set_ylim(*sorted((sign * low, sign * (high + room))))
 
 
+def _two_digits(value: float) -> str:
+    """Format with two significant digits, and without an exponent where that reads well."""
+    return f"{value:.0f}" if 100.0 <= value < 1e6 else f"{value:.2g}"
+
+
 def _labels(result: "fastreg.ValidationResult", over_degrees: bool) -> list[str]:
     """Name the curves by what varies from one to the other."""
     several = len(result.l1_ratios) > 1
@@ -308,4 +313,7 @@ def _labels(result: "fastreg.ValidationResult", over_degrees: bool) -> list[str]
     degrees = [""]
     if result.degrees is not None and not over_degrees:
         degrees = [f"degree {degree}" for degree in result.degrees]
-    return [", ".join(filter(None, pair)) for pair in product(degrees, ratios)]
+    blends = [""]
+    if result.blends is not None and len(result.blends) > 1:
+        blends = [f"relax {blend:g}" for blend in result.blends.tolist()]
+    return [", ".join(filter(None, names)) for names in product(degrees, ratios, blends)]

@@ -92,6 +92,8 @@ def validate_nested(
     started = monotonic()
     selection, refit = arguments.get("selection", "min"), arguments.get("refit", True)
     check_selection(selection)
+    if arguments.get("relax") is not None:
+        raise ValueError("relax must be None where degrees are validated")
     if not isinstance(refit, (bool, np.bool_)):
         raise TypeError(f"refit must be True or False, got {refit!r}")
     targets = as_float("y", y, ndim=(1, 2))

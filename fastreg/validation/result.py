@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastreg.inputs import Array
+from fastreg.relaxed import RelaxedPath
 from fastreg.result import PathResult, Result
 from fastreg.validation.folds import Folds
 
@@ -17,8 +18,8 @@ from fastreg.validation.folds import Folds
 class ValidationResult:
     """Scores on held-out rows over a grid, the point that was chosen, and its fit to all rows.
 
-    The arrays over the grid have an axis for each of degree, l1_ratio and alpha, in this order;
-    those of degree and l1_ratio are there only where a sequence was given. Indices into the grid
+    The arrays over the grid have an axis for each of degree, l1_ratio, relax and alpha, in this
+    order; those but the last are there only where a sequence was given. Indices into the grid
     are tuples: ``mean[index]`` is a number.
 
     Attributes
@@ -49,7 +50,8 @@ class ValidationResult:
         The point that was chosen; the one with the best mean; the one by the one-standard-error
         rule (see `validate`).
     result : Result or None
-        Fit to all rows at the chosen point; None with ``refit=False``.
+        Fit to all rows at the chosen point; None with ``refit=False``. With ``relax`` it is the
+        point of the path, and the blend is in `coef` and `intercept`.
     path : PathResult or None
         Fits to all rows over the alphas at the chosen l1_ratio (and degree).
     folds : Folds or None
@@ -66,6 +68,10 @@ class ValidationResult:
         Wall-clock time of the call.
     method : str
         How the folds were scored: "paths" or "moments".
+    blends : ndarray of shape (n_blends,), or None
+        The values of ``relax``, where they are part of the grid; also a single one.
+    relaxed : RelaxedPath or None
+        `path` beside least squares on its supports, where ``relax`` was given.
     """
 
     # grid
@@ -102,6 +108,54 @@ class ValidationResult:
     n_passes: int
     seconds: float
     method: str
+
+    blends: Array | None = None
+    relaxed: RelaxedPath | None = None
+
+    @property
+    def coef(self) -> Array:
+        """Coefficients of the chosen model, fitted to all rows.
+
+        Raises
+        ------
+        ValueError
+            If there is no fit to all rows (``refit=False``).
+        """
+        if self.relaxed is not None:
+            return np.asarray(self.relaxed.coef(self._blend)[self.index[-1]])
+        return np.asarray(self._refit.coef)
+
+    @property
+    def intercept(self) -> Any:
+        """Intercept of the chosen model, fitted to all rows.
+
+        Raises
+        ------
+        ValueError
+            If there is no fit to all rows (``refit=False``).
+        """
+        if self.relaxed is not None:
+            return self.relaxed.intercept(self._blend)[self.index[-1]]
+        return self._refit.intercept
+
+    @property
+    def relax(self) -> float | None:
+        """The chosen blend with least squares, where that was part of the grid."""
+        return None if self.blends is None else self._blend
+
+    @property
+    def _blend(self) -> float:
+        return self._blend_at(self.index)
+
+    def _blend_at(self, place: tuple[int, ...]) -> float:
+        assert self.blends is not None
+        return float(self.blends[place[-2] if len(self.blends) > 1 else 0])
+
+    @property
+    def _refit(self) -> Result:
+        if self.result is None:
+            raise ValueError("there is no fit to all rows: validate with refit=True")
+        return self.result
 
     @property
     def alpha(self) -> float:
@@ -140,7 +194,7 @@ class ValidationResult:
         )
 
     def predict(self, X: Any, offset: Any = None) -> npt.NDArray[np.float64]:
-        """Return X @ coef + intercept (+ offset) of the fit to all rows; see `Result.predict`.
+        """Return X @ coef + intercept (+ offset) of the chosen model; see `Result.predict`.
 
         Raises
         ------
@@ -149,9 +203,9 @@ class ValidationResult:
         TypeError, ValueError
             If X or offset has a wrong type, shape or name, or is not finite.
         """
-        if self.result is None:
-            raise ValueError("there is no fit to all rows: validate with refit=True")
-        return self.result.predict(X, offset)
+        if self.relaxed is not None:
+            return self.relaxed.predict(X, self._blend, offset)[:, self.index[-1]]
+        return self._refit.predict(X, offset)
 
     def __repr__(self) -> str:
         """Return the result as a short table."""
@@ -175,6 +229,8 @@ class ValidationResult:
         ends += f"{self.alphas.min():.6g}"
         if len(self.l1_ratios) > 1:
             ends += f" x {len(self.l1_ratios)} l1_ratios"
+        if self.blends is not None and len(self.blends) > 1:
+            ends += f" x {len(self.blends)} blends"
         if self.degrees is not None:
             ends += f" x {len(self.degrees)} degrees"
         return ends
@@ -183,15 +239,19 @@ class ValidationResult:
         return "1 fold" if self.n_folds == 1 else f"{self.n_folds} folds"
 
     def _l1_ratio_at(self, place: tuple[int, ...]) -> float:
-        return float(self.l1_ratios[place[-2] if len(self.l1_ratios) > 1 else 0])
+        behind = 1 + (self.blends is not None and len(self.blends) > 1)
+        return float(self.l1_ratios[place[-1 - behind] if len(self.l1_ratios) > 1 else 0])
 
     def _point(self, place: tuple[int, ...]) -> str:
         text = f"alpha={self.alphas[place]:.6g}"
         if len(self.l1_ratios) > 1:
             text += f", l1_ratio={self._l1_ratio_at(place):g}"
+        if self.blends is not None:
+            text += f", relax={self._blend_at(place):g}"
         if self.degrees is not None:
             text += f", degree={self.degrees[place[0]]}"
         text += f": {self.scoring} {self.mean[place]:.6g}"
-        if np.isfinite(self.standard_error[place]):
-            text += f" +- {self.standard_error[place]:.2g}"
+        error = float(self.standard_error[place])
+        if np.isfinite(error):
+            text += f" +- {error:.0f}" if 100.0 <= error < 1e6 else f" +- {error:.2g}"
         return text + f", {self.n_active[place]:.4g} nonzero"

@@ -23,6 +23,7 @@ from fastreg.survey import RangeError
 from fastreg.validation.folds import Folds, make_folds
 from fastreg.validation.from_moments import MomentScorer, takes_moments
 from fastreg.validation.paths import PathScorer, Search, Task
+from fastreg.validation.relaxing import RelaxedScorer, as_blends
 from fastreg.validation.result import ValidationResult
 from fastreg.validation.scores import as_score, average
 from fastreg.validation.selection import (
@@ -43,6 +44,7 @@ def validate(
     n_alphas: int = 100,
     eps: float = 1e-3,
     l1_ratio: Any = 1.0,
+    relax: Any = None,
     cv: Any = 5,
     foldid: Any = None,
     groups: Any = None,
@@ -82,6 +84,10 @@ def validate(
         As in `solve_path`.
     l1_ratio : float or sequence of float, default 1.0
         A sequence is validated jointly with alpha.
+    relax : float or sequence of float in [0, 1], optional
+        Blends of each fit with least squares on its support, w = relax w_path + (1 - relax) w_LS:
+        1 is the path, 0 least squares (see `relax`; glmnet's gamma). A sequence is validated
+        jointly with alpha. The least-squares fits of a fold are those of the rows it trains on.
     cv : int, float, splitter or iterable of (train, test), default 5
         Folds in the order of the rows; a float in (0, 1) is the share of rows, the last ones, that
         are held out once; an object with a method ``split``, as scikit-learn's, makes its own.
@@ -101,8 +107,8 @@ def validate(
         score counts.
     selection : {"min", "1se"} or callable, default "min"
         "min" is the best mean. "1se" is the simplest point within one standard error of it: the
-        largest alpha; with several l1_ratios, of their largest alphas within, the one with the
-        fewest nonzero coefficients. A callable takes a `Curve` and returns an index.
+        largest alpha; with several l1_ratios or blends, of their largest alphas within, the one
+        with the fewest nonzero coefficients. A callable takes a `Curve` and returns an index.
     refit : bool, default True
         Whether to fit all rows, along the alphas of the chosen l1_ratio.
     sample_weight : array of shape (n_samples,), optional
@@ -150,6 +156,7 @@ def validate(
         n_alphas=n_alphas,
         eps=eps,
         l1_ratio=l1_ratio,
+        relax=relax,
         folds=folds,
         scoring=scoring,
         selection=selection,
@@ -178,6 +185,7 @@ def explore(
     model: dict[str, Any],
     settings: Settings,
     weigh_folds: bool = True,
+    relax: Any = None,
 ) -> ValidationResult:
     """Do what `validate` says, with the arguments of `make_folds` and `prepare` in dictionaries.
 
@@ -188,6 +196,7 @@ def explore(
     check_selection(selection)
     check_grid(n_alphas, eps)
     ratios = as_ratios(l1_ratio)
+    blends = as_blends(relax)
     matrix, names = as_matrix(X)
     n = matrix.shape[0]
     targets, shift = _as_targets(y, offset, n)
@@ -215,7 +224,7 @@ def explore(
     made.require_weight(weight)
     fold_weights = np.array([float(weight[rows].sum()) for rows in made.test])
     found = conclude(
-        _scorer(task, made),
+        _scorer(task, made) if blends is None else RelaxedScorer(task, made, blends),
         task,
         grid,
         n_alphas,
@@ -224,6 +233,7 @@ def explore(
         selection,
         refit,
         several=np.ndim(l1_ratio) > 0,
+        several_blends=np.ndim(relax) > 0,
     )
     return replace(
         found,
@@ -253,36 +263,45 @@ def conclude(
     refit: str,
     *,
     several: bool,
+    several_blends: bool = False,
 ) -> ValidationResult:
     """Make the grid if there is none, score the folds, choose, fit all rows.
 
-    With `several` l1_ratios the result has an axis for them.
+    With `several` l1_ratios the result has an axis for them, and so with `several_blends`.
     """
     grid = scorer.grid(n_alphas, eps) if grid is None else grid
     ratios = search.l1_ratios
+    blends = scorer.blends if isinstance(scorer, RelaxedScorer) else None
+    n_blends = 1 if blends is None else len(blends)
     scored = scorer.score(grid)
     mean, standard_error = average(scored.scores, fold_weights)
-    curve = Curve(
-        alphas=grid[None],
+    curve = Curve(  # whose second axis is one for l1_ratio and blend
+        alphas=np.repeat(grid, n_blends, axis=0)[None],
         mean=mean[None],
         standard_error=standard_error[None],
         n_active=(scored.n_active @ (fold_weights / fold_weights.sum()))[None],
         greater_is_better=search.score.greater_is_better,
     )
     place = select(curve, selection)
-    _, i, j = place
-    path = result = None
+    i, j = place[1] // n_blends, place[2]
+    path = result = relaxed = None
     if refit == "path":
         path = scorer.path(float(ratios[i]), grid[i])
         result = path[j]
+        relaxed = scorer.relax(path) if isinstance(scorer, RelaxedScorer) else None
     elif refit == "point":
         result = scorer.solve(float(ratios[i]), float(grid[i, j]))
     fits = [scored] + [one for one in (path if path is not None else result,) if one is not None]
-    axes = 2 if several else 1
+    shape = len(ratios), n_blends, grid.shape[1]
+    kept = several, several_blends, True
 
-    def drop(values: Array) -> Array:
-        """Return the last of the three axes of the grid, those that the user gave."""
-        return values.reshape(values.shape[3 - axes :])
+    def drop(values: Array, *last: int) -> Array:
+        """Return those axes of the grid that the user gave, and a last one."""
+        return values.reshape(*(n for n, keep in zip(shape, kept, strict=True) if keep), *last)
+
+    def short(at: tuple[int, ...]) -> tuple[int, ...]:
+        full = at[1] // n_blends, at[1] % n_blends, at[2]
+        return tuple(k for k, keep in zip(full, kept, strict=True) if keep)
 
     return ValidationResult(
         alphas=drop(curve.alphas),
@@ -290,15 +309,15 @@ def conclude(
         degrees=None,
         scoring=search.score.name,
         greater_is_better=search.score.greater_is_better,
-        fold_scores=scored.scores.reshape(scored.scores.shape[2 - axes :]),
+        fold_scores=drop(scored.scores, scored.scores.shape[-1]),
         fold_weights=fold_weights,
         mean=drop(curve.mean),
         standard_error=drop(curve.standard_error),
         n_active=drop(curve.n_active),
         selection=name_of(selection),
-        index=place[3 - axes :],
-        index_min=best(curve)[3 - axes :],
-        index_1se=one_standard_error(curve)[3 - axes :],
+        index=short(place),
+        index_min=short(best(curve)),
+        index_1se=short(one_standard_error(curve)),
         result=result,
         path=path,
         folds=None,
@@ -308,6 +327,8 @@ def conclude(
         n_passes=scored.n_passes + scorer.n_passes,
         seconds=monotonic() - search.started,
         method=scorer.method,
+        blends=blends,
+        relaxed=relaxed,
     )
 
 
