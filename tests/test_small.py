@@ -219,7 +219,7 @@ def test_what_is_not_plain_is_left_alone():
         (60, 300, 0.0, True),
         (60, 800, 0.0, True),
         (60, 500, 1.0, False),
-        (390, 400, 0.0, False),
+        (30, 390, 1.0, False),
     ],
 )
 def test_how_large_a_small_fit_is(n, p, l1_ratio, expected):
@@ -228,6 +228,31 @@ def test_how_large_a_small_fit_is(n, p, l1_ratio, expected):
     one, other = both(X, y, 0.5, l1_ratio=l1_ratio)
     assert_same(one, other, X, y)
     oracle.check(one, X, y, alpha=0.5, l1_ratio=l1_ratio)
+
+
+def test_how_large_a_small_ridge_is():
+    for n, p, expected in (
+        (512, 900, True),
+        (900, 512, True),
+        (513, 513, False),
+        (16_384, 100, True),
+        (16_385, 2, False),
+        (2, 16_385, False),
+        (10_000, 300, False),
+    ):
+        assert small.takes(n, p, 0.0) == small.takes(n, p, 0) == expected
+    assert small.takes(100, 384, 0.5)
+    assert not small.takes(100, 385, 0.5)
+    assert not small.takes(100, 512, "0")
+    rng = np.random.default_rng(0)
+    for shape in ((700, 500), (450, 600)):
+        X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
+        one, other = both(X, y, 0.1, l1_ratio=0.0)
+        assert one.n_passes != other.n_passes or shape[0] > shape[1]
+        assert_same(one, other, X, y)
+        coef, intercept = exact_ridge(X, y, 0.1, True)
+        np.testing.assert_allclose(one.coef, coef, rtol=1e-9, atol=1e-11)
+        assert one.intercept == pytest.approx(intercept, abs=1e-11)
 
 
 def exact_ridge(X, y, alpha, fit_intercept, weight=None):

@@ -7,7 +7,7 @@
 # the tolerance are left to the general lane, which also words all the errors.
 #
 # Workspaces wait in a list whose `pop` and `append` are atomic, with and without a GIL: two threads
-# never hold the same one. There are as many as there were fits at once, of four megabytes at most.
+# never hold the same one. There are as many as there were fits at once, of eight megabytes at most.
 #
 # Several responses are one fit after the other on one Gram matrix, which lies in a second
 # workspace: of few responses that is less than what the general lane has to prepare.
@@ -49,12 +49,13 @@ cdef enum:  # what is given for each feature
     N_SIDES
 
 cdef enum:
-    MOST_FEATURES = 384    # or rows, if those are fewer and the objective smooth
+    MOST_FEATURES = 384
+    MOST_RANK = 512        # features or rows, whichever are fewer, if the objective is smooth
     MOST_ROWS = 1 << 14
     # multiplications that make the Gram matrix: one millisecond, beyond which a working set does
     # with less of it; nothing smooth does
     MOST_WORK = 1 << 25
-    MOST_SMOOTH_WORK = 1 << 28
+    MOST_SMOOTH_WORK = 1 << 29
     LONG_WORK = 1 << 17    # what is worth letting other threads run
     MOST_TURNS = 1 << 20   # entries of X that several responses may read, each of them as many as X
     A_TURN = 10_000        # has and as many more as are read while a response is fitted otherwise
@@ -396,7 +397,7 @@ cdef bint is_small(Py_ssize_t n, Py_ssize_t p, bint smooth) noexcept nogil:
     if not (0 < n <= MOST_ROWS and 0 < p <= MOST_ROWS):
         return False
     if smooth:
-        return min(n, p) <= MOST_FEATURES and n * p * min(n, p) <= MOST_SMOOTH_WORK
+        return min(n, p) <= MOST_RANK and n * p * min(n, p) <= MOST_SMOOTH_WORK
     return p <= MOST_FEATURES and n * p * p <= MOST_WORK
 
 
@@ -422,7 +423,7 @@ def fit(X, y, alpha, l1_ratio, fit_intercept, settings, sample_weight=None, pena
             and (positive is True or positive is False)
             and (standardize is False or (model.standardize and model.centred))
             and settings.method == "auto" and settings.time_limit == INFINITY
-            and settings.gram_memory >= 12.0 * MOST_FEATURES * MOST_FEATURES):
+            and settings.gram_memory >= 12.0 * MOST_RANK * MOST_RANK):
         return None
     if sample_weight is not None:
         if not is_vector(sample_weight, len(X) if X.ndim else 0):
