@@ -171,7 +171,7 @@ def test_rows_drawn_twice_count_twice():
         ({"stratify": np.full(N, np.nan)}, ValueError, "contains NaN"),
         ({"groups": np.zeros(N), "cv": 0.5}, ValueError, "at least two"),
         ({"groups": [None, *GROUPS[1:].tolist()]}, TypeError, "groups must hold labels"),
-        ({"groups": np.full(N, np.datetime64("NaT"))}, ValueError, "groups contains NaN"),
+        ({"groups": np.full(N, np.datetime64("NaT", "D"))}, ValueError, "groups contains NaN"),
         ({"random_state": 0}, ValueError, "only with shuffle"),
         ({"shuffle": True, "random_state": "a"}, TypeError, "random_state must be"),
         ({"shuffle": True, "random_state": -1}, TypeError, "random_state must be"),
