@@ -72,7 +72,6 @@ from importlib.util import find_spec
 if find_spec("keras") is None:
     raise ImportError("fastreg.keras needs Keras 3: pip install 'fastreg-solvers[keras]' brings it")
 
-from fastreg.keras._optimizer import install
 from fastreg.keras._prune import SelectFeatures, prune
 from fastreg.keras._regularizers import l1, l1_l2, l2, l21
 from fastreg.keras._report import LayerSparsity, SparsityReport, sparsity_report
@@ -88,5 +87,3 @@ __all__ = [
     "prune",
     "sparsity_report",
 ]
-
-install()

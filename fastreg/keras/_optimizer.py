@@ -74,6 +74,8 @@ def _apply(
         original(self, grads, None if trainable_variables is None else variables)
         return
     rate = self.learning_rate  # before a schedule moves on
+    # Keras averages what the optimizer has reached; this is its share.
+    share = ops.where(self.iterations == 0, 1.0, 1.0 - self.ema_momentum) if self.use_ema else None
     known = isinstance(self, _KNOWN)
     before = [None if known else ops.copy(variable.value) for variable, _ in penalised]
     original(self, grads, None if trainable_variables is None else variables)
@@ -87,7 +89,11 @@ def _apply(
             lr, scale = _step_size(self, variable, ops.cast(rate, variable.dtype))
         else:
             lr, scale = _norm(variable.value - old), _norm(gradient) + _TINY
+        reached = None if share is None else ops.copy(variable.value)
         variable.regularizer.step(variable, lr, scale)
+        if share is not None:
+            average = self._model_variables_moving_average[self._get_variable_index(variable)]
+            average.assign_add(ops.cast(share, variable.dtype) * (variable.value - reached))
 
 
 def _count_momentum(optimizer: Any, rate: Any) -> None:
@@ -111,14 +117,18 @@ def _step_size(optimizer: Any, variable: Any, lr: Any) -> tuple[Any, Any]:
     def state(name: str) -> Any:
         return getattr(optimizer, name)[optimizer._get_variable_index(variable)].value
 
+    def missing() -> Any:
+        """Return what an average of squares, which started at zero, still lacks of one."""
+        beta = ops.cast(optimizer.beta_2, variable.dtype)  # rounded as Keras does
+        return ops.power(beta, ops.cast(optimizer.iterations, variable.dtype))
+
     epsilon = getattr(optimizer, "epsilon", 0.0)
-    count = ops.cast(optimizer.iterations, variable.dtype)
     match optimizer:
         case optimizers.SGD():
             return _with_momentum(optimizer, lr), 1.0
         case optimizers.Adam() | optimizers.Nadam():
             v = state("_velocity_hats" if getattr(optimizer, "amsgrad", False) else "_velocities")
-            known = ops.sqrt(1.0 - ops.power(optimizer.beta_2, count))
+            known = ops.sqrt(1.0 - missing())
             # Nadam adds epsilon to the corrected root, Adam to the root.
             factor = known if isinstance(optimizer, optimizers.Nadam) else 1.0
             return lr * known, Root(v, factor * epsilon)
@@ -135,8 +145,7 @@ def _step_size(optimizer: Any, variable: Any, lr: Any) -> tuple[Any, Any]:
             moved, squares = state("_accumulated_delta_vars"), state("_accumulated_grads")
             return lr, ops.sqrt((squares + epsilon) / (moved + epsilon))
         case _:  # Lion
-            known = 1.0 - ops.power(optimizer.beta_2, count)
-            return lr * known, ops.abs(state("_momentums")) + _TINY
+            return lr * (1.0 - missing()), ops.abs(state("_momentums")) + _TINY
 
 
 def _with_momentum(optimizer: Any, lr: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from fastreg.proximal import penalty as _penalty_of
-from fastreg.torch._steps import keeps_step_size, prepare, step_size, take_step
+from fastreg.torch._steps import keeps_step_size, prepare, shrink, step_size
 
 _DEFAULTS: dict[str, Any] = {"l1": 0.0, "l2": 0.0, "group": None}
 _AXES = {"outputs": 0, "inputs": 1}
@@ -252,4 +252,4 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
             lr, scale = step_size(optimizer, group, w, before.get(w))
             if skipped is not None:
                 lr = lr * (1.0 - skipped.to(w.device))
-            take_step(w, lr, scale, **terms)
+            shrink(w, lr, scale, **terms)
