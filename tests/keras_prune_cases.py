@@ -83,7 +83,9 @@ def test_report_is_drawn():
         assert display.png()
         drawn = display.images_[0].get_array()
         np.testing.assert_array_equal(drawn, report.layers[0].used.T)
-        assert f"{report.zeros:.1%} of the weights" in display.figure_.axes[0].get_title("left")
+        heading = display.figure_.axes[0]
+        assert f"{report.zeros:.1%} of the weights" in heading.get_title("left")
+        assert heading.get_title("right") == "coloured: weights that are not zero"
     from fastreg.plotting import SparsityDisplay
 
     with pytest.raises(TypeError, match="result must be a SparsityReport, got Sequential"):
