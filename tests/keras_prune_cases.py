@@ -280,13 +280,14 @@ def test_a_trained_model_is_pruned():
     rng = np.random.default_rng(1)
     X = rng.standard_normal((256, P)).astype(np.float32)
     y = (X[:, 0] * X[:, 1] > 0).astype(np.float32)
-    model = sequential(
-        layers.Dense(32, "relu", kernel_regularizer=fk.l21(0.02, "outputs")),
-        layers.Dense(1, "sigmoid", kernel_regularizer=fk.l1(0.002)),
-    )
+    keras.utils.set_random_seed(0)
+    hidden = layers.Dense(32, "relu", kernel_regularizer=fk.l21(0.02, "outputs"))
+    last = layers.Dense(1, "sigmoid", kernel_regularizer=fk.l1(0.002))
+    model = keras.Sequential([hidden, last])  # built by fit
     model.compile(optimizers.Adam(0.01), "binary_crossentropy")
     model.fit(X, y, epochs=30, verbose=0)
     small = fk.prune(model)
+    assert small.input_shape == (None, P)
     assert small.count_params() < 0.7 * model.count_params()
     np.testing.assert_allclose(small.predict(X, verbose=0), model.predict(X, verbose=0), atol=1e-6)
     assert len(fk.sparsity_report(small).layers[0].dead_neurons) == 0

@@ -27,12 +27,7 @@ _KNOWN = (
 
 
 def install() -> None:
-    """Wrap `build` and `apply` of `keras.Optimizer`, once.
-
-    This is the one place that every optimizer and backend passes through, with its own state at
-    hand. A constraint, Keras's hook after a step, would have to guess the step size, and is called
-    between the steps of an accumulated gradient, too.
-    """
+    """Wrap `build` and `apply` of `keras.Optimizer`, once; `fastreg.keras` says why these."""
     if not hasattr(keras.Optimizer.apply, "fastreg_original"):
         keras.Optimizer.build = _wrapped(keras.Optimizer.build, _build)
         keras.Optimizer.apply = _wrapped(keras.Optimizer.apply, _apply)

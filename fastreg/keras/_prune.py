@@ -83,7 +83,11 @@ def prune(model: Any) -> Any:
     graph = graph_of(model)
     smaller = _Smaller(Channels(graph))
     if isinstance(model, keras.Sequential):
-        chain = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
+        (x,) = model.inputs
+        # The batch that a model was built on by fit binds nobody but layers that remember.
+        stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
+        shape = (x.shape[0] if stateful else None, *x.shape[1:])
+        chain = [keras.Input(batch_shape=shape, dtype=x.dtype, name=x.name)]
         for layer in model.layers:
             chain += smaller.chain(smaller.layer(layer))
         new = keras.Sequential(chain, name=model.name)
