@@ -56,10 +56,12 @@ def Proximal(  # noqa: N802 - stands where optimizers stand
     -----
     The table at the head of `fastreg.torch` says which step size is used, and what is minimised.
     Tensors stay on their device. A copy or an unpickled optimizer has lost its hooks, as always in
-    PyTorch: call `Proximal` on it again. For numbers in memory the step after Adam is one compiled
-    loop over weights and averages, a tenth of a training step or less; ``fused=True`` makes Adam
-    itself several times as fast as it is by default there. State dicts hold the penalties with the other options of
+    PyTorch: call `Proximal` on it again. State dicts hold the penalties with the other options of
     the groups; where one is loaded that has none, those given here are kept.
+
+    In a processor's memory the step after Adam is one compiled loop over weights and averages,
+    about a tenth of a training step. ``fused=True`` makes Adam itself several times as fast there
+    as it is by default.
 
     Examples
     --------
