@@ -426,6 +426,29 @@ def test_a_penalty_is_that_of_keras():
         assert float(ours(keras.Variable(x))) == pytest.approx(float(ours(x)))
 
 
+@pytest.mark.parametrize("name", ["Ftrl", "ScheduleFreeAdamW"])
+def test_optimizers_that_would_lose_the_step(name):
+    if not hasattr(optimizers, name):
+        pytest.skip(f"this Keras has no {name}")
+    model = linear()
+    model.compile(getattr(optimizers, name)(), half_squares)
+    with pytest.raises(ValueError, match=f"a proximal step after one of {name} is lost"):
+        fit(model)
+    model.layers[0].kernel.regularizer = keras.regularizers.l1(0.2)
+    model.compile(getattr(optimizers, name)(), half_squares)
+    fit(model)
+
+
+def test_one_optimizer_for_each_layer():
+    if not hasattr(optimizers, "MultiOptimizer"):
+        pytest.skip("this Keras has no MultiOptimizer")
+    model = linear()
+    pick = {"kernel": optimizers.SGD(0.2), "bias": optimizers.Adam(0.05)}
+    model.compile(optimizers.MultiOptimizer(lambda variable: pick[variable.name]), half_squares)
+    fit(model, 6)
+    is_solved(model)
+
+
 def test_bad_input():
     for make in (fk.l1, fk.l2, fk.l21, lambda value: fk.l1_l2(l2=value)):
         with pytest.raises(TypeError, match=r"l\d+ must be a number, got '1'"):

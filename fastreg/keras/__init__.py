@@ -50,6 +50,8 @@ Adamax                   ``learning_rate / u``, u being the largest gradient of 
 RMSprop, Adagrad,        ``learning_rate`` over the root that they divide gradients by; RMSprop's
 Adadelta                 momentum as that of SGD
 Lion                     ``learning_rate / |m|``, m being the average of gradients
+Ftrl, ScheduleFreeAdamW  none: they compute the weights anew from sums of their own, so that a
+                         proximal step would be lost; they raise a ValueError
 all others               how far the weights of a layer moved over the length of their gradient,
                          one number a layer: zeros are exact, but training does not stop quite
                          where loss + penalty has its minimum

@@ -25,6 +25,9 @@ _KNOWN = (
     optimizers.Lion,
 )
 
+# Optimizers that compute the weights anew in each step, from sums that nothing else reaches.
+_APART = {"Ftrl", "ScheduleFreeAdamW"}  # the second is not in every version of Keras
+
 
 def install() -> None:
     """Wrap `build` and `apply` of `keras.Optimizer`, once; `fastreg.keras` says why these."""
@@ -48,8 +51,15 @@ def _is_penalised(variable: Any) -> bool:
 
 def _build(original: Callable[..., Any], self: Any, variables: Any) -> Any:
     result = original(self, variables)
-    sums_up = isinstance(self, optimizers.SGD | optimizers.RMSprop) and self.momentum
-    if sums_up and any(_is_penalised(variable) for variable in variables):
+    if not any(_is_penalised(variable) for variable in variables):
+        return result
+    apart = _APART & {kind.__name__ for kind in type(self).__mro__}
+    if apart:
+        raise ValueError(
+            f"a proximal step after one of {apart.pop()} is lost, since that computes the weights "
+            "anew from sums of its own; use another optimizer, or keras.regularizers"
+        )
+    if isinstance(self, optimizers.SGD | optimizers.RMSprop) and self.momentum:
         # What the momentum would hold if every gradient had been -1.
         setattr(self, _WEIGHT_SUM, self.add_variable((), name="weight_sum"))
     return result
