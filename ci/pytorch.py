@@ -45,7 +45,7 @@ def main() -> None:
         names = would_install(requirement)
         large = [name for name in names if name.lower().startswith(LARGE)]
         if large:
-            reason = f"the build here needs {large[0]} and {len(large) - 1} more packages like it"
+            reason = f"the build here needs {large[0]}, {len(large)} packages of this kind in all"
             note.write_text(f"PyTorch is not tested: {reason}", "utf-8")
         elif names and pip(requirement).returncode == 0:
             note.unlink(missing_ok=True)

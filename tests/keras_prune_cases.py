@@ -226,6 +226,13 @@ def dropout_while_predicting():
     return keras.Model(inputs, layers.Dense(2)(layers.Dropout(1e-9)(x, training=True)))
 
 
+def attention():
+    inputs = keras.Input((4, 3))
+    x = layers.Dense(6)(inputs)
+    x = layers.MultiHeadAttention(2, 3)(x, value=x, key=layers.Dense(6, "relu")(x))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalMaxPooling1D()(x)))
+
+
 def named_ends():
     inputs = {"a": keras.Input((P,), name="a"), "b": keras.Input((P,), name="b")}
     x = layers.Dense(6, "relu")(layers.Concatenate()(list(inputs.values())))
@@ -238,11 +245,12 @@ def named_ends():
         (shared_layer, False),
         (model_in_model, True),
         (dropout_while_predicting, False),
+        (attention, False),
         (named_ends, False),
         (lambda: sequential(layers.ReLU()), False),
         (lambda: sequential(layers.Reshape((P, 1)), layers.LSTM(4), layers.Dense(2)), False),
     ],
-    ids="shared inner training named nothing recurrent".split(),
+    ids="shared inner training attention named nothing recurrent".split(),
 )
 def test_what_is_not_understood_is_left(make, smaller):
     model = make()
@@ -252,7 +260,8 @@ def test_what_is_not_understood_is_left(make, smaller):
             kernel[:, 0] = 0.0
             layer.kernel.assign(kernel)
             layer.bias.assign(np.linspace(1.0, 2.0, layer.bias.shape[0]))
-    X = np.random.default_rng(0).standard_normal((5, P)).astype(np.float32)
+    shape = (5, *model.inputs[0].shape[1:])
+    X = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     data = {"a": X, "b": 2.0 * X} if len(model.inputs) == 2 else X
     model.compile("sgd", half_squares)  # a loss that Keras could not find by its name
     small = fk.prune(model)

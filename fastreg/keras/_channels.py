@@ -106,7 +106,8 @@ class Channels:
     def _passed(self, node: Any, inputs: list[Signal]) -> list[Signal]:
         """Return what leaves a layer."""
         layer, signal = node.operation, None
-        if any(value not in (None, False) for value in node.arguments.kwargs.values()):
+        options = node.arguments.kwargs.values()
+        if any(value is not None and value is not False for value in options):
             pass  # called with training=True, for instance
         elif len(inputs) == 1 and len(node.outputs) == 1:
             signal = self._through(layer, inputs[0], node.input_tensors[0], node.outputs[0])
