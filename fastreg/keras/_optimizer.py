@@ -84,16 +84,18 @@ def _apply(
     known = isinstance(self, _KNOWN)
     before = [None if known else ops.copy(variable.value) for variable, _ in penalised]
     original(self, grads, None if trainable_variables is None else variables)
+    done: Any = 1.0
     if self.gradient_accumulation_steps:
         # Nothing was done but to add up gradients, unless as many are complete.
         rest = self._iterations % self.gradient_accumulation_steps
-        rate = rate * ops.cast(ops.equal(rest, 0), "float32")
-    _count_momentum(self, rate)
+        done = ops.cast(ops.equal(rest, 0), "float32")
+    _count_momentum(self, rate, done)
     for (variable, gradient), old in zip(penalised, before, strict=True):
         if known:
             lr, scale = _step_size(self, variable, ops.cast(rate, variable.dtype))
         else:
             lr, scale = _norm(variable.value - old), _norm(gradient) + _TINY
+        lr = lr * ops.cast(done, variable.dtype)
         reached = None if share is None else ops.copy(variable.value)
         variable.regularizer.step(variable, lr, scale)
         if share is not None:
@@ -101,12 +103,11 @@ def _apply(
             average.assign_add(ops.cast(share, variable.dtype) * (variable.value - reached))
 
 
-def _count_momentum(optimizer: Any, rate: Any) -> None:
+def _count_momentum(optimizer: Any, rate: Any, done: Any) -> None:
     total = getattr(optimizer, _WEIGHT_SUM, None)
     if total is not None:
-        rate = ops.cast(rate, total.dtype)
-        now = optimizer.momentum * total.value + rate
-        total.assign(ops.where(rate > 0.0, now, total.value))
+        now = optimizer.momentum * total.value + ops.cast(rate, total.dtype)
+        total.assign(ops.where(ops.cast(done, "bool"), now, total.value))
 
 
 def _norm(x: Any) -> Any:
@@ -161,6 +162,4 @@ def _with_momentum(optimizer: Any, lr: Any) -> Any:
     if total is None:  # built for other variables, so not at its beginning
         return lr / (1.0 - optimizer.momentum)
     total = ops.cast(total.value, lr.dtype)
-    if getattr(optimizer, "nesterov", False):
-        total = lr + optimizer.momentum * total
-    return ops.where(lr > 0.0, total, lr)
+    return lr + optimizer.momentum * total if getattr(optimizer, "nesterov", False) else total
