@@ -47,12 +47,14 @@ def prox(
     """
     if isinstance(scale, Root):
         scale = xp.sqrt(scale.square) + scale.add
-    y, scale, threshold = z * scale, scale + lr * l2, lr * l1
-    if l1 == 0.0:
-        return y / scale
-    if axis is None:
-        return (y - xp.clip(y, -threshold, threshold)) / scale
-    return _group_shrink(xp, y / scale, threshold / scale, axis)
+    # In this order nothing is rounded where lr or both penalties are zero.
+    kept = scale / (scale + lr * l2) if l2 > 0.0 else 1.0
+    threshold = lr * l1 / scale
+    if l1 > 0.0 and axis is not None:
+        return _group_shrink(xp, z * kept, threshold * kept, axis)
+    if l1 > 0.0:
+        z = z - xp.clip(z, -threshold, threshold)
+    return z * kept
 
 
 def _group_shrink(xp: Any, z: Any, threshold: Any, axis: int) -> Any:

@@ -1,4 +1,7 @@
-"""`fastreg.keras` on every backend of Keras that is installed; the cases: `keras_cases.py`."""
+"""`fastreg.keras` on every backend of Keras that is installed, in a process for each.
+
+The cases: `keras_cases.py`, `keras_prune_cases.py`.
+"""
 
 import os
 import subprocess
@@ -11,11 +14,12 @@ import pytest
 # Not imported here: without its default backend it would fail.
 pytestmark = pytest.mark.skipif(find_spec("keras") is None, reason="the extra keras is missing")
 
-CASES = Path(__file__).with_name("keras_cases.py")
+FOLDER = Path(__file__).parent
 
 
+@pytest.mark.parametrize("cases", ["keras_cases.py", "keras_prune_cases.py"])
 @pytest.mark.parametrize("backend", ["jax", "tensorflow", "torch"])
-def test_backend(backend):
+def test_backend(backend, cases):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     # Not -W error: the libraries warn about themselves and each other, differently by version.
@@ -31,10 +35,15 @@ def test_backend(backend):
         "no:cacheprovider",
         "--noconftest",
     ]
-    command += ["-c", os.devnull, "--rootdir", str(CASES.parent), "--import-mode=importlib"]
+    command += ["-c", os.devnull, "--rootdir", str(FOLDER), "--import-mode=importlib"]
+    command += ["-o", f"pythonpath={FOLDER}"]
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
     ran = subprocess.run(
-        [*command, str(CASES)], capture_output=True, text=True, check=False, env=environment
+        [*command, str(FOLDER / cases)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     assert " passed" in ran.stdout

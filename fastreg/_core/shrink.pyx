@@ -27,13 +27,13 @@ cdef void shrink(
     real* w, const real* square, Py_ssize_t n, real add, real threshold, real more
 ) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real scale, y, inside
+    cdef real scale, most, inside
     for i in range(n):
         scale = root(square[i]) + add
-        y = w[i] * scale
-        inside = y if y < threshold else threshold
-        inside = inside if inside > -threshold else -threshold
-        w[i] = (y - inside) / (scale + more)
+        most = threshold / scale
+        inside = w[i] if w[i] < most else most
+        inside = inside if inside > -most else -most
+        w[i] = w[i] - inside if more == 0.0 else (w[i] - inside) * (scale / (scale + more))
 
 
 def proximal_step(

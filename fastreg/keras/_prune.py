@@ -1,34 +1,18 @@
 """A smaller model from the zeros of a trained one."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-# Those that work on each number by itself, so that a neuron can be taken away.
-_ELEMENTWISE = {
-    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh",
-    "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu",
-    "soft_shrink", "softplus", "softsign", "squareplus", "tanh", "tanh_shrink", "threshold",
-}  # fmt: skip
-_ELEMENTWISE_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU)
-_INACTIVE_LAYERS = (
-    layers.Dropout,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.AlphaDropout,
-    layers.ActivityRegularization,
-)
-_KNOWN_LAYERS = (layers.Activation, layers.Softmax, *_ELEMENTWISE_LAYERS, *_INACTIVE_LAYERS)
-_SHAPE_LAYERS = (layers.Flatten, layers.Reshape)
+from fastreg.keras._channels import Channels, check_built, graph_of, is_functional
 
 
 @keras.saving.register_keras_serializable("fastreg")
 class SelectFeatures(layers.Layer):
-    """``x[..., indices]``: what the first layer of a pruned model reads.
+    """``x[..., indices]``: what the first layers of a pruned model read.
 
     Parameters
     ----------
@@ -52,67 +36,40 @@ class SelectFeatures(layers.Layer):
         return {**super().get_config(), "indices": self.indices}
 
 
-class _Dense:
-    """A Dense layer with its weights as arrays, and the layers up to the next one."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        self.kernel = ops.convert_to_numpy(layer.kernel)
-        self.bias = (
-            ops.convert_to_numpy(layer.bias)
-            if layer.use_bias
-            else np.zeros(self.kernel.shape[1], self.kernel.dtype)
-        )
-        self.after: list[Any] = []
-
-    def splits(self) -> bool:
-        """Whether neurons can be taken away: nothing up to the next layer mixes them."""
-        activations = [self.layer, *(x for x in self.after if isinstance(x, layers.Activation))]
-        return all(_name(layer) in _ELEMENTWISE for layer in activations) and not any(
-            isinstance(layer, layers.Softmax) for layer in self.after
-        )
-
-    def constants(self) -> Any:
-        """Return what the neurons put out if nothing reaches them."""
-        x = self.layer.activation(ops.convert_to_tensor(self.bias[None]))
-        for layer in self.after:
-            x = layer(x, training=False) if isinstance(layer, _INACTIVE_LAYERS) else layer(x)
-        return ops.convert_to_numpy(x)[0]
-
-    def rebuilt(self) -> Any:
-        use_bias = self.layer.use_bias or bool(np.any(self.bias))
-        config = {**self.layer.get_config(), "units": len(self.bias), "use_bias": use_bias}
-        new = type(self.layer).from_config(config)
-        new.build((None, len(self.kernel)))
-        new.set_weights([self.kernel, self.bias] if use_bias else [self.kernel])
-        return new
-
-
 def prune(model: Any) -> Any:
     """Make a smaller model with the same outputs, without what its zeros make superfluous.
 
-    Taken away are neurons that no input reaches (what they put out is constant, and added to the
-    next bias), neurons that no later one reads, and inputs that no neuron reads. The new model
-    takes the same data: if it does not read all inputs, its first layer is one that selects.
+    Taken away are neurons (channels of convolutions) that no input reaches, that nothing reads, or
+    that batch normalisation multiplies by zero, and inputs that nothing reads. What a neuron puts
+    out that nothing reaches is constant, and added to the next bias. The new model takes the same
+    data: in front of layers that do not read all of it stands one that selects.
 
     Parameters
     ----------
     model : keras.Model
-        Built, a chain of Dense layers, with elementwise activations, dropout and, in front,
-        Flatten or Reshape; trained with `l1` or `l21`, for example. It is not changed.
+        Sequential or functional, and built; trained with `l1` or `l21`, for example. It is not
+        changed.
 
     Returns
     -------
-    keras.Sequential
-        Not compiled. The outputs differ from those of model by rounding only. Of each layer at
-        least one neuron is kept.
+    keras.Model
+        Not compiled; Sequential if model is. The outputs differ from those of model by rounding
+        only. Of each layer at least one neuron is kept.
 
     Raises
     ------
     TypeError
         If model is none.
     ValueError
-        If it is not built, or something other than such a chain.
+        If it is not built, or neither Sequential nor functional.
+
+    Notes
+    -----
+    Dense, Conv1D, Conv2D and Conv3D become smaller, with what follows them: BatchNormalization,
+    elementwise activations, dropout and noise, pooling, Flatten, Reshape, Concatenate of channels,
+    and some more. All other layers are copied as they are, and so are the neurons that they read:
+    where an Add joins two branches, say, or where a layer is called twice. Models inside the model
+    are pruned by themselves. `sparsity_report` says which neurons are left, and why.
 
     Examples
     --------
@@ -120,99 +77,77 @@ def prune(model: Any) -> Any:
     >>> small.count_params(), model.count_params()  # doctest: +SKIP
     (1210, 50890)
     """
-    front, dense = _chain(model)
-    inputs = _drop_unread(dense)
-    _drop_unreached(dense)
-    new = [_copied(layer) for layer in front]
-    if len(inputs) < dense[0].layer.kernel.shape[0]:
-        new.append(SelectFeatures(inputs))
-    for part in dense:
-        new += [part.rebuilt(), *(_copied(layer) for layer in part.after)]
-    shape = model.input_shape
-    return keras.Sequential([keras.Input(shape[1:], dtype=model.inputs[0].dtype), *new])
-
-
-def _chain(model: Any) -> tuple[list[Any], list[_Dense]]:
-    """Return the layers before the first Dense layer, and the Dense layers."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a keras.Model, got {type(model).__name__}")
-    if not model.built:
-        raise ValueError("model has no weights yet: build it, or call it on data, first")
-    front: list[Any] = []
-    dense: list[_Dense] = []
-    for layer in _in_order(model):
-        if type(layer) is layers.Dense:
-            dense.append(_Dense(layer))
-        elif not dense and isinstance(layer, _SHAPE_LAYERS):
-            front.append(layer)
-        elif isinstance(layer, _KNOWN_LAYERS):
-            (dense[-1].after if dense else front).append(layer)
-        elif dense and isinstance(layer, layers.Flatten) and len(layer.input.shape) == 2:
-            continue
-        else:
-            raise ValueError(
-                f"layer {layer.name!r} is a {type(layer).__name__}; models of Dense layers, "
-                "activations and dropout can be pruned"
-            )
-    if not dense:
-        raise ValueError("model has no Dense layer")
-    return front, dense
-
-
-def _in_order(model: Any) -> list[Any]:
-    """Return the layers of a chain, without its input."""
+    check_built(model)
+    if not is_functional(model):
+        raise ValueError("model must be Sequential or functional: of others the layers are unknown")
+    graph = graph_of(model)
+    smaller = _Smaller(Channels(graph))
     if isinstance(model, keras.Sequential):
-        return list(model.layers)
-    operations = getattr(model, "operations", None)
-    if operations is None or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError("model must be Sequential, or a chain of layers with one input and output")
-    chain = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
-    tensor = model.inputs[0]
-    for layer in chain:
-        if len(layer._inbound_nodes) != 1 or layer.input is not tensor:
-            raise ValueError(f"layer {layer.name!r} is not the next in a chain of layers")
-        tensor = layer.output
-    if tensor is not model.outputs[0]:
-        raise ValueError("the output of model is not that of its last layer")
-    return chain
-
-
-def _drop_unread(dense: list[_Dense]) -> Any:
-    """Take away, from the last layer to the first, what is not read; return the inputs kept."""
-    kept: Any = None
-    for k in range(len(dense) - 1, -1, -1):
-        part = dense[k]
-        if kept is not None and part.splits():
-            part.kernel, part.bias = part.kernel[:, kept], part.bias[kept]
-            dense[k + 1].kernel = dense[k + 1].kernel[kept]
-        kept = _at_least_one(np.any(part.kernel != 0.0, axis=1))
-    dense[0].kernel = dense[0].kernel[kept]
-    return kept
-
-
-def _drop_unreached(dense: list[_Dense]) -> None:
-    """Take away, from the first layer to the last, what is constant."""
-    for part, following in pairwise(dense):
-        reached = np.any(part.kernel != 0.0, axis=0)
-        if reached.all() or not part.splits():
-            continue
-        kept = _at_least_one(reached)
-        constants = np.where(np.isin(np.arange(len(reached)), kept), 0.0, part.constants())
-        following.bias = following.bias + (constants @ following.kernel).astype(
-            following.bias.dtype
+        (x,) = model.inputs
+        # The batch that a model was built on by fit binds nobody but layers that remember.
+        stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
+        shape = (x.shape[0] if stateful else None, *x.shape[1:])
+        chain = [keras.Input(batch_shape=shape, dtype=x.dtype, name=x.name)]
+        for layer in model.layers:
+            chain += smaller.chain(smaller.layer(layer))
+        new = keras.Sequential(chain, name=model.name)
+    else:
+        new = keras.models.clone_model(
+            graph, clone_function=smaller.layer, call_function=smaller.call
         )
-        part.kernel, part.bias = part.kernel[:, kept], part.bias[kept]
-        following.kernel = following.kernel[kept]
+    smaller.set_weights()
+    return new
 
 
-def _at_least_one(mask: Any) -> Any:
-    kept = np.flatnonzero(mask)
-    return kept if len(kept) else np.array([0])
+class _Smaller:
+    """Makes the layers of the smaller model."""
 
+    def __init__(self, channels: Channels) -> None:
+        self.channels = channels
+        self.select: dict[int, Any] = {}  # what stands in front of a new layer
+        self.weights: list[tuple[Any, list[Any]]] = []
+        self.made: dict[int, Any] = {}
 
-def _copied(layer: Any) -> Any:
-    return type(layer).from_config(layer.get_config())
+    def layer(self, old: Any) -> Any:
+        """Return the new layer of an old one."""
+        if not isinstance(old, layers.Layer):
+            return old  # an operation of keras.ops, without weights
+        if id(old) not in self.made:
+            self.made[id(old)] = self._made(old)
+        return self.made[id(old)]
 
+    def _made(self, old: Any) -> Any:
+        if isinstance(old, keras.Model) and is_functional(old):
+            return prune(old)
+        config, weights = old.get_config(), old.get_weights()
+        kernel = self.channels.kernels.get(id(old))
+        if kernel is not None:
+            weights = kernel.rest()
+            config["filters" if "filters" in config else "units"] = weights[0].shape[-1]
+            config["use_bias"] = len(weights) > 1
+        elif id(old) in self.channels.norms:
+            kept = self.channels.kept[self.channels.norms[id(old)]]
+            weights = [weight[kept] for weight in weights]
+        elif id(old) in self.channels.reshaped:
+            kept = self.channels.kept[self.channels.reshaped[id(old)]]
+            config["target_shape"] = (*config["target_shape"][:-1], int(kept.sum()))
+        new = type(old).from_config(config)
+        self.weights.append((new, weights))
+        if kernel is not None and kernel.inputs.raw and not kernel.inputs_kept.all():
+            self.select[id(new)] = SelectFeatures(np.flatnonzero(kernel.inputs_kept).tolist())
+        return new
 
-def _name(layer: Any) -> str:
-    return str(getattr(layer.activation, "__name__", ""))
+    def chain(self, new: Any) -> list[Any]:
+        """Return a layer, after the one that selects what it reads."""
+        return [self.select[id(new)], new] if id(new) in self.select else [new]
+
+    def call(self, new: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a layer on what it reads."""
+        if id(new) in self.select:
+            args = (self.select[id(new)](args[0]), *args[1:])
+        return new(*args, **kwargs)
+
+    def set_weights(self) -> None:
+        """Give the layers of the new model, which is built now, their weights."""
+        for new, weights in self.weights:
+            new.set_weights(weights)

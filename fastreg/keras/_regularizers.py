@@ -22,10 +22,13 @@ class Proximal(keras.Regularizer):
         if group is not None and group not in _AXES and type(group) is not int:
             raise ValueError(f"group must be 'inputs', 'outputs' or an axis, got {group!r}")
         self.group = group
+        from fastreg.keras._optimizer import install  # which imports this class
+
+        install()
 
     def __call__(self, x: Any) -> Any:
-        """Return the penalty of x: without a gradient if x is a weight, whose step is `step`."""
-        x = ops.stop_gradient(x) if _is_weight(x) else ops.convert_to_tensor(x)
+        """Return the penalty of x: without a gradient if x is a weight that `step` is done to."""
+        x = ops.stop_gradient(x) if self._has_step(x) else ops.convert_to_tensor(x)
         return ops.cast(penalty(ops, x, **self._terms(x)), x.dtype)
 
     def step(self, variable: Any, lr: Any, scale: Any) -> None:
@@ -37,6 +40,16 @@ class Proximal(keras.Regularizer):
             take_step(variable.value, lr, scale, **terms)
         else:
             variable.assign(prox(ops, variable.value, lr, scale, **terms))
+
+    def _has_step(self, x: Any) -> bool:
+        """Tell the weight of a layer from an activity, and from what is given to `add_loss`.
+
+        Where Keras works without state, it calls regularizers with the bare value of a weight.
+        """
+        if isinstance(x, keras.Variable):
+            return x.regularizer is self
+        scope = get_stateless_scope()
+        return scope is not None and any(x is value for value in scope.state_mapping.values())
 
     def _terms(self, x: Any) -> dict[str, Any]:
         axis = _AXES[self.group] if isinstance(self.group, str) else self.group
@@ -56,14 +69,6 @@ def _strength(name: str, value: Any) -> float:
     return float(value)
 
 
-def _is_weight(x: Any) -> bool:
-    """Tell a weight from an activity; where Keras works without state, weights are bare tensors."""
-    if isinstance(x, keras.Variable):
-        return True
-    scope = get_stateless_scope()
-    return scope is not None and any(x is value for value in scope.state_mapping.values())
-
-
 def _named(name: str) -> Any:
     """Register a class for files and, which Keras does for its own only, for layer arguments.
 
@@ -72,7 +77,6 @@ def _named(name: str) -> Any:
     """
 
     def register(cls: type) -> Any:
-        cls.__module__ = "fastreg.keras"
         ALL_OBJECTS_DICT[f"fastreg>{name}"] = cls
         return keras.saving.register_keras_serializable("fastreg", name)(cls)
 

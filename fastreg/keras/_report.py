@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from numpy.typing import NDArray
+
+from fastreg.keras._channels import KERNEL_LAYERS, Channels, check_built, graph_of, is_functional
 
 if TYPE_CHECKING:
     from fastreg.plotting import SparsityDisplay
-
-_KERNEL_LAYERS = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class LayerSparsity:
     n_weights: int
     n_zeros: int
     used: NDArray[np.bool_]  # (n_inputs, n_neurons): whether any weight between them is not zero
+    pruned: tuple[int, int]  # how many inputs and neurons `prune` leaves
+    reader: str  # why it leaves all neurons, or empty
 
     @property
     def dead_neurons(self) -> NDArray[np.intp]:
@@ -48,7 +50,8 @@ class SparsityReport:
     ----------
     layers : tuple of LayerSparsity
         With ``name``, ``n_weights``, ``n_zeros``, ``zeros`` (their share), ``dead_neurons`` and
-        ``unused_inputs`` (indices), and ``used``, a matrix of inputs by neurons.
+        ``unused_inputs`` (indices), and ``used``, a matrix of inputs by neurons; ``pruned``, how
+        many inputs and neurons `prune` leaves, and ``reader``, what keeps it from taking neurons.
     """
 
     layers: tuple[LayerSparsity, ...]
@@ -68,14 +71,21 @@ class SparsityReport:
 
     def __str__(self) -> str:
         width = max(5, *(len(layer.name) for layer in self.layers))
-        lines = [f"{'layer':{width}}  weights    zeros  dead neurons  unused inputs"]
+        lines = [f"{'layer':{width}}  weights    zeros  dead neurons  unused inputs  after prune"]
         for layer in self.layers:
             n_inputs, n_neurons = layer.used.shape
             dead = f"{len(layer.dead_neurons)} of {n_neurons}"
             unused = f"{len(layer.unused_inputs)} of {n_inputs}"
+            left = "{} x {}".format(*layer.pruned)
             lines.append(
                 f"{layer.name:{width}}{layer.n_weights:9}{layer.zeros:9.1%}{dead:>14}{unused:>15}"
+                f"{left:>13}"
             )
+        lines += [
+            f"prune leaves the dead neurons of {layer.name!r}, because of {layer.reader}"
+            for layer in self.layers
+            if layer.reader and len(layer.dead_neurons)
+        ]
         return "\n".join(lines)
 
 
@@ -104,30 +114,33 @@ def sparsity_report(model: Any) -> SparsityReport:
     >>> print(fastreg.keras.sparsity_report(model))  # doctest: +SKIP
     >>> fastreg.keras.sparsity_report(model).plot().save("zeros.png")  # doctest: +SKIP
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a keras.Model, got {type(model).__name__}")
-    if not model.built:
-        raise ValueError("model has no weights yet: build it, or call it on data, first")
-    found = tuple(_sparsity(layer) for layer in _kernel_layers(model))
+    check_built(model)
+    found = tuple(_layers(model))
     if not found:
         raise ValueError("model has no Dense layer and no convolution")
     return SparsityReport(found)
 
 
-def _kernel_layers(model: Any) -> Iterator[Any]:
+def _layers(model: Any) -> Iterator[LayerSparsity]:
+    kernels = Channels(graph_of(model)).kernels if is_functional(model) else {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _kernel_layers(layer)
-        elif isinstance(layer, _KERNEL_LAYERS) and getattr(layer, "groups", 1) == 1:
-            yield layer
+            yield from _layers(layer)
+        elif isinstance(layer, KERNEL_LAYERS) and getattr(layer, "groups", 1) == 1:
+            yield _sparsity(layer, kernels.get(id(layer)))
 
 
-def _sparsity(layer: Any) -> LayerSparsity:
-    kernel = ops.convert_to_numpy(layer.kernel)
-    nonzero = kernel != 0.0
+def _sparsity(layer: Any, kernel: Any) -> LayerSparsity:
+    weights = ops.convert_to_numpy(layer.kernel)
+    nonzero = weights != 0.0
+    used = nonzero.any(axis=tuple(range(weights.ndim - 2)))
     return LayerSparsity(
         name=layer.name,
-        n_weights=kernel.size,
-        n_zeros=int(kernel.size - np.count_nonzero(nonzero)),
-        used=nonzero.any(axis=tuple(range(kernel.ndim - 2))),
+        n_weights=weights.size,
+        n_zeros=int(weights.size - np.count_nonzero(nonzero)),
+        used=used,
+        pruned=(int(kernel.inputs_kept.sum()), int(kernel.neurons_kept.sum()))
+        if kernel
+        else used.shape,
+        reader=kernel.reader if kernel else "the model, or how the layer is used in it",
     )

@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from fastreg.plotting._drawing import (
     FONT,
+    TITLE_Y,
     Display,
     Style,
     Theme,
@@ -85,6 +86,8 @@ class SparsityDisplay(Display):
         heading = self.figure_.add_axes((0.09, 1.0 - 0.48 / inches, 0.87, 0.2 / inches))
         heading.set_axis_off()
         draw_title(heading, whole if title is None else title, theme)
+        key = {"loc": "right", "y": TITLE_Y, "fontsize": FONT, "color": theme.colors[0]}
+        heading.set_title("coloured: weights that are not zero", **key)
         bottom = inches - 0.35
         for layer, height in zip(layers, heights, strict=True):
             bottom -= height + 0.3

@@ -29,8 +29,7 @@ def keeps_step_size(optimizer: torch.optim.Optimizer) -> bool:
     )
 
 
-@torch.no_grad()
-def take_step(
+def shrink(
     w: torch.Tensor, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None = None
 ) -> None:
     """Do what `fastreg.proximal.prox` does, in place."""
@@ -48,6 +47,9 @@ def take_step(
         w.copy_(prox(torch, w, lr, scale, l1=l1, l2=l2, axis=axis))
 
 
+take_step = torch.no_grad()(shrink)  # which costs as much as a small step
+
+
 def _in_memory(*tensors: torch.Tensor) -> bool:
     """Whether compiled loops over numbers in memory can read these tensors."""
     dtype = tensors[0].dtype
@@ -59,7 +61,7 @@ def _in_memory(*tensors: torch.Tensor) -> bool:
 
 
 def _flat(x: torch.Tensor) -> Any:
-    return x.detach().view(-1).numpy()
+    return x.detach().numpy().reshape(-1)
 
 
 def step_size(
@@ -108,7 +110,7 @@ def step_size(
 def _count(state: dict[str, Any], like: torch.Tensor) -> Any:
     """Return the number of steps: as a number, where that needs no other device."""
     count: torch.Tensor = state["step"]
-    if count.device.type == "cpu" and not torch.compiler.is_compiling():
+    if count.is_cpu and not torch.compiler.is_compiling():
         return count.item()
     return count.to(like.device)
 
