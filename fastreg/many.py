@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fastreg._core.many import solve_batch
 from fastreg._core.record import Record
-from fastreg.batches import as_folds, as_strengths, lay_out
+from fastreg.batches import Batch, as_folds, as_strengths, lay_out
 from fastreg.inputs import Array
 from fastreg.lockstep import solve_together
 from fastreg.problem import check_flags, check_penalty
@@ -254,22 +254,14 @@ def solve_many(
     if select is not None and np.ndim(alpha) != 2:
         raise ValueError("select needs a path: alpha of shape (B, n_alphas) or (1, n_alphas)")
     l1, l2 = alphas * ratios, alphas * (1.0 - ratios)
-    shared = batch.edges is None and (batch.weight is None or len(batch.weight) == 1)
     together = None
-    eligible = np.zeros(0, dtype=np.bool_)
-    if shared:
-        eligible = np.isfinite(batch.y.sum(axis=1)) & (l1.min(axis=1) > 0)
-    bounded = np.isfinite(low).any() or np.isfinite(high).any()
-    if shared and select is None and not bounded and eligible.any():
-        good = slice(None) if eligible.all() else eligible
-        together = solve_together(
-            batch.X,
-            batch.y[good].T,
-            np.ascontiguousarray(l1[good].T),
-            np.ascontiguousarray(l2[good].T),
+    if select is None and not (np.isfinite(low).any() or np.isfinite(high).any()):
+        together = _solve_together(
+            batch,
+            l1,
+            l2,
             chosen,
             fit_intercept=fit_intercept,
-            sample_weight=None if batch.weight is None else batch.weight[0],
             penalty_factor=penalty_factor,
             standardize=standardize,
         )
@@ -295,10 +287,10 @@ def solve_many(
             gathers=batch.gathers,
         )
 
-    if together is None or not together[1].any():
+    if together is None:
         coef, number, count, criterion = solve_some(slice(None))
     else:
-        coef, number, count = _gather(*together, eligible, solve_some)
+        coef, number, count = _gather(*together, solve_some)
     several = np.ndim(alpha) == 2 and select is None
     keep: Any = ... if several else (..., 0)
     intercept, objective, null, gap, tolerance, violation = number[keep]
@@ -323,6 +315,34 @@ def solve_many(
         index=None if select is None else index,
         keys=batch.keys,
     )
+
+
+def _solve_together(
+    batch: Batch, l1: Array, l2: Array, settings: Settings, **model: Any
+) -> tuple[Record, npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None:
+    """Solve in lockstep what shares X and weights; None where there is nothing of that kind.
+
+    Returns what was found for the eligible problems, which of these are done, and which of all
+    problems are eligible.
+    """
+    if batch.edges is not None or (batch.weight is not None and len(batch.weight) > 1):
+        return None
+    eligible = np.isfinite(batch.y.sum(axis=1)) & (l1.min(axis=1) > 0)
+    if not eligible.any():
+        return None
+    good = slice(None) if eligible.all() else eligible
+    found = solve_together(
+        batch.X,
+        batch.y[good].T,
+        np.ascontiguousarray(l1[good].T),
+        np.ascontiguousarray(l2[good].T),
+        settings,
+        sample_weight=None if batch.weight is None else batch.weight[0],
+        **model,
+    )
+    if found is None or not found[1].any():
+        return None
+    return *found, eligible
 
 
 def _gather(
