@@ -42,7 +42,7 @@ CASES = (
     ("path.Path", "narrow-C", 1.0),
     ("path.Path", "ar1-F", 0.5),
     ("ridge.Grid", "narrow-C"),
-    ("ridge.Krylov", "text-csr", 1.0),
+    ("ridge.Krylov", "text-csr"),
     ("many.Stacked", "100x10"),
     ("many.Bootstrap", "100x10"),
 )
