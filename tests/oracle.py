@@ -190,6 +190,7 @@ class Rounding:
 
 
 def rounding(problem, coef, intercept, units=24):
+    # units: 16, and half as many again because products round, too, without fused multiply-add
     signed = coef.astype(LONG)
     coef = np.abs(signed)
     unit = units * DOUBLE_EPS
