@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -55,8 +55,9 @@ def test_round_trip_is_exact(tmp_path):
     assert again.encoder == model.encoder
     assert np.array_equal(again.coef, model.coef)
     assert np.array_equal(again.support, model.support)
-    same = replace(again, coef=model.coef, support=model.support)
-    assert same == model
+    for field in fields(model):
+        if field.name not in {"coef", "support"}:
+            assert getattr(again, field.name) == getattr(model, field.name)
     save_model(tmp_path / "b.frm", again)
     assert (tmp_path / "a.frm").read_bytes() == (tmp_path / "b.frm").read_bytes()
 
