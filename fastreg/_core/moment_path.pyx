@@ -122,6 +122,8 @@ cdef class MomentPath:
         """
         cdef Py_ssize_t k, m = size.shape[0]
         if first == 0:
+            self._done = np.zeros(m, dtype=np.uint8)
+        if first == 0 and m >= FEW_LANES:
             self.run_together(
                 record, cross, size, unit, mean, np.repeat(l1, m).reshape(-1, m),
                 np.repeat(l2, m).reshape(-1, m), tol=tol, max_sweeps=max_sweeps,

@@ -186,7 +186,7 @@ path = together(
         default=1e-3,
         show_default=True,
         metavar="E",
-        help="Smallest alpha of the path / largest; of L2, E squared is.",
+        help="Smallest alpha of the path / largest; for L2 the square of this.",
     ),
 )
 
