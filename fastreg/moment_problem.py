@@ -30,16 +30,10 @@ from fastreg._core.record import Record
 from fastreg.engine import Engine
 from fastreg.inputs import Array
 from fastreg.normal_equations import EPSILON
-from fastreg.problem import (
-    CONSTANT,
-    Problem,
-    check_flags,
-    check_penalty,
-    penalty_units,
-    unit_scale,
-)
+from fastreg.problem import Problem, check_flags, check_penalty
 from fastreg.responses import solve_responses
 from fastreg.settings import Settings
+from fastreg.units import CONSTANT, penalty_units, unit_scale
 
 _BLOCK = 1 << 20  # correlations of points that are held at a time
 
