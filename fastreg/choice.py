@@ -16,11 +16,12 @@ correlates with the residual more than the strength will do so at the end, if it
 another feature's shadow. Then it gives way to the Gram matrix of all features at once.
 
 On sparse X a read is so cheap that the work on the support decides: its Gram matrix and factor may
-have many more entries than X. Coordinate descent on the residual needs neither, and how many rounds
-it takes nobody knows beforehand. So it is tried, where it may pay, and a working set goes on from
-where it arrived if it makes too little headway. In the same way conjugate gradients are tried first
-for one strength of a smooth objective, as long as a factor would have cost more. A path begins with
-a working set and goes on with descent from where the support has become large.
+have many more entries than X, so that a working set takes in all features only for a larger
+support. Coordinate descent on the residual needs neither, and how many rounds it takes nobody knows
+beforehand. So it is tried, where it may pay, and a working set goes on from where it arrived if it
+makes too little headway. In the same way conjugate gradients are tried first for one strength of a
+smooth objective, as long as a factor would have cost more. A path begins with a working set and
+goes on with descent from where the support has become large.
 
 `python -m benchmarks.choice` measures how good the choice is.
 """
@@ -50,10 +51,12 @@ _WIDE_PAYS = 160  # and those of double X
 _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
 _PASSES = 10  # of a working set on sparse X, for one strength
-_READS, _NOISY, _MOST_READS = 22.0, 500.0, 128.0  # along a path, more a decade of noise, at most
-_EARLIER = 0.15  # decades by which the largest noise is ahead of the typical one
+_READS = 12.0  # along a path,
+_GROWING = 80.0  # and along one that takes in most features
+SHARE = 1.0 / 3.0  # of the features, from which a Gram matrix of all pays if X is dense
 _STRENGTHS = 100  # along a path, at a guess, each with a residual
-_DESCENT = 400  # and of coordinate descent along a path: at each strength these,
+_DESCENT = 150  # reads that a factor of all features costs where a path goes on with descent
+_ROWS = 0.75  # nonzeros, as a share of the rows, that descent is used for at most
 _CHECKS = 5.0  # for what proves the answer and tells who will enter, and
 _SWEEPS, _SLOWED = 15.0, 90.0  # sweeps, of which the latter times the odds of a row being used up
 # Costs in entries of a sparse X that are read in the same time:
@@ -61,11 +64,12 @@ _SORT, _ROW, _PAIR = 10.0, 12.0, 1.2  # of a Gram matrix, per entry, row, and en
 _PLACE = 9.0  # of an entry of it, whatever it is,
 _FACTOR = 0.013  # of a factor, per cube of its size
 _MOVES = 2.0  # of the moves of a working set along a path, per square
+_AGAIN = 0.5  # share of a factor that is made anew at each strength
 _COLUMN = 8  # of the beginning of a column in a read,
 _TURN = 30  # and of a turn of a feature in coordinate descent, beside its entries
 _HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
 _CALL = 6e4  # of what surrounds the work at one strength
-_CALLS = 10  # such calls' worth of small work along a path that a Gram matrix of all saves
+_CALLS = 12  # such calls' worth of small work along a path that a Gram matrix of all saves
 _FEWEST_STEPS = 10  # of conjugate gradients that are worth a try
 _BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
@@ -102,20 +106,20 @@ class Sparse(NamedTuple):
         """Cost of one read: the columns count, too."""
         return float(self.entries + _COLUMN * self.p)
 
-    @property
-    def quiet(self) -> float:
-        """Decades down a path without features that are noise.
-
-        One of p such correlates with any residual by about sqrt(2 log(p) / n).
-        """
-        return 0.5 * math.log10(self.n / (2.0 * math.log(self.p + 1.0)))
-
     def gram(self, features: float) -> float:
         """Cost of the Gram matrix of so many features."""
         entries = self.entries * features / self.p
         by_rows = _SORT * entries + _ROW * self.n + _PAIR * entries**2 / self.n
         by_blocks = self.n * features * (0.6 + 0.04 * features) + _SORT * entries
         return min(by_rows, by_blocks) + _PLACE * features**2
+
+    @property
+    def share_for_all(self) -> float:
+        """Share of the features from which the Gram matrix of all is cheaper than reads for more.
+
+        That of a share costs about its square.
+        """
+        return math.sqrt(max(SHARE**2, 1.0 - _GROWING * self.read / self.gram(self.p)))
 
     def work(self, features: float) -> float:
         """Cost of a working set that large: its Gram matrix and its factor."""
@@ -129,7 +133,7 @@ class Sparse(NamedTuple):
 
     def step(self, features: float) -> float:
         """Cost of one more strength of a path for a working set that large."""
-        moves = _MOVES * features**2 + _FACTOR * features**3
+        moves = _MOVES * features**2 + _AGAIN * _FACTOR * features**3
         return moves + _SORT * self.entries * features / self.p
 
     def descent(self, features: float) -> float:
@@ -146,7 +150,7 @@ class Sparse(NamedTuple):
     @property
     def most_features(self) -> float:
         """How large a working set may be before coordinate descent may be cheaper."""
-        few, many = float(_BATCH), float(self.p)
+        few, many = float(_BATCH), float(min(self.p, _ROWS * self.n))
         if self.step(many) <= self.descent(many):
             return math.inf
         while many > 1.1 * few:
@@ -167,7 +171,7 @@ class Sparse(NamedTuple):
         rank = float(min(self.n, self.p))
         support = self.work(rank) + _MOVES * rank**2
         is_sparse = self.entries < _HOLLOW * self.n * self.p
-        return is_sparse and support > 2.0 * self.read and support + self.read > 3.0 * _CALL
+        return is_sparse and support > 2.0 * self.read + 4.0 * _CALL
 
 
 def sparse(X: Any) -> Sparse | None:
@@ -280,26 +284,34 @@ class Plan:
         return self.settings.method == "auto" and single and open_
 
     def _for_sparse(self, X: Sparse) -> str:
-        alone = self.depth == 0.0 and self.n_responses == 1
         calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL + _STRENGTHS * X.n
         tall = X.n > X.p or self._is_small(X.n, X.p)
-        reads = _READS + min(_NOISY * max(0.0, self.depth - X.quiet + _EARLIER), _MOST_READS)
-        reads *= math.sqrt(self.n_responses)
-        if not (tall and X.gram(X.p) <= reads * X.read + calls and self.fits(X.p)):
-            return "working_set"
-        if X.may_descend and (alone or X.work(X.p) > _DESCENT * X.read):
-            return "working_set"
-        return "gram"
+        reads = _READS * math.sqrt(self.n_responses)
+        if tall and X.gram(X.p) <= reads * X.read + calls and self.fits(X.p):
+            return "working_set" if self.may_descend(X) else "gram"
+        return "working_set"
+
+    def may_descend(self, X: Sparse) -> bool:
+        """Whether coordinate descent on the residual may be worth a try.
+
+        Not along a path, if in the end a Gram matrix of all features is cheaper.
+        """
+        alone = self.depth == 0.0 and self.n_responses == 1
+        tall = X.n > X.p and self.fits(X.p)
+        return X.may_descend and (alone or not tall or _FACTOR * X.p**3 > _DESCENT * X.read)
 
     def _is_small(self, n: int, p: int) -> bool:
         """Whether a Gram matrix of all features is little beside the calls of a path."""
         return self.depth > 0.0 and p <= 4 * n and n * p * p <= _SMALL
 
-    def foresees(self, n: int, p: int) -> bool:
+    def foresees(self, n: int, p: int, X: Sparse | None) -> bool:
         """Whether a working set asks if all features will matter: at once it may take them all.
 
-        Where rows are few beside them, a fit that goes up to its support by steps is cheaper.
+        Where rows are few beside them, a fit that goes up to its support by steps is cheaper; on
+        sparse X one goes on with coordinate descent.
         """
+        if X is not None and self.depth == 0.0:
+            return False
         rows = 2 * p if self.depth == 0.0 else p
         return n >= rows and n * p >= _WORTH_A_LOOK and self.fits(p)
 

@@ -19,6 +19,7 @@ from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
 from fastreg.choice import (
     ROWS,
+    SHARE,
     Headway,
     Plan,
     decades,
@@ -277,7 +278,7 @@ class Engine:
         return (
             self.settings.method == "auto"
             and self._sparse is not None
-            and self._sparse.may_descend
+            and self._plan.may_descend(self._sparse)
             and self.l1_ratio > 0
             and bool(np.all(problem.l1_unit[problem.movable] > 0))
         )
@@ -404,7 +405,8 @@ class Engine:
             memory = self.settings.gram_memory
             if self._may_descend and self.method != "gram":
                 memory = min(memory, gram_bytes(self._room))
-            self._working_set = WorkingSet(self.state, memory)
+            share = self._sparse.share_for_all if self._sparse else SHARE
+            self._working_set = WorkingSet(self.state, memory, share)
             if self.method == "gram":
                 self._working_set.include_all(self.problem.gram, self.problem.roughness)
             else:
@@ -415,9 +417,9 @@ class Engine:
         """Tell a working set how many features may matter, where a Gram matrix of all may pay."""
         problem = self.problem
         n, p = problem.design.n_samples, problem.design.n_features
-        if self.settings.method != "auto" or self._sparse is not None:
+        if self.settings.method != "auto" or self._room < np.inf:
             return
-        if self._plan.foresees(n, p):
+        if self._plan.foresees(n, p, self._sparse):
             work.foresee(lambda: rank_of(problem.sampled_rows(min(n, ROWS))), len(self.alphas) == 1)
 
     def _take_all(self) -> None:

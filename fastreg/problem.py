@@ -148,10 +148,11 @@ class Problem:
         return np.asarray(self.design.gram_matrix(everything, self.weight)), 0.0
 
     def sampled_rows(self, count: int) -> Array:
-        """Return some rows of a dense design, its columns standardised to norm one."""
+        """Return some rows of the design, its columns standardised to norm one."""
         some = np.linspace(0, len(self.weight) - 1, count).astype(np.intp)
+        rows = self.X[some].toarray() if is_sparse(self.X) else self.X[some]
         norm = np.where(self.movable, self.norm, np.inf)
-        return np.asarray((self.X[some] - self.design.shift) * (self.design.scale / norm))
+        return np.asarray((rows - self.design.shift) * (self.design.scale / norm))
 
     def least_squares(self) -> LeastSquares:
         """Return a new solver state; `begin` gives it a response."""

@@ -127,10 +127,19 @@ def test_a_path_goes_on_with_descent():
     assert np.all(path.duality_gap <= 1e-6 * path.null_objective)
 
 
+@pytest.mark.parametrize("shape", [(2000, 20_000), (20_000, 2000)])
+def test_a_working_set_has_room_for_some_features(shape):
+    n, p = shape
+    few = choice.Sparse(n, p, n * p // 500)
+    assert 64 < few.most_features < 0.75 * min(n, p)
+    assert few.step(few.most_features) >= few.descent(few.most_features)
+    assert choice.Sparse(n, p, n * p // 2).most_features == np.inf  # reads are dear
+
+
 @pytest.fixture
 def eager(monkeypatch):
     """Descent is considered for the smallest sparse problem, and follows a tiny working set."""
-    monkeypatch.setattr(choice.Sparse, "may_descend", True)
+    monkeypatch.setattr(choice.Plan, "may_descend", lambda plan, X: True)
     monkeypatch.setattr(choice.Sparse, "most_features", 3.0)
     monkeypatch.setattr(choice.Plan, "_for_sparse", lambda plan, X: "working_set")
     monkeypatch.setattr("fastreg.api.dense_if_small", lambda X, l1_ratio: X)
@@ -306,6 +315,23 @@ def test_a_path_takes_all_features_once_that_is_foreseen(foresight):
     assert path.method == "working_set"
     other = fastreg.solve_path(X, y, alphas=path.alphas, method="gram", tol=1e-10)
     np.testing.assert_allclose(path.objective, other.objective, rtol=1e-7)
+    for i in range(20):
+        oracle.check(path[i], X, y, alpha=path.alphas[i])
+
+
+def test_a_path_on_sparse_columns_takes_all_features_once_that_is_foreseen(foresight, monkeypatch):
+    monkeypatch.setattr(choice, "_READS", 0.0)
+    monkeypatch.setattr(choice, "_CALLS", 0.0)
+    monkeypatch.setattr(choice, "_STRENGTHS", 0.0)
+    monkeypatch.setattr("fastreg.api.dense_if_small", lambda X, l1_ratio: X)
+    sampled = []
+    rank = choice.rank_of
+    monkeypatch.setattr("fastreg.engine.rank_of", lambda rows: sampled.append(rows) or rank(rows))
+    X, y = sparse_problem(900, 90, 0.3)
+    path = fastreg.solve_path(X, y, n_alphas=20, eps=1e-3)
+    assert path.method == "working_set"
+    rows = sampled[0][[0, -1]] * X.toarray().std(axis=0) + X.mean(axis=0)
+    np.testing.assert_allclose(rows, X[[0, 899]].toarray(), atol=1e-12)
     for i in range(20):
         oracle.check(path[i], X, y, alpha=path.alphas[i])
 

@@ -36,7 +36,6 @@ cdef enum:
 
 # A residual square computed from moments must keep this many digits, or X is read again.
 cdef double CANCELLED = 1e-9
-cdef double MANY = 1.0 / 3.0    # share of features from which knowing the rest is cheaper, too
 cdef double WHOLE = 0.5          # share of X from which one read of all of it is cheaper
 cdef double STEP = 3.0          # a cold start comes down to its strength in such steps,
 cdef double ROUGH = 1e-2        # each solved to this share of the null objective
@@ -46,7 +45,11 @@ cdef double INNER = 0.1         # share of the tolerance that the inner solver i
 
 @final
 cdef class WorkingSet:
-    """Working-set solver of a LeastSquares problem; keeps its Gram matrix between calls."""
+    """Working-set solver of a LeastSquares problem; keeps its Gram matrix between calls.
+
+    `gram_memory`: bytes that it and its factor may take. `share`: of all features (where these are
+    few beside the rows) from which their Gram matrix is the cheaper one.
+    """
 
     cdef readonly LeastSquares problem
     cdef readonly Quadratic quadratic
@@ -66,6 +69,7 @@ cdef class WorkingSet:
     cdef Py_ssize_t _n_iter_before  # the work of `_approach`
     cdef Py_ssize_t _n_sweeps_before
     cdef Py_ssize_t _limit
+    cdef double _share              # of all features, from which knowing the rest is cheaper, too
     cdef object _rank               # of the features, about, or what tells it; None: not known
     cdef bint _hands_over           # once all features are wanted
     cdef double[::1] _product
@@ -82,7 +86,7 @@ cdef class WorkingSet:
     cdef Py_ssize_t _n_best
     cdef double _best_gap
 
-    def __init__(self, LeastSquares problem, double gram_memory):
+    def __init__(self, LeastSquares problem, double gram_memory, double share=1.0 / 3.0):
         cdef Py_ssize_t p = problem.design.n_features
         self.problem = problem
         self.quadratic = Quadratic()
@@ -90,6 +94,7 @@ cdef class WorkingSet:
         self._dependence = Dependence(problem, self.quadratic)
         # G and the packed factor: 12 bytes for each pair of features
         self._limit = <Py_ssize_t>min(sqrt(gram_memory / 12.0), <double>p)
+        self._share = share
         self._rank = None
         self._hands_over = self.wants_all = False
         self._n_best = 0
@@ -189,7 +194,7 @@ cdef class WorkingSet:
     cdef bint _has_few(self, double count) noexcept:
         """Are all features few beside the rows, and beside so many of them?"""
         cdef Py_ssize_t n_movable = self._outside.n_movable
-        return n_movable <= 2 * self.problem.design.n_samples and count > MANY * n_movable
+        return n_movable <= 2 * self.problem.design.n_samples and count > self._share * n_movable
 
     cdef _enter(self, features):
         cdef int[::1] columns = features.astype(np.int32)
