@@ -52,6 +52,8 @@ _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
 _PASSES = 10  # of a working set on sparse X, for one strength
 _READS = 12.0  # along a path,
+_NOISY, _MOST_READS = 200.0, 30.0  # more a decade of noise, and so many more at most,
+_EARLIER = 0.15  # where the largest noise is so many decades ahead of the typical one,
 _GROWING = 80.0  # and along one that takes in most features
 SHARE = 1.0 / 3.0  # of the features, from which a Gram matrix of all pays if X is dense
 _STRENGTHS = 100  # along a path, at a guess, each with a residual
@@ -105,6 +107,14 @@ class Sparse(NamedTuple):
     def read(self) -> float:
         """Cost of one read: the columns count, too."""
         return float(self.entries + _COLUMN * self.p)
+
+    @property
+    def quiet(self) -> float:
+        """Decades down a path without features that are noise.
+
+        One of p such correlates with any residual by about sqrt(2 log(p) / n).
+        """
+        return 0.5 * math.log10(self.n / (2.0 * math.log(self.p + 1.0)))
 
     def gram(self, features: float) -> float:
         """Cost of the Gram matrix of so many features."""
@@ -286,7 +296,8 @@ class Plan:
     def _for_sparse(self, X: Sparse) -> str:
         calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL + _STRENGTHS * X.n
         tall = X.n > X.p or self._is_small(X.n, X.p)
-        reads = _READS * math.sqrt(self.n_responses)
+        reads = _READS + min(_NOISY * max(0.0, self.depth - X.quiet + _EARLIER), _MOST_READS)
+        reads *= math.sqrt(self.n_responses)
         if tall and X.gram(X.p) <= reads * X.read + calls and self.fits(X.p):
             return "working_set" if self.may_descend(X) else "gram"
         return "working_set"

@@ -321,6 +321,7 @@ def test_a_path_takes_all_features_once_that_is_foreseen(foresight):
 
 def test_a_path_on_sparse_columns_takes_all_features_once_that_is_foreseen(foresight, monkeypatch):
     monkeypatch.setattr(choice, "_READS", 0.0)
+    monkeypatch.setattr(choice, "_MOST_READS", 0.0)
     monkeypatch.setattr(choice, "_CALLS", 0.0)
     monkeypatch.setattr(choice, "_STRENGTHS", 0.0)
     monkeypatch.setattr("fastreg.api.dense_if_small", lambda X, l1_ratio: X)
