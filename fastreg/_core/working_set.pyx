@@ -70,7 +70,7 @@ cdef class WorkingSet:
     cdef Py_ssize_t _n_sweeps_before
     cdef Py_ssize_t _limit
     cdef double _share              # of all features, from which knowing the rest is cheaper, too
-    cdef object _rank               # of the features, about, or what tells it; None: not known
+    cdef object _rank               # tells that of the features, about; None: nobody wants to know
     cdef bint _hands_over           # once all features are wanted
     cdef double[::1] _product
     cdef double _l1                 # of the last strength, and how it ended
@@ -145,16 +145,16 @@ cdef class WorkingSet:
         Noise that correlates with the residual beyond the strength will do so at the end, unless
         features stand for each other. What the penalty keeps from the features at hand is no noise.
         """
-        cdef double noise
+        cdef double noise, rank
         if self.complete or self._rank is None or not self._has_few(self._count_above(l1)):
             return False
         noise = self._noise_square()
         if not noise > 0.0 or not self._has_few(
                 self._count_above(l1 * sqrt(self.problem.square / noise))):
             return False
-        if callable(self._rank):
-            self._rank = self._rank()
-        return self._has_few(self._rank)
+        rank = self._rank()
+        self._rank = None  # it will not change
+        return self._has_few(rank)
 
     cdef Py_ssize_t _count_above(self, double l1) noexcept:
         """Count the features that are nonzero, or would violate optimality at that strength."""
