@@ -17,7 +17,7 @@ from fastreg.problem import prepare
 def always(monkeypatch):
     """Products in float wherever they are possible; the roughness of each survey."""
     seen = []
-    survey = problem._survey
+    survey = problem.survey_columns
 
     def watched(*args):
         found = survey(*args)
@@ -28,7 +28,7 @@ def always(monkeypatch):
     monkeypatch.setattr(choice, "_WIDE_PAYS", 1)
     monkeypatch.setattr(choice, "_FLOAT_ENTRIES", 0)
     monkeypatch.setattr(small, "fit", lambda *_: None)  # the lane of tiny fits knows no float
-    monkeypatch.setattr(problem, "_survey", watched)
+    monkeypatch.setattr(problem, "survey_columns", watched)
     return seen
 
 
