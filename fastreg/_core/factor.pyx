@@ -13,6 +13,7 @@ from fastreg._core.kernels cimport axpy, dot, simd
 
 cdef enum:
     SQUARE = 16  # of a matrix that is transposed
+    ROWS = 4     # that are rotated at once
 
 # A pivot below this share of its diagonal is rounding noise: the column depends on the others.
 cdef double DEPENDENT = 1e-12
@@ -189,28 +190,70 @@ cdef void push(FactorState* L, int coordinate, double pivot, double diagonal) no
 
 
 cdef void delete(FactorState* L, Py_ssize_t k) noexcept nogil:
-    cdef double* sine = L.row
-    cdef double* cosine = L.cosine
-    cdef double* x
-    cdef double r, left, right
-    cdef Py_ssize_t i, j
-    for i in range(k, L.size - 1):
-        x = L.rows + (i + 1) * (i + 2) // 2  # row i + 1 becomes row i
-        right = x[k]
-        for j in range(k, i):
-            left = right
-            right = x[j + 1]
-            x[j] = cosine[j] * left + sine[j] * right
-            right = cosine[j] * right - sine[j] * left
-        r = sqrt(right * right + x[i + 1] * x[i + 1])
-        L.inverse[i] = 1.0 / r
-        cosine[i] = right * L.inverse[i]
-        sine[i] = x[i + 1] * L.inverse[i]
-        x[i] = r
-        memmove(L.rows + i * (i + 1) // 2, x, (i + 1) * sizeof(double))
-        L.member[i] = L.member[i + 1]
+    cdef double* x[ROWS]
+    cdef double end[ROWS]
+    cdef Py_ssize_t i = k, a, b, count
+    while i < L.size - 1:
+        count = min(<Py_ssize_t>ROWS, L.size - 1 - i)
+        for a in range(count):
+            x[a] = L.rows + (i + a + 1) * (i + a + 2) // 2  # row i + 1 becomes row i
+            end[a] = x[a][k]
+        if count == ROWS:
+            rotate_rows(L, x, k, i, end)
+        else:
+            for a in range(count):
+                end[a] = rotate(L, x[a], k, i, end[a])
+        for a in range(count):
+            end[a] = rotate(L, x[a], i, i + a, end[a])
+            annihilate(L, x[a], i + a, end[a])
+        for a in range(count):
+            b = i + a
+            memmove(L.rows + b * (b + 1) // 2, x[a], (b + 1) * sizeof(double))
+            L.member[b] = L.member[b + 1]
+        i += count
     L.size -= 1
     L.n_changes += 1
+
+
+cdef inline double rotate(
+    const FactorState* L, double* x, Py_ssize_t k, Py_ssize_t i, double right) noexcept nogil:
+    """Apply the rotations k to i - 1 to a row, whose entry k is `right`; return entry i."""
+    cdef double left
+    cdef Py_ssize_t j
+    for j in range(k, i):
+        left = right
+        right = x[j + 1]
+        x[j] = L.cosine[j] * left + L.row[j] * right
+        right = L.cosine[j] * right - L.row[j] * left
+    return right
+
+
+cdef inline void rotate_rows(
+    const FactorState* L, double** x, Py_ssize_t k, Py_ssize_t i, double* end) noexcept nogil:
+    """The same for ROWS rows at once: each is a chain in which a step waits for the one before."""
+    cdef double right[ROWS]
+    cdef double left
+    cdef Py_ssize_t j, a
+    for a in range(ROWS):
+        right[a] = end[a]
+    for j in range(k, i):
+        for a in range(ROWS):
+            left = right[a]
+            right[a] = x[a][j + 1]
+            x[a][j] = L.cosine[j] * left + L.row[j] * right[a]
+            right[a] = L.cosine[j] * right[a] - L.row[j] * left
+    for a in range(ROWS):
+        end[a] = right[a]
+
+
+cdef inline void annihilate(
+    FactorState* L, double* x, Py_ssize_t i, double right) noexcept nogil:
+    """Make the rotation that takes the superdiagonal away from a row, and its diagonal entry."""
+    cdef double r = sqrt(right * right + x[i + 1] * x[i + 1])
+    L.inverse[i] = 1.0 / r
+    L.cosine[i] = right * L.inverse[i]
+    L.row[i] = x[i + 1] * L.inverse[i]  # the sine
+    x[i] = r
 
 
 cdef void solve(FactorState* L, double* x) noexcept nogil:
