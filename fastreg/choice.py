@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,6 +76,7 @@ _CALLS = 10  # such calls' worth of small work along a path that a Gram matrix o
 _FEWEST_STEPS = 10  # of conjugate gradients that are worth a try
 _BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
+_TRIAL = 0.25  # share of what a working set costs before descent on dense X is judged
 _FAR = 3.0  # factors' worth of descent that may come before
 ROWS = 64  # of a sample that tells how much features differ
 _WORTH_A_LOOK = 100_000  # entries of X from which it is asked
@@ -103,8 +104,6 @@ class Sparse(NamedTuple):
     n: int
     p: int
     entries: int
-
-    trial: ClassVar[float] = 1.0  # share of what a working set costs before descent is judged
 
     @property
     def read(self) -> float:
@@ -185,8 +184,6 @@ class Dense(NamedTuple):
     n: int
     p: int
     rank: int  # features that may be nonzero at once: without an L2 penalty no more than rows
-
-    trial: ClassVar[float] = 0.25
 
     @property
     def read(self) -> float:
@@ -412,7 +409,7 @@ class Headway:
         read = self.X.read
         once = (self.X.work(n_active) + 4.0 * _CALL) / read + _PASSES
         other = once / self.n_left + (self.X.step(n_active) + _CALL) / read
-        free = self.X.trial * other
+        free = other if isinstance(self.X, Sparse) else _TRIAL * other
         if reads <= free or (gap > _NEAR * self.null and reads <= _FAR * free):
             return True
         # at the pace of the last half

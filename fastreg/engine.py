@@ -443,6 +443,7 @@ class Engine:
     def _prefers_descent(self, support: float, rank: float) -> bool:
         """Whether descent is to take over where so many features will be nonzero."""
         problem = self.problem
+        assert isinstance(self._costs, Dense)
         l2 = self._strengths(0)[1] * problem.factors(0)[1][problem.movable]
         q = float(np.mean(l2 / problem.norm[problem.movable] ** 2))
         return self._costs.prefers_descent(support, rank, q, self.settings.tol)
