@@ -244,8 +244,16 @@ def test_sparse_columns_with_a_large_mean_pay_for_it(alone):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("kind", ["independent", "a common part", "nearly singular"])
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "many"),
+    [
+        ("independent", False),
+        ("independent", True),
+        ("a common part", False),
+        ("a common part", True),
+        ("nearly singular", False),
+    ],
+)
 def test_wide_ridge_refines_what_its_factor_lacks(monkeypatch, kind, dtype, many):
     """A factor in float where some rows allow it, one in double otherwise, no decomposition."""
     monkeypatch.setattr(responses, "_FLOAT_PAYS", {4: 1, 8: 1})
