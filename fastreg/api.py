@@ -105,7 +105,8 @@ def solve(
     -----
     Coordinate descent [1]_ on a growing working set finds the support; Newton steps on its
     Cholesky factor finish; the duality gap [2]_ proves the answer, over all features. Where X is
-    sparse and the support large, coordinate descent on the residual does all of it.
+    sparse, or few digits are asked for, and the support is large, coordinate descent on the
+    residual does all of it.
 
     Memory beyond X and the result: Gram matrix and factor of the working set (at most
     ``gram_memory``), about five vectors of n_samples and twenty-five of n_features, and what

@@ -22,7 +22,7 @@ _CACHED = 1 << 17  # the same where they are used again at once
 _COLUMNS = 512  # of a block of a Gram matrix of rows, which is added up for each
 _ROWS = 256  # that make a matrix product worth its call
 _NEAR = 1.0  # mean of a column, in units of its deviation, that costs no digit if taken off late
-_FEW = 2  # vectors that are met one after the other, without a copy of X
+_FEW = 4  # vectors that are met one after the other, without a copy of X
 
 
 def standardised(problem: Problem, columns: npt.NDArray[Any]) -> Array:
@@ -49,23 +49,31 @@ def exact_matrix(
     return wide
 
 
-def row_gram(problem: Problem, factor: Array) -> Array:
-    """Return the n x n matrix  sum_j factor_j z_ij z_kj  (times the roots of the weights)."""
+def row_gram(problem: Problem, factor: Array, in_float: bool = False) -> Array:
+    """Return the n x n matrix  sum_j factor_j z_ij z_kj  (times the roots of the weights).
+
+    In float where `in_float` says so and X is dense.
+    """
     n = problem.design.n_samples
     root = np.sqrt(problem.weight)
     design = problem.design
     if not is_sparse(problem.X):
-        kernel = np.zeros((n, n), order="F")
+        dtype = np.float32 if in_float else np.float64
+        syrk = linalg.blas.ssyrk if in_float else linalg.blas.dsyrk
+        kernel = np.zeros((n, n), order="F", dtype=dtype)
         unit = design.scale * np.sqrt(factor)
         step = min(design.n_features, max(_COLUMNS, _CACHED // n))
-        memory = np.empty(n * step)
+        memory = np.empty(n * step, dtype=dtype)
         for first in range(0, design.n_features, step):
             columns = slice(first, min(first + step, design.n_features))
             block = memory[: n * (columns.stop - first)].reshape(n, -1)  # without gaps for BLAS
-            np.subtract(problem.X[:, columns], design.shift[columns], out=block)
-            block *= unit[columns]
-            kernel = linalg.blas.dsyrk(1.0, block.T, 1.0, kernel, 1, 1, overwrite_c=True)
+            np.subtract(
+                problem.X[:, columns], design.shift[columns], out=block, casting="same_kind"
+            )
+            np.multiply(block, unit[columns], out=block, casting="same_kind")
+            kernel = syrk(1.0, block.T, 1.0, kernel, 1, 1, overwrite_c=True)
         kernel += np.tril(kernel, -1).T
+        root = root.astype(dtype)
         return np.asarray(kernel * root[:, None] * root)
     unit = design.scale * np.sqrt(factor)
     # A column without a zero may have a large mean, which must be taken off entry by entry.
@@ -144,6 +152,12 @@ def product(problem: Problem, columns: npt.NDArray[np.integer], M: Array) -> Arr
         scaled = problem.design.scale[columns][:, None] * M
         return np.asarray(problem.X[:, columns] @ scaled - problem.design.shift[columns] @ scaled)
     out = np.empty((problem.design.n_samples, M.shape[1]))
+    if M.shape[1] <= _FEW:
+        whole = np.zeros(problem.design.n_features)
+        for k, coef in enumerate(M.T):
+            whole[columns] = coef
+            out[:, k] = problem.design.product(whole)
+        return out
     for rows, block in row_blocks(problem, columns):
         out[rows] = block.times(M)
     return out
@@ -158,9 +172,13 @@ def times_transposed(problem: Problem, columns: npt.NDArray[np.integer], M: Arra
     """Return Z[:, columns]' diag(sqrt(weight)) @ M."""
     weighted = np.sqrt(problem.weight)[:, None] * M
     if M.shape[1] <= _FEW:
-        vectors = np.ascontiguousarray(weighted.T)
-        found = [problem.design.correlation(v)[columns] for v in vectors]
-        return np.stack(found, axis=1) if found else np.zeros((len(columns), 0))
+        vectors, design = np.ascontiguousarray(weighted.T), problem.design
+        found = np.zeros((len(vectors), design.n_features))
+        for k in range(0, len(vectors) - 1, 2):
+            found[k : k + 2] = design.correlations(vectors[k], vectors[k + 1])
+        if len(vectors) % 2:
+            found[-1] = design.correlation(vectors[-1])
+        return found[:, columns].T
     if is_sparse(problem.X):
         scale, shift = problem.design.scale[columns], problem.design.shift[columns]
         return RowBlock(problem.X[:, columns], shift, scale).transposed_times(weighted)

@@ -15,6 +15,9 @@ A working set on many rows may find after its first steps that its support will 
 correlates with the residual more than the strength will do so at the end, if it is noise and not
 another feature's shadow. Then it gives way to the Gram matrix of all features at once.
 
+The same look tells where descent is cheaper: it needs as many rounds as the digits asked for, and
+the dependence of the features, demand, and no Gram matrix.
+
 On sparse X a read is so cheap that the work on the support decides: its Gram matrix and factor may
 have many more entries than X, so that a working set takes in all features only for a larger
 support. Coordinate descent on the residual needs neither, and how many rounds it takes nobody knows
@@ -67,6 +70,10 @@ _PLACE = 9.0  # of an entry of it, whatever it is,
 _FACTOR = 0.013  # of a factor, per cube of its size
 _MOVES = 2.0  # of the moves of a working set along a path, per square
 _AGAIN = 0.5  # share of a factor that is made anew at each strength
+_DENSE_FACTOR = 0.3  # of a factor on dense X, where an entry is read in less time
+_LOOKS = 6.0  # reads of dense X beside the rounds of descent, of which each entry
+_ROUND = 1.2  # costs so much,
+_SLOW = 0.26  # and rounds a digit, per condition number
 _COLUMN = 8  # of the beginning of a column in a read,
 _TURN = 30  # and of a turn of a feature in coordinate descent, beside its entries
 _HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
@@ -75,6 +82,7 @@ _CALLS = 12  # such calls' worth of small work along a path that a Gram matrix o
 _FEWEST_STEPS = 10  # of conjugate gradients that are worth a try
 _BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
+_TRIAL = 0.25  # share of what a working set costs before descent on dense X is judged
 _FAR = 3.0  # factors' worth of descent that may come before
 ROWS = 64  # of a sample that tells how much features differ
 _WORTH_A_LOOK = 100_000  # entries of X from which it is asked
@@ -182,6 +190,52 @@ class Sparse(NamedTuple):
         support = self.work(rank) + _MOVES * rank**2
         is_sparse = self.entries < _HOLLOW * self.n * self.p
         return is_sparse and support > 2.0 * self.read + 4.0 * _CALL
+
+
+class Dense(NamedTuple):
+    """What the choice looks at in a dense design. Costs are in entries that are read."""
+
+    n: int
+    p: int
+    rank: int  # features that may be nonzero at once: without an L2 penalty no more than rows
+
+    @property
+    def read(self) -> float:
+        """Cost of one read."""
+        return float(self.n * self.p)
+
+    def gram(self, features: float) -> float:
+        """Cost of the Gram matrix of so many features."""
+        return self.n * features**2 / _FEATURES_PER_PASS
+
+    def work(self, features: float) -> float:
+        """Cost of a working set that large: its Gram matrix and its factor."""
+        return self.gram(features) + _DENSE_FACTOR * features**3
+
+    def step(self, features: float) -> float:
+        """Cost of one more strength of a path for a working set that large."""
+        return _MOVES * features**2
+
+    @property
+    def may_descend(self) -> bool:
+        """Whether coordinate descent on the residual may be worth a try."""
+        return self.work(float(self.rank)) > 2.0 * self.read
+
+    def prefers_descent(self, support: float, rank: float, q: float, tol: float) -> bool:
+        """Whether coordinate descent comes to so many nonzero features in less time.
+
+        `rank` is as how many independent features all count, `q` the L2 strength over the curvature
+        of a feature. How many rounds a digit takes is as for independent features, whose Gram
+        matrix has eigenvalues from (1 - sqrt(share))^2 to (1 + sqrt(share))^2.
+        """
+        share = math.sqrt(support / self.n)
+        least = max(1.0 - share, 0.0) ** 2 + q
+        if least == 0.0:
+            return False
+        rounds = 1.0 + _SLOW * math.sqrt(self.p / rank) * ((1.0 + share) ** 2 + q) / least
+        rounds *= max(-math.log10(tol), 1.0) if tol > 0.0 else math.inf
+        descent = _LOOKS * self.read + rounds * _ROUND * self.n * support
+        return descent < _PASSES * self.read + self.work(support)
 
 
 def sparse(X: Any) -> Sparse | None:
@@ -302,7 +356,7 @@ class Plan:
             return "working_set" if self.may_descend(X) else "gram"
         return "working_set"
 
-    def may_descend(self, X: Sparse) -> bool:
+    def may_descend(self, X: Sparse | Dense) -> bool:
         """Whether coordinate descent on the residual may be worth a try.
 
         Not along a path, if in the end a Gram matrix of all features is cheaper.
@@ -351,14 +405,14 @@ class Plan:
 
 @dataclass
 class Headway:
-    """Whether coordinate descent on a sparse design still promises to arrive first.
+    """Whether coordinate descent still promises to arrive first.
 
     A working set that takes over pays for the work on the support, once for all strengths that
     are left, and for some moves at each of them. It needs a point that is near, or it goes through
     many supports first.
     """
 
-    X: Sparse
+    X: Sparse | Dense
     null: float  # objective
     target: float  # gap
     n_left: int  # strengths of the grid, from this one on
@@ -378,7 +432,8 @@ class Headway:
         read = self.X.read
         once = (self.X.work(n_active) + 4.0 * _CALL) / read + _PASSES
         other = once / self.n_left + (self.X.step(n_active) + _CALL) / read
-        if reads <= other or (gap > _NEAR * self.null and reads <= _FAR * other):
+        free = other if isinstance(self.X, Sparse) else _TRIAL * other
+        if reads <= free or (gap > _NEAR * self.null and reads <= _FAR * free):
             return True
         # at the pace of the last half
         then, was = next(past for past in reversed(self._past) if past[0] <= 0.5 * reads)

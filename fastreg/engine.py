@@ -20,6 +20,7 @@ from fastreg._core.working_set import WorkingSet
 from fastreg.choice import (
     ROWS,
     SHARE,
+    Dense,
     Headway,
     Plan,
     decades,
@@ -57,6 +58,8 @@ class Engine:
         self.extra_passes = problem.n_reads
         self._working_set: WorkingSet | None = None
         self._sparse = sparse(problem.X)
+        n, p = problem.X.shape
+        self._costs = self._sparse or Dense(n, p, p if l1_ratio < 1.0 else min(n, p))
         self._plan = Plan(
             settings,
             False,
@@ -79,7 +82,8 @@ class Engine:
         self.method = self._choose(float(alphas[0]))
         self._room = np.inf  # features that a working set may hold until descent takes over
         self._descends = self.method == "descent"
-        self._gave_up = (-1, -1)  # response and point at which descent last did
+        self._has_given_up = False  # has descent?
+        self._gave_up = (-1, -1)  # response and point at which it last did
 
     @property
     def n_passes(self) -> int:
@@ -236,10 +240,14 @@ class Engine:
             deadline=self.deadline,
         )
         done = run(self._shared())
-        if self._shared().wants_all:
+        if self._shared().outcome == Outcome.ALL_WANTED:
             self._take_all()
             done = run(self._shared())
-        if done < len(grid) and self._may_descend and monotonic() <= self.deadline:
+        elif self._shared().outcome == Outcome.DESCENT_WANTED:
+            self._outgrow()
+            return done
+        outgrown = done < len(grid) and self._sparse is not None and self._may_descend
+        if outgrown and monotonic() <= self.deadline:
             self._outgrow()
         return done
 
@@ -277,11 +285,18 @@ class Engine:
         problem = self.problem
         return (
             self.settings.method == "auto"
-            and self._sparse is not None
-            and self._plan.may_descend(self._sparse)
+            and self._plan.may_descend(self._costs)
+            and (self._sparse is not None or self._is_for_dense_descent)
             and self.l1_ratio > 0
             and bool(np.all(problem.l1_unit[problem.movable] > 0))
         )
+
+    @property
+    def _is_for_dense_descent(self) -> bool:
+        """Whether a Gram matrix would serve one fit only, and columns are contiguous or may be."""
+        alone = self.problem.n_responses == len(self.alphas) == 1
+        copies = 0 if self.problem.design.by_rows() is None else 8 * self.problem.X.size
+        return alone and copies <= self.settings.gram_memory
 
     def alpha_max(self, response: int) -> float:
         """Return the smallest strength at which every penalised coefficient is zero."""
@@ -324,8 +339,6 @@ class Engine:
                 "bounds; use 'auto', 'working_set', 'gram', 'gradient' or, for sparse X, 'descent'"
             )
         plan = replace(self._plan, smooth=smooth)
-        if method == "descent" and self._sparse is None:
-            raise ValueError("method='descent' needs a sparse X; use 'auto' or 'working_set'")
         if method == "gram" and not plan.fits(p):
             raise ValueError(
                 f"method='gram' needs {gram_bytes(p):.3g} bytes, more than gram_memory="
@@ -380,13 +393,13 @@ class Engine:
         l1, l2 = self._strengths(index)
         headway = None
         if self.settings.method == "auto":
-            assert self._sparse is not None
             null = tolerance / self.settings.tol
-            headway = Headway(self._sparse, null, tolerance, len(self._grid) - index)
+            headway = Headway(self._costs, null, tolerance, len(self._grid) - index)
         goes_on = headway.suffices if headway else None
         proof = self._by_reads(coordinate_descent, l1, l2, tolerance, goes_on)
         if headway and proof.status == Outcome.STALLED:
             self._descends = False
+            self._has_given_up = True
             once = len(self._grid) > 1 and self._gave_up != (response, index)
             self._room = 2.0 * headway.n_active if once else np.inf
             self._gave_up = (response, index)
@@ -419,8 +432,23 @@ class Engine:
         n, p = problem.design.n_samples, problem.design.n_features
         if self.settings.method != "auto" or self._room < np.inf:
             return
-        if self._plan.foresees(n, p, self._sparse):
-            work.foresee(lambda: rank_of(problem.sampled_rows(min(n, ROWS))), len(self.alphas) == 1)
+        alone, takes_all = len(self.alphas) == 1, self._plan.foresees(n, p, self._sparse)
+        asks = self._sparse is None and alone and self._may_descend and not self._has_given_up
+        if takes_all or asks:
+            work.foresee(
+                lambda: rank_of(problem.sampled_rows(min(n, ROWS))),
+                takes_all,
+                alone and takes_all,
+                self._prefers_descent if asks else None,
+            )
+
+    def _prefers_descent(self, support: float, rank: float) -> bool:
+        """Whether descent is to take over where so many features will be nonzero."""
+        problem = self.problem
+        assert isinstance(self._costs, Dense)
+        l2 = self._strengths(0)[1] * problem.factors(0)[1][problem.movable]
+        q = float(np.mean(l2 / problem.norm[problem.movable] ** 2))
+        return self._costs.prefers_descent(support, rank, q, self.settings.tol)
 
     def _take_all(self) -> None:
         """Let a working set of all features go on, in float where it may be."""

@@ -23,6 +23,10 @@ from scipy import linalg
 from fastreg.inputs import Array
 
 _LONG = 1 << 27  # multiplications from which a thread is worth starting
+_ROUTINES = {
+    "f": (linalg.lapack.spotrf, linalg.lapack.spocon),
+    "d": (linalg.lapack.dpotrf, linalg.lapack.dpocon),
+}
 _deadline: ContextVar[float] = ContextVar("deadline", default=inf)
 
 
@@ -55,13 +59,17 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
 
 
 def cholesky(matrix: Array) -> tuple[Array, float]:
-    """Return the lower Cholesky factor and the reciprocal condition number (0 if it fails)."""
+    """Return the lower Cholesky factor and the reciprocal condition number (0 if it fails).
+
+    In the precision of the matrix, float or double.
+    """
     norm = float(np.abs(matrix).sum(axis=0).max())
-    factor, info = _call(linalg.lapack.dpotrf, matrix, lower=1, clean=1)
+    potrf, pocon = _ROUTINES[matrix.dtype.char]
+    factor, info = _call(potrf, matrix, lower=1, clean=1)
     if info != 0:
-        return _array(factor), 0.0
-    rcond, _ = linalg.lapack.dpocon(factor, norm, uplo="L")
-    return _array(factor), float(rcond)
+        return np.asarray(factor), 0.0
+    rcond, _ = pocon(factor, norm, uplo="L")
+    return np.asarray(factor), float(rcond)
 
 
 def _array(values: Any) -> Array:

@@ -5,6 +5,8 @@ Whatever is not proven here is left to the engine, one response after the other.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
@@ -28,6 +30,11 @@ from fastreg.spectrum import combine, decompose, gaps_of, project_responses
 
 _SMALL = 100_000  # entries up to which one response takes its way over X, the most accurate one
 _WELL = 1e-6  # reciprocal condition number that leaves enough digits without refinement
+_REFINED = {False: 1e-13, True: 3e-7}  # and with it: of factors in double, and in float
+_SHARP = 1e-4  # share of the tolerance that refinement goes on to
+_GAIN = 0.1  # and what of the gap a step must leave at most
+_FLOAT_PAYS = {4: 300, 8: 500}  # rows from which a factor in float pays, by the size of a number
+_ROWS = 32  # that tell of the condition
 _FEW = 8  # distinct strengths up to which a Cholesky factor for each is cheapest
 
 
@@ -99,7 +106,7 @@ def _together(engine: Engine, record: Record, alphas: Array) -> npt.NDArray[np.i
         mean = means - centre @ fit.coef
         engine.method = "cholesky"
     elif len(columns) and penalised and l2.min() > 0:
-        fit, mean = _fit_dual(problem, columns, l2)
+        fit, mean = _fit_dual(problem, columns, l2, tolerance)
         engine.method = "cholesky"
     else:
         return np.empty(0, dtype=np.intp)
@@ -130,18 +137,98 @@ def _fit_in_groups(
 
 
 def _fit_dual(
-    problem: Problem, columns: npt.NDArray[np.intp], l2: Array
+    problem: Problem, columns: npt.NDArray[np.intp], l2: Array, tolerance: Array
 ) -> tuple[MomentFit, Array]:
     """Return the fits where there are more columns than rows, proven on the residuals."""
     factors = problem.factors(0)[1][columns]
-    W = _solve_dual(problem, columns, factors, l2)
-    spectrum = None
-    if W is None:
-        spectrum = decompose(problem, float(l2.min()))
-        assert spectrum is not None  # all columns are penalised
-        targets, inner = project_responses(problem, spectrum)
-        shrunk = inner * np.stack([spectrum.shrink(strength) for strength in l2], axis=1)
-        W = combine(problem, spectrum, shrunk, targets)[columns]
+    may_be_float = _may_be_float(problem, factors, float(l2.min()))
+    for in_float in (True, False) if may_be_float else (False,):
+        found = _fit_by_factors(problem, columns, factors, l2, tolerance, in_float)
+        if found is not None:
+            return found
+    spectrum = decompose(problem, float(l2.min()))
+    assert spectrum is not None  # all columns are penalised
+    targets, inner = project_responses(problem, spectrum)
+    shrunk = inner * np.stack([spectrum.shrink(strength) for strength in l2], axis=1)
+    W = combine(problem, spectrum, shrunk, targets)[columns]
+    fit, mean, _ = _proven_dual(problem, columns, factors, l2, W)
+    unit = np.sqrt(factors)[:, None]
+    slope = fit.correlation / unit - l2 * (unit * W)
+    gap = gaps_of(spectrum, l2, slope, np.zeros((0, len(l2))), None)
+    return replace(fit, gap=gap), mean
+
+
+def _may_be_float(problem: Problem, factors: Array, strength: float) -> bool:
+    """Whether a factor in float pays, and what some rows tell of its condition allows one.
+
+    Eigenvalues of a part of a matrix lie between the smallest and the largest of the whole, which
+    grows with the number of rows where columns depend on each other.
+    """
+    X, n = problem.X, problem.design.n_samples
+    if is_sparse(X) or n < _FLOAT_PAYS[X.dtype.itemsize]:
+        return False
+    rows = problem.sampled_rows(_ROWS)[:, problem.movable]
+    rows *= problem.norm[problem.movable] / np.sqrt(n * factors)
+    values = np.linalg.eigvalsh(rows @ rows.T)
+    return bool(values[0] + strength > _REFINED[True] * n / _ROWS * values[-1])
+
+
+def _fit_by_factors(
+    problem: Problem,
+    columns: npt.NDArray[np.intp],
+    factors: Array,
+    l2: Array,
+    tolerance: Array,
+    in_float: bool,
+) -> tuple[MomentFit, Array] | None:
+    """Return the fits by a Cholesky factor for each strength; None if that is not best.
+
+    (Z diag(1/f) Z' + l2) theta = y  and  w = Z'theta / f, with rows times the roots of the weights.
+    A factor that has lost digits, or never had them (`in_float`), is made up for by steps on the
+    true residual, as long as these converge.
+    """
+    strengths, group = np.unique(l2, return_inverse=True)
+    if len(strengths) > _FEW:
+        return None
+    inverse = np.zeros(problem.design.n_features)
+    inverse[columns] = 1.0 / factors
+    kernel = row_gram(problem, inverse, in_float)
+    diagonal = np.diag_indices_from(kernel)
+    root = np.sqrt(problem.weight)
+    if problem.fit_intercept:
+        # Centred rows depend on each other along the roots, where neither y nor theta has a part:
+        # what is added there changes nothing but the condition.
+        kernel += np.outer(root, root).astype(kernel.dtype) * np.mean(kernel[diagonal])
+    values = kernel[diagonal]
+    solvers, well = [], True
+    for i, strength in enumerate(strengths):
+        kernel[diagonal] = values + kernel.dtype.type(strength)
+        factor, rcond = lapack.cholesky(kernel)
+        if not rcond > _REFINED[in_float]:
+            return None
+        well = well and rcond > _WELL and not in_float
+        solvers.append((group == i, factor))
+    target = tolerance if well else _SHARP * tolerance
+    error = root[:, None] * problem.y.T
+    theta, last = np.zeros_like(error), np.inf
+    while True:
+        for own, factor in solvers:
+            right = error[:, own].astype(kernel.dtype, copy=False)
+            theta[:, own] += linalg.cho_solve((factor, True), right, check_finite=False)
+        W = times_transposed(problem, columns, theta) / factors[:, None]
+        fit, mean, residual = _proven_dual(problem, columns, factors, l2, W)
+        worst = float(np.max(fit.gap - target, initial=0.0))
+        if well or worst <= 0.0:
+            return fit, mean
+        if not worst <= _GAIN * last:
+            return (fit, mean) if bool(np.all(fit.gap <= tolerance)) else None
+        last, error = worst, residual - l2 * theta
+
+
+def _proven_dual(
+    problem: Problem, columns: npt.NDArray[np.intp], factors: Array, l2: Array, W: Array
+) -> tuple[MomentFit, Array, Array]:
+    """Return fits of given coefficients, the means of their residuals, and these, weighted."""
     residual = problem.y.T - product(problem, columns, W)
     mean = problem.weight @ residual if problem.fit_intercept else np.zeros(len(l2))
     residual -= mean
@@ -149,37 +236,9 @@ def _fit_dual(
     correlation = times_transposed(problem, columns, residual)
     unit = np.sqrt(factors)[:, None]
     slope = correlation / unit - l2 * (unit * W)
-    if spectrum is None:
-        gap = 0.5 * np.sum(slope * slope, axis=0) / l2
-    else:
-        gap = gaps_of(spectrum, l2, slope, np.zeros((0, len(l2))), None)
-    return MomentFit(W, correlation, np.einsum("ij,ij->j", residual, residual), gap, 1), mean
-
-
-def _solve_dual(
-    problem: Problem, columns: npt.NDArray[np.intp], factors: Array, l2: Array
-) -> Array | None:
-    """Return the coefficients by a Cholesky factor for each strength; None if that is not best.
-
-    (Z diag(1/f) Z' + l2) theta = y  and  w = Z'theta / f, with rows times the roots of the weights.
-    """
-    strengths, group = np.unique(l2, return_inverse=True)
-    if len(strengths) > _FEW:
-        return None
-    inverse = np.zeros(problem.design.n_features)
-    inverse[columns] = 1.0 / factors
-    kernel = row_gram(problem, inverse)
-    theta = np.sqrt(problem.weight)[:, None] * problem.y.T
-    diagonal = np.diag_indices_from(kernel)
-    values = kernel[diagonal]
-    for i, strength in enumerate(strengths):
-        kernel[diagonal] = values + strength
-        factor, rcond = lapack.cholesky(kernel)
-        if not rcond > _WELL:
-            return None
-        own = group == i
-        theta[:, own] = linalg.cho_solve((factor, True), theta[:, own], check_finite=False)
-    return times_transposed(problem, columns, theta) / factors[:, None]
+    gap = 0.5 * np.sum(slope * slope, axis=0) / l2
+    square = np.einsum("ij,ij->j", residual, residual)
+    return MomentFit(W, correlation, square, gap, 1), mean, residual
 
 
 def _write(

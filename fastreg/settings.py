@@ -41,7 +41,8 @@ class Settings:
         "gram": the same on all features at once, after one or two passes over X.
         "cholesky", "svd": closed forms, for an L2 penalty or none, without bounds.
         "krylov": preconditioned conjugate gradients, for the same problems.
-        "descent": coordinate descent on the residual, for sparse X; every penalty and bound.
+        "descent": coordinate descent on the residual, for every penalty and bound. Columns of
+        dense X whose rows are contiguous are copied, within `gram_memory`.
         "gradient": accelerated proximal gradient, the textbook method, for every problem (least
         squares on columns of very unlike scales ends with conjugate gradients).
         "auto": chosen by penalty, shape, stored entries and memory; a method that makes too little

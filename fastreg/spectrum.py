@@ -19,6 +19,7 @@ from fastreg.problem import Problem
 
 EPSILON = float(np.finfo(np.float64).eps)
 POOR = 1e-8  # reciprocal condition number below which a Gram matrix is not used
+TINY = 1e-11  # strength, over the largest eigenvalue, that does not make up for any rounding
 LEAST = 1e-280  # penalty of a column of unit size that counts for nothing, but has an inverse
 
 
@@ -123,7 +124,10 @@ def decompose(problem: Problem, smallest: float, *, svd: bool = False) -> Spectr
     square, vectors = lapack.eigh(kernel)
     square = np.maximum(square, 0.0)
     top = square.max(initial=0.0)
-    poor = len(square) > 0 and square[0] + smallest < POOR * (top + smallest)
+    # Centred rows depend on each other in one known way, which costs no other direction digits.
+    idle = int(wide and problem.fit_intercept)
+    least = square[idle] if len(square) > idle else top
+    poor = least + smallest < POOR * (top + smallest) or smallest < TINY * top
     if (poor or svd) and not is_sparse(problem.X):
         matrix = standardised(problem, penalised) / unit
         matrix -= Q @ (Q.T @ matrix)

@@ -46,10 +46,13 @@ def arguments(name, n, p):
     return model
 
 
+@pytest.mark.parametrize("storage", ["csc", "C", "F"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", MODELS)
-def test_descent_is_proven(name, dtype):
-    X, y = sparse_problem(80, 40, 0.2, dtype=dtype)
+def test_descent_is_proven(name, dtype, storage):
+    X, y = sparse_problem(80, 40 if storage == "csc" else 70, 0.2, dtype=dtype)
+    if storage != "csc":
+        X = np.asarray(X.toarray(), order=storage)
     model = arguments(name, *X.shape)
     for alpha in (0.3, 0.02):
         result = fastreg.solve(X, y, alpha, method="descent", **model)
@@ -66,11 +69,6 @@ def test_descent_leaves_unpenalised_features_to_the_certificate():
     factor[[2, 5]] = 0.0
     result = fastreg.solve(X, y, 0.1, method="descent", penalty_factor=factor)
     oracle.check(result, X, y, alpha=0.1, penalty_factor=factor)
-
-
-def test_descent_needs_a_sparse_design():
-    with pytest.raises(ValueError, match="sparse"):
-        fastreg.solve(np.eye(5), np.arange(5.0), 0.1, method="descent")
 
 
 def test_descent_of_smooth_problems_paths_and_responses():
@@ -394,3 +392,51 @@ def test_limits_and_tight_tolerances_of_steps():
         np.testing.assert_allclose(
             result.coef, reference.coef, atol=1e-6 * np.abs(reference.coef).max()
         )
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "standardize"])
+def test_descent_takes_over_where_the_support_of_dense_data_is_large(name, order):
+    rng = np.random.default_rng(3)
+    X = np.asarray(rng.standard_normal((600, 500)), order=order)
+    y, model = rng.standard_normal(600), arguments(name, 600, 500)
+    alpha = 0.15 * fastreg.alpha_max(X, y, **model)
+    result = fastreg.solve(X, y, alpha, tol=1e-4, **model)
+    assert result.method == "working_set, then descent"
+    oracle.check(result, X, y, alpha=alpha, tol=1e-4, **model)
+    assert not fastreg.solve(X, y, alpha, tol=1e-14, **model).method.endswith("descent")
+
+
+def test_an_elastic_net_with_more_nonzeros_than_rows_goes_on_with_descent():
+    rng = np.random.default_rng(4)
+    common = rng.standard_normal((100, 5)) @ rng.standard_normal((5, 2000))
+    X = rng.standard_normal((100, 2000)) + 3.0 * common
+    y = X[:, ::2].sum(axis=1)
+    model = {"l1_ratio": 0.1}
+    alpha = 0.02 * fastreg.alpha_max(X, y, **model)
+    result = fastreg.solve(X, y, alpha, tol=1e-4, **model)
+    assert result.method == "working_set, then descent"
+    assert result.n_active > 100
+    oracle.check(result, X, y, alpha=alpha, tol=1e-4, **model)
+
+
+def test_descent_on_dense_data_gives_up_where_it_makes_no_headway(monkeypatch):
+    monkeypatch.setattr(choice.Headway, "suffices", lambda self, reads, *_: reads == 0.0)
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((600, 500)), rng.standard_normal(600)
+    alpha = 0.15 * fastreg.alpha_max(X, y)
+    result = fastreg.solve(X, y, alpha, tol=1e-4)
+    assert result.method.startswith("working_set, then descent")
+    assert result.duality_gap < 1e-9 * result.null_objective
+    oracle.check(result, X, y, alpha=alpha, tol=1e-4)
+
+
+def test_no_memory_for_copies_means_no_descent_on_dense_data():
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((600, 500)), rng.standard_normal(600)
+    alpha = 0.15 * fastreg.alpha_max(X, y)
+    for order, n_copies in (("C", 0), ("F", 1)):
+        given = np.asarray(X, order=order)
+        result = fastreg.solve(given, y, alpha, tol=1e-4, gram_memory=8.0 * X.size - 1.0)
+        assert result.method.endswith("descent") == bool(n_copies)
+        oracle.check(result, X, y, alpha=alpha, tol=1e-4)

@@ -37,7 +37,7 @@ def point(result, b, k=None):
 def check(result, b, X, y, alpha, k=None, **model):
     found = point(result, b, k)
     assert found.status == ProblemStatus.CONVERGED
-    oracle._check_response(found, make_problem(X, y, alpha, **model), None, True)
+    oracle._check_response(found, make_problem(X, y, alpha, **model), None, 1e-8)
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)

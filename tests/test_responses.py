@@ -11,6 +11,7 @@ from test_ridge import STORAGES
 
 import fastreg
 from fastreg import normal_equations, responses
+from fastreg._core import small
 from fastreg.api import solve_each
 from fastreg.normal_equations import (
     CholeskyInverse,
@@ -240,3 +241,40 @@ def test_sparse_columns_with_a_large_mean_pay_for_it(alone):
     X[1:3] = 0.0
     result = fastreg.solve(scipy.sparse.csc_array(X), Y, 0.1, l1_ratio=0.0)
     oracle.check(result, X, Y, alpha=0.1, l1_ratio=0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("kind", "many"),
+    [
+        ("independent", False),
+        ("independent", True),
+        ("a common part", False),
+        ("a common part", True),
+        ("nearly singular", False),
+    ],
+)
+def test_wide_ridge_refines_what_its_factor_lacks(monkeypatch, kind, dtype, many):
+    """A factor in float where some rows allow it, one in double otherwise, no decomposition."""
+    monkeypatch.setattr(responses, "_FLOAT_PAYS", {4: 1, 8: 1})
+    monkeypatch.setattr(responses, "_SMALL", 0)
+    monkeypatch.setattr(responses, "decompose", None)
+    monkeypatch.setattr(small, "fit", lambda *_: None)
+    used = []
+    row_gram = responses.row_gram
+    monkeypatch.setattr(responses, "row_gram", lambda *a: used.append(a[-1]) or row_gram(*a))
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((60, 150))
+    if kind != "independent":
+        X += rng.standard_normal((60, 1)) * (20.0 if kind == "a common part" else 2e3)
+    X = X.astype(dtype)
+    y = X[:, :3].sum(axis=1) + rng.standard_normal(60)
+    both = np.column_stack([y, rng.standard_normal(60)]) if many else y
+    alpha = 1e-3 if kind == "nearly singular" else 1.0
+    weight = rng.choice([0.5, 1.0, 3.0], 60)
+    for model in ({}, {"fit_intercept": False}, {"sample_weight": weight}):
+        used.clear()
+        result = fastreg.solve(X, both, alpha, l1_ratio=0.0, **model)
+        assert result.method == "cholesky"
+        assert used[0] == (kind != "nearly singular")
+        oracle.check(result, X, both, alpha=alpha, l1_ratio=0.0, **model)

@@ -10,7 +10,7 @@ from libc.math cimport INFINITY, fabs, frexp, ldexp
 from fastreg._core cimport kernels, passes
 from fastreg._core.design cimport Design, add_means, weighted_rows
 from fastreg._core.gram cimport ROW_BLOCK, Columns, gram_product, mirror
-from fastreg._core.kernels cimport Matrix, Product, matrix_of, simd
+from fastreg._core.kernels cimport Matrix, Product, matrix_of, real, simd
 
 cdef enum:
     LIST = 256
@@ -315,6 +315,28 @@ cdef class DenseDesign(Design):
             out[j] *= self._scale[j]
         return 0
 
+    cdef double meet(self, Py_ssize_t j, const double* v, double rest) noexcept nogil:
+        cdef int column = <int>j
+        cdef double product
+        simd.column_dots(&self._matrix, &column, 1, &self._shift[0], v, &product)
+        return product * self._scale[j]
+
+    cdef double move(self, Py_ssize_t j, double length, const double* weight, double equal,
+                     double* v) noexcept nogil:
+        cdef int column = <int>j
+        length *= self._scale[j]
+        if equal > 0.0:
+            length *= -equal
+            simd.add_columns(&self._matrix, &column, 1, &self._shift[0], &length, v)
+            return 0.0
+        if self._matrix.narrow:
+            take_column(<const float*>self._matrix.data + j * self._matrix.column_stride,
+                        self._matrix.row_stride, self.n_samples, self._shift[j], length, weight, v)
+        else:
+            take_column(<const double*>self._matrix.data + j * self._matrix.column_stride,
+                        self._matrix.row_stride, self.n_samples, self._shift[j], length, weight, v)
+        return 0.0
+
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1:
@@ -348,6 +370,19 @@ cdef class DenseDesign(Design):
 cdef double entry(const Matrix* X, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
     cdef Py_ssize_t k = i * X.row_stride + j * X.column_stride
     return (<const float*>X.data)[k] if X.narrow else (<const double*>X.data)[k]
+
+
+cdef void take_column(
+    const real* x, Py_ssize_t stride, Py_ssize_t n, double shift, double length,
+    const double* weight, double* v) noexcept nogil:
+    """v[i] -= length weight[i] (x_i - shift)."""
+    cdef Py_ssize_t i
+    if stride == 1:  # a loop of its own, which the compiler can turn into vectors
+        for i in range(n):
+            v[i] -= length * weight[i] * (x[i] - shift)
+        return
+    for i in range(n):
+        v[i] -= length * weight[i] * (x[i * stride] - shift)
 
 
 cdef bint are_all(const int[::1] columns) noexcept nogil:

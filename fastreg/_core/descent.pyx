@@ -1,8 +1,9 @@
-# Design: on sparse X a column is read in no time, so that moving one coordinate after the other on
-# the residual needs neither a Gram matrix nor a factor, however large the support is. How many
-# rounds it takes nobody knows beforehand: whoever calls is asked after every certificate. Where
-# columns depend on each other, rounds gain next to nothing; then conjugate gradients, which read as
-# much as rounds, go towards the minimum over the support first.
+# Design: moving one coordinate after the other on the residual needs neither a Gram matrix nor a
+# factor, however large the support is: on sparse X, of which a column is read in no time, and on
+# dense X where a few digits suffice. How many rounds it takes nobody knows beforehand: whoever
+# calls is asked after every certificate. Where columns depend on each other, rounds gain next to
+# nothing; then conjugate gradients, which read as much as rounds, go towards the minimum over the
+# support first.
 
 import numpy as np
 
@@ -23,7 +24,7 @@ cdef double LONGEST = 1000.0   # reads of X that conjugate gradients may take in
 
 @final
 cdef class CoordinateDescent(FirstOrder):
-    """Coordinate descent on the residual, over those features that matter; for sparse X.
+    """Coordinate descent on the residual, over those features that matter.
 
     A step begins with all features that the last certificate finds in the support or in violation
     of optimality, and goes on with those that are nonzero after the first round.
@@ -64,7 +65,7 @@ cdef class CoordinateDescent(FirstOrder):
         self.work = 0.0
         self.enough = NEGLIGIBLE * tolerance
         self.goes_on = goes_on
-
+        problem.selection.memory = gram_memory
     cdef bint step(self) except -1:
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t j, rounds = 0, moved = self.problem.n_active
@@ -77,6 +78,7 @@ cdef class CoordinateDescent(FirstOrder):
                     problem.is_movable(j)):
                 self.feature[self.size] = <int>j
                 self.size += 1
+        problem.selection.extend(self.feature[:self.size])
         if self.is_slow:
             self.work += self._follow_face()
         self.v[:] = problem.weighted
@@ -141,7 +143,7 @@ cdef class CoordinateDescent(FirstOrder):
             if spent > self.patience:
                 self.patience = min(2.0 * self.patience, LONGEST)
                 break
-            problem.design.correlate_columns(
+            problem.selection.correlate_columns(
                 &self.face[0], m, &problem.weighted[0], &self.slope[0])
             self._subtract_penalty(m)
             check_interrupt()
@@ -179,7 +181,7 @@ cdef class CoordinateDescent(FirstOrder):
         cdef Py_ssize_t k
         cdef double curve
         self.image[:] = 0.0
-        problem.design.add_columns(&self.face[0], m, &self.along[0], &self.image[0])
+        problem.selection.add_columns(&self.face[0], m, &self.along[0], &self.image[0])
         curve = weighted_square(problem, self.image)
         for k in range(m):
             curve += problem.l2[self.face[k]] * self.along[k] ** 2
@@ -205,11 +207,11 @@ cdef class CoordinateDescent(FirstOrder):
         cdef double c, new, change, decrease = 0.0
         for k in range(self.size):
             j = self.feature[k]
-            c = problem.design.meet(j, &self.v[0], self.rest)
+            c = problem.selection.meet(j, &self.v[0], self.rest)
             new = prox(problem.penalty, j, c + self.metric[j] * problem.w[j], self.metric[j])
             change = new - problem.w[j]
             if change != 0.0:
-                self.rest += problem.design.move(
+                self.rest += problem.selection.move(
                     j, change, &problem.weight[0], self.equal, &self.v[0])
                 decrease += 0.5 * (self.metric[j] + problem.l2[j]) * change * change
                 problem.w[j] = new
@@ -222,10 +224,11 @@ cdef class CoordinateDescent(FirstOrder):
 
 def coordinate_descent(LeastSquares problem, double l1, double l2, double tolerance,
                        Py_ssize_t max_iter, double deadline, double gram_memory, goes_on=None):
-    """Coordinate descent on the residual, for sparse X.
+    """Coordinate descent on the residual.
 
-    `goes_on(work, gap, n_active)` says before every step whether to take it; work is in reads of X.
-    Returns (status, gap, kappa, radius, iterations, sweeps).
+    Columns of X that are scattered are copied, up to `gram_memory` bytes. `goes_on(work, gap,
+    n_active)` says before every step whether to take it; work is in reads of X. Returns (status,
+    gap, kappa, radius, iterations, sweeps).
     """
     problem.set_strength(l1, l2)
     cdef CoordinateDescent method = CoordinateDescent(problem, gram_memory, tolerance, goes_on)

@@ -44,8 +44,9 @@ cdef class Design:
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1
 
-    # The two halves of a step of coordinate descent, on sparse columns. v is weight * residual, of
-    # which `rest` * weight has yet to be added; `equal` is the weight of every row, or zero.
+    # The two halves of a step of coordinate descent, on sparse columns or contiguous ones. v is
+    # weight * residual, of which `rest` * weight has yet to be added; `equal` is the weight of
+    # every row, or zero.
     # sum_i v[i] z_ij
     cdef double meet(self, Py_ssize_t j, const double* v, double rest) noexcept nogil
     # v[i] -= length weight[i] z_ij; returns what that adds to `rest`

@@ -20,6 +20,7 @@ cpdef enum Outcome:
     NUMERICAL_ERROR = -4
     GRAM_LIMIT = -100  # the working set outgrew its memory: another method takes over
     ALL_WANTED = -101  # the working set had better hold all features, in an order of its owner's
+    DESCENT_WANTED = -102  # the support will be so large that descent on the residual is cheaper
 
 
 cdef struct Correction:

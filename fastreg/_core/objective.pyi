@@ -16,6 +16,7 @@ class Outcome(IntFlag):
     NUMERICAL_ERROR = -4
     GRAM_LIMIT = -100
     ALL_WANTED = -101
+    DESCENT_WANTED = -102
 
 @final
 class LeastSquares:

@@ -13,6 +13,7 @@ cdef class Selection:
     cdef Design _packed             # None where columns are read in place
     cdef readonly Py_ssize_t size   # packed columns
     cdef readonly double scatter    # what reading a column of `design` costs, in contiguous ones
+    cdef double memory              # bytes that copies may take in any case
     cdef bint _packing              # are columns copied (still)?
     cdef object _array              # n_samples x capacity, by columns
     cdef object _features           # of the packed columns
@@ -24,6 +25,10 @@ cdef class Selection:
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil
     cdef int add_columns(
         self, const int* columns, Py_ssize_t m, const double* coef, double* out) except -1 nogil
+    # the halves of a step of coordinate descent, as in `Design`
+    cdef double meet(self, Py_ssize_t j, const double* v, double rest) noexcept nogil
+    cdef double move(self, Py_ssize_t j, double length, const double* weight, double equal,
+                     double* v) noexcept nogil
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,
         double[:, ::1] out) except -1

@@ -1,6 +1,6 @@
 # Design: a copy is made once for each column that enters; where the copies would need more than a
-# tenth of X and the Gram matrix of as many columns, they are given up, and columns are read in
-# place again.
+# tenth of X and the Gram matrix of as many columns, and more than was granted, they are given up,
+# and columns are read in place again.
 
 import numpy as np
 
@@ -22,6 +22,7 @@ cdef class Selection:
     def __init__(self, Design design):
         self.design = design
         self.size = 0
+        self.memory = 0.0
         self.scatter = 1.0
         self._packed = None
         self._packing = False
@@ -63,7 +64,8 @@ cdef class Selection:
 
     cdef bint _fits(self, Py_ssize_t m) noexcept nogil:
         cdef double n = self.design.n_samples
-        return n * m <= MOST * n * self.design.n_features + <double>m * m
+        return 8.0 * n * m <= self.memory or (
+            n * m <= MOST * n * self.design.n_features + <double>m * m)
 
     cdef double share(self, Py_ssize_t m) noexcept nogil:
         cdef double cost = 1.0 if self._packing else self.scatter
@@ -91,6 +93,17 @@ cdef class Selection:
         if self._map(columns, m):
             return self._packed.add_columns(&self._mapped[0], m, coef, out)
         return self.design.add_columns(columns, m, coef, out)
+
+    cdef double meet(self, Py_ssize_t j, const double* v, double rest) noexcept nogil:
+        if self._packing and self.size > 0 and self._place[j] >= 0:
+            return self._packed.meet(self._place[j], v, rest)
+        return self.design.meet(j, v, rest)
+
+    cdef double move(self, Py_ssize_t j, double length, const double* weight, double equal,
+                     double* v) noexcept nogil:
+        if self._packing and self.size > 0 and self._place[j] >= 0:
+            return self._packed.move(self._place[j], length, weight, equal, v)
+        return self.design.move(j, length, weight, equal, v)
 
     cdef int gram(
         self, const int[::1] columns, Py_ssize_t first_new, const double[::1] weight,

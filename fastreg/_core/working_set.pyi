@@ -30,8 +30,14 @@ class WorkingSet:
         self, gram: npt.NDArray[np.float64] | None = None, roughness: float = 0.0
     ) -> bool: ...
     @property
-    def wants_all(self) -> bool: ...
-    def foresee(self, rank: Callable[[], float], hands_over: bool) -> None: ...
+    def outcome(self) -> int: ...
+    def foresee(
+        self,
+        rank: Callable[[], float],
+        takes_all: bool,
+        hands_over: bool,
+        descends: Callable[[float, float], bool] | None = None,
+    ) -> None: ...
     def run(
         self,
         record: Record,

@@ -10,8 +10,7 @@ from libc.math cimport INFINITY, fabs, log, sqrt
 from fastreg._core.active_set cimport decrement, synchronise
 from fastreg._core.dependence cimport Dependence
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.factor cimport solve
-from fastreg._core.kernels cimport simd
+from fastreg._core.foresight cimport Foresight
 from fastreg._core.objective cimport Correction, LeastSquares, Outcome
 from fastreg._core.outside cimport Outside
 from fastreg._core.penalty cimport violation
@@ -32,6 +31,7 @@ from fastreg._core.record cimport Record, reach_of
 
 cdef enum:
     PATIENCE = 4        # iterations without a better gap or a new feature
+    LARGE = 64          # support that another method may be better for
     ROUGH_SWEEPS = 50   # that a rough Gram matrix is worth, before its answer is measured
 
 # A residual square computed from moments must keep this many digits, or X is read again.
@@ -56,7 +56,6 @@ cdef class WorkingSet:
     cdef Dependence _dependence
     cdef Outside _outside
     cdef readonly bint complete
-    cdef readonly bint wants_all    # has the last call ended so?
     cdef bint _rough                # is the Gram matrix that of float products?
     cdef double _roughness          # its error, in units of the norms
     cdef double _doubt              # by how much c may be off for that, in units of the norm
@@ -70,14 +69,15 @@ cdef class WorkingSet:
     cdef Py_ssize_t _n_sweeps_before
     cdef Py_ssize_t _limit
     cdef double _share              # of all features, from which knowing the rest is cheaper, too
-    cdef object _rank               # tells that of the features, about; None: nobody wants to know
-    cdef bint _hands_over           # once all features are wanted
+    cdef Foresight _foresight       # None where nobody wants to know
+    cdef bint _takes_all            # where many features will matter,
+    cdef bint _hands_over           # or ends there
+    cdef object _descends           # what says whether descent is to take over, or None
     cdef double[::1] _product
-    cdef double _l1                 # of the last strength, and how it ended
+    cdef double _l1                 # of the last strength
     cdef double _l2
-    cdef int _outcome
+    cdef readonly int outcome       # of the last strength
     cdef int[::1] _fixed
-    cdef int[::1] _listed           # of `_count_above`
     cdef Py_ssize_t _n_fixed
     cdef double _old_l1             # the strength before, or -infinity
     cdef double _last_l1            # the smallest one to come
@@ -95,13 +95,12 @@ cdef class WorkingSet:
         # G and the packed factor: 12 bytes for each pair of features
         self._limit = <Py_ssize_t>min(sqrt(gram_memory / 12.0), <double>p)
         self._share = share
-        self._rank = None
-        self._hands_over = self.wants_all = False
+        self._foresight = self._descends = None
+        self._takes_all = self._hands_over = False
         self._n_best = 0
         self._l1 = self._l2 = INFINITY
         self._product = np.empty(p)
         self._fixed = np.empty(p, dtype=np.int32)
-        self._listed = np.empty(p, dtype=np.int32)
         self._best_support = np.empty(p, dtype=np.int32)
         self._best_w = np.empty(p)
         self._rough = False
@@ -130,66 +129,30 @@ cdef class WorkingSet:
         self._enter(np.flatnonzero(movable > np.asarray(self._outside.is_inside)))
         return True
 
-    def foresee(self, rank, bint hands_over):
-        """Let all features in as soon as the end is likely to need many of them.
+    def foresee(self, rank, bint takes_all, bint hands_over, descends=None):
+        """Ask, on the way down to a first strength, how large the support is going to be.
 
-        `rank()` is as how many independent features they count. `hands_over`: end with
-        Outcome.ALL_WANTED instead, at a point where all correlations are known.
+        `rank()` is as how many independent features all of them count. `takes_all`: let all
+        features in as soon as the end is likely to need many of them, or with `hands_over` end with
+        Outcome.ALL_WANTED, at a point where all correlations are known. If `descends(support,
+        rank)` says so, end with Outcome.DESCENT_WANTED there.
         """
-        self._rank = rank
+        self._foresight = Foresight(self.problem, self.quadratic, self._outside, rank)
+        self._takes_all = takes_all
         self._hands_over = hands_over
+        self._descends = descends
 
-    cdef bint _foresees_all(self, double l1) except -1:
-        """Will the support be large at that strength, which is to come?
-
-        Noise that correlates with the residual beyond the strength will do so at the end, unless
-        features stand for each other. What the penalty keeps from the features at hand is no noise.
-        """
-        cdef double noise, rank
-        if self.complete or self._rank is None or not self._has_few(self._count_above(l1)):
-            return False
-        noise = self._noise_square()
-        if not noise > 0.0 or not self._has_few(
-                self._count_above(l1 * sqrt(self.problem.square / noise))):
-            return False
-        rank = self._rank()
-        self._rank = None  # it will not change
-        return self._has_few(rank)
-
-    cdef Py_ssize_t _count_above(self, double l1) noexcept:
-        """Count the features that are nonzero, or would violate optimality at that strength."""
-        cdef LeastSquares problem = self.problem
-        cdef Py_ssize_t j, k, count = 0, m
-        cdef double ratio = l1 / problem.l1_strength if problem.l1_strength > 0.0 else 1.0
-        m = simd.list_urgent(&problem.c[0], &problem.w[0], &problem.l1[0], min(ratio, 1.0),
-                             problem.design.n_features, &self._listed[0])
-        for k in range(m):
-            j = self._listed[k]
-            count += self._outside.is_movable[j] and (
-                problem.w[j] != 0.0 or (problem.upper[j] if problem.c[j] > 0.0
-                                        else -problem.lower[j]) > 0.0)
-        return count
-
-    cdef double _noise_square(self) except -1.0:
-        """The square of the residual that least squares on the support would leave; 0 if unknown.
-
-        It is less than that of the point at hand by s'G^-1 s, where s is the slope of the penalty.
-        """
-        cdef QuadraticState* quadratic = &self.quadratic.state
-        cdef Py_ssize_t k, j, m = quadratic.factor.size
-        cdef double square = self.problem.square
-        cdef double[::1] step = np.empty(m)
-        cdef double[::1] slope
-        if m == 0:
-            return 0.0
-        for k in range(m):
-            j = quadratic.factor.member[k]
-            step[k] = quadratic.c[j]
-        slope = np.array(step)
-        solve(&quadratic.factor, &step[0])
-        for k in range(m):
-            square -= slope[k] * step[k]
-        return max(square, 0.0)
+    cdef int _foresee(self, double l1) except -99:
+        """Return what the support at a strength that is to come asks for, or 0."""
+        cdef double support
+        if self.complete or self._foresight is None:
+            return 0
+        support = self._foresight.support(
+            l1, LARGE if self._descends is not None else self._share * self._outside.n_movable)
+        if support > 0.0 and self._descends is not None and (
+                self._descends(support, self._foresight.rank())):
+            return Outcome.DESCENT_WANTED
+        return Outcome.ALL_WANTED if self._takes_all and self._has_few(support) else 0
 
     cdef bint _has_few(self, double count) noexcept:
         """Are all features few beside the rows, and beside so many of them?"""
@@ -276,8 +239,8 @@ cdef class WorkingSet:
             Py_ssize_t max_iter, Py_ssize_t max_sweeps, double deadline):
         """Solve along a path of strengths; return how many were solved.
 
-        It ends early where the deadline has passed, the Gram matrix would grow too large, or all
-        features are wanted.
+        It ends early where the deadline has passed, the Gram matrix would grow too large, or
+        another method is wanted.
         """
         cdef Py_ssize_t i
         cdef int outcome
@@ -286,7 +249,7 @@ cdef class WorkingSet:
                 return i
             # On the steep way to the first strength, guesses of what comes next are poor.
             self._last_l1 = l1[l1.shape[0] - 1] if i > 0 else INFINITY
-            if i > 0 and self._foresees_all(self._last_l1):
+            if i > 0 and self._foresee(self._last_l1) == Outcome.ALL_WANTED:
                 self.include_all()
             outcome = self._solve(l1[i], l2[i], tol * null[i], i > 0,
                                   max_iter, max_sweeps, deadline)
@@ -306,7 +269,7 @@ cdef class WorkingSet:
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t j, i, n_steps, n_iter = 0, n_sweeps = 0
         cdef double largest = 0.0, factor, rough
-        cdef int outcome = Outcome.STALLED
+        cdef int outcome = Outcome.STALLED, foreseen
         for j in range(problem.design.n_features):
             if self._outside.is_movable[j] and problem._l1_factor[j] > 0.0:
                 largest = max(largest, fabs(problem.c[j]) / problem._l1_factor[j])
@@ -323,11 +286,12 @@ cdef class WorkingSet:
             n_sweeps += self.n_sweeps
             if outcome < 0:
                 break
-            if self._foresees_all(l1):
-                if self._hands_over:
-                    outcome = Outcome.ALL_WANTED
-                    break
+            foreseen = self._foresee(l1)
+            if foreseen == Outcome.ALL_WANTED and not self._hands_over:
                 self.include_all()
+            elif foreseen < 0:
+                outcome = foreseen
+                break
         self._n_iter_before = n_iter
         self._n_sweeps_before = n_sweeps
         self.n_iter = self.n_sweeps = 0
@@ -339,7 +303,7 @@ cdef class WorkingSet:
         self._n_iter_before = self._n_sweeps_before = 0
         if not (warm or self.complete or l1 == 0.0):
             outcome = self._approach(l1, l2, tolerance, max_iter, max_sweeps, deadline)
-        if outcome != Outcome.ALL_WANTED:
+        if outcome > Outcome.GRAM_LIMIT:
             outcome = self._iterate(
                 l1, l2, tolerance, warm or outcome > 0, max_iter, max_sweeps, deadline)
         self.n_iter += self._n_iter_before
@@ -353,8 +317,7 @@ cdef class WorkingSet:
             self._certify(0.0)
             if self.gap <= tolerance:  # rounding was kinder this time
                 outcome = self._converged()
-        self.wants_all = outcome == Outcome.ALL_WANTED
-        self._outcome = outcome
+        self.outcome = outcome
         return outcome
 
     cdef int _converged(self) noexcept:
@@ -392,7 +355,7 @@ cdef class WorkingSet:
         cdef bint timed_out, rough
         if warm and l1 == self._l1 and l2 == self._l2 and self.gap <= tolerance:
             self.n_iter = self.n_sweeps = 0
-            return self._outcome
+            return self.outcome
         self._old_l1 = self._l1 if warm and self._l1 < INFINITY else -INFINITY
         self._l1 = l1
         self._l2 = l2
