@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from fastreg.inputs import Array, as_float, as_generator, is_sparse, with_unit_stride
 
-WORTH_A_COPY = 0.85  # share of the weights that are not zero, below which rows are copied
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -24,7 +22,7 @@ class Batch:
     n_problems: int
     keys: npt.NDArray[Any] | None = None
     order: npt.NDArray[np.intp] | None = None  # of the rows as they were given
-    gathers: bool = False  # do problems copy the rows that have weight, because few do?
+    resampled: bool = False  # do finite X and y have many weights?
 
 
 def lay_out(X: Any, y: Any, sample_weight: Any, groups: Any, offsets: Any) -> Batch:
@@ -116,16 +114,14 @@ def _shared(table: Array, y: Any, sample_weight: Any) -> Batch:
             "there is one problem only: X of shape (B, n_samples, n_features), y of shape "
             "(n_samples, B), sample_weight of shape (B, n_samples), groups or offsets make several"
         )
-    gathers = bool(
-        weight is not None
+    resampled = bool(
+        not several
+        and weight is not None
         and len(weight) > 1
-        and np.count_nonzero(weight) < WORTH_A_COPY * weight.size
         and np.isfinite(table).all()
         and np.isfinite(response).all()
     )
-    if gathers:
-        table = np.ascontiguousarray(table)
-    return Batch(table, response, None, weight, n_problems, gathers=gathers)
+    return Batch(table, response, None, weight, n_problems, resampled=resampled)
 
 
 def as_folds(cv: Any, batch: Batch, random_state: Any) -> npt.NDArray[np.int32]:

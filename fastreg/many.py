@@ -17,6 +17,7 @@ from fastreg.batches import Batch, as_folds, as_strengths, lay_out
 from fastreg.inputs import Array
 from fastreg.lockstep import solve_together
 from fastreg.problem import check_flags, check_penalty
+from fastreg.resampling import likely_features
 from fastreg.settings import Settings
 
 
@@ -235,9 +236,11 @@ def solve_many(
 
     Notes
     -----
-    float64 is read where it lies, but for stacked arrays that are not in C order, and one X whose
-    weights are zero for many rows; everything else is copied. Beside the result, memory is that of
-    one problem for each thread: about three Gram matrices and three vectors of its rows. Many y on
+    float64 is read where it lies, but for stacked arrays that are not in C order, and one X with
+    many weights; everything else is copied. Beside the result, memory is that of one problem for
+    each thread: about three Gram matrices and three vectors of its rows; and with many weights a
+    few copies of X. What most of such problems need is guessed from some of them: each is solved
+    with these features, and with all of them where the others are not proven to be zero. Many y on
     one X are solved in lockstep, from one product of X and all y: as many at a time as a few vector
     registers hold, none of which notices the others. Meant for some hundred features; each problem
     is of order n_samples * n_features^2, whatever alpha is. Single large problems are for `solve`.
@@ -254,8 +257,11 @@ def solve_many(
     if select is not None and np.ndim(alpha) != 2:
         raise ValueError("select needs a path: alpha of shape (B, n_alphas) or (1, n_alphas)")
     l1, l2 = alphas * ratios, alphas * (1.0 - ratios)
-    together = None
-    if select is None and not (np.isfinite(low).any() or np.isfinite(high).any()):
+    together = few = None
+    plain = select is None and not (np.isfinite(low).any() or np.isfinite(high).any())
+    if plain and not standardize:
+        few = likely_features(batch, l1, l2, factor, fit_intercept=bool(fit_intercept))
+    if plain:
         together = _solve_together(
             batch,
             l1,
@@ -284,7 +290,8 @@ def solve_many(
             n_threads=min(chosen.n_threads, batch.n_problems),
             selection="" if select is None else str(select),
             fold=as_folds(cv, batch, random_state) if select == "cv" else None,
-            gathers=batch.gathers,
+            resampled=batch.resampled,
+            few=few,
         )
 
     if together is None:

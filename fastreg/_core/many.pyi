@@ -23,5 +23,6 @@ def solve_batch(
     n_threads: int,
     selection: str,
     fold: npt.NDArray[np.int32] | None,
-    gathers: bool,
+    resampled: bool,
+    few: npt.NDArray[np.int32] | None,
 ) -> tuple[_Array, _Array, npt.NDArray[np.int64], _Array]: ...
