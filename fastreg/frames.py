@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastreg.batches import Batch, as_weight, sort_rows
 from fastreg.inputs import Array, as_float
 from fastreg.many import solve_many
 
@@ -86,28 +87,34 @@ def solve_groups(
         raise ValueError("frame has no rows")
     keys = [by] if isinstance(by, str) else list(by)
     names = _check_names(table, keys, target, features, sample_weight)
-    group, first = _groups(table, keys)
-    result = solve_many(
-        np.column_stack([_column(table, name) for name in names]),
-        _column(table, target),
-        alphas.reshape(1, -1),
-        sample_weight=None if sample_weight is None else _column(table, sample_weight),
-        groups=group,
-        **model,
+    try:
+        order, edges, first = sort_rows([_key(table, name) for name in keys])
+    except TypeError:
+        raise TypeError(f"by: {', '.join(keys)}: some values cannot be sorted") from None
+    whole = slice(None) if order is None else order
+    weight = None
+    if sample_weight is not None:
+        weight = as_weight(_column(table, sample_weight), (len(table),))[whole]
+    batch = Batch(
+        [_column(table, name) for name in names],
+        _column(table, target)[whole][None],
+        edges,
+        None if weight is None else weight[None],
+        len(first),
+        order=order,
     )
+    result = solve_many(batch, None, alphas.reshape(1, -1), **model)
     n_alphas = result.status.size // len(first)
-    rows = np.repeat(first, n_alphas)
     told = {name: result.coef[..., j].ravel() for j, name in enumerate(names)}
-    told["n_rows"] = np.repeat(np.bincount(group), n_alphas)
+    told["n_rows"] = np.repeat(np.diff(edges), n_alphas)
     for name in ("intercept", "alpha", "n_active", "status", "duality_gap", "objective"):
         told[name] = getattr(result, name).ravel()
-    columns = [
-        nw.new_series(name, np.ascontiguousarray(told[name]), backend=table.implementation)
-        for name in (*names, *_TOLD)
-    ]
-    found = table.select(keys)[rows.tolist()]
-    index = nw.maybe_reset_index(found)
-    return index.with_columns(*columns).to_native()
+    rows = np.repeat(first, n_alphas)
+    columns = {name: table[name][rows] for name in keys}
+    for name in (*names, *_TOLD):
+        values = np.ascontiguousarray(told[name])
+        columns[name] = nw.new_series(name, values, backend=table.implementation)
+    return nw.maybe_reset_index(nw.from_dict(columns)).to_native()
 
 
 def _check_names(
@@ -118,21 +125,22 @@ def _check_names(
     sample_weight: str | None,
 ) -> list[str]:
     """Return the names of the features, once all names are known to be columns of their own."""
+    schema = table.schema
     numbers = [target, *([] if sample_weight is None else [sample_weight])]
     used = [*keys, *numbers]
     if features is None:
-        names = [name for name, kind in table.schema.items() if _is_number(kind)]
+        names = [name for name, kind in schema.items() if _is_number(kind)]
         names = [name for name in names if name not in used]
     else:
         names = list(features)
     for name in (*used, *names):
-        if name not in table.columns:
-            raise ValueError(f"{name!r} is no column of the frame: {', '.join(table.columns)}")
+        if name not in schema:
+            raise ValueError(f"{name!r} is no column of the frame: {', '.join(schema)}")
     if not (keys and names):
         raise ValueError("by and features must each name one column at least")
     for name in (*numbers, *names):
-        if not _is_number(table.schema[name]):
-            raise TypeError(f"{name!r} has dtype {table.schema[name]}; numbers are accepted")
+        if not _is_number(schema[name]):
+            raise TypeError(f"{name!r} has dtype {schema[name]}; numbers are accepted")
     for name in used:
         if used.count(name) > 1:
             raise ValueError(f"{name!r} has two roles: by, target and sample_weight differ")
@@ -154,23 +162,12 @@ def _column(table: Any, name: str) -> Array:
     column = table[name]
     if str(column.dtype) == "Boolean":  # of which missing ones have no number otherwise
         column = column.cast(nw.Float64)
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    return np.ascontiguousarray(column.to_numpy(), dtype=np.float64)
 
 
-def _groups(table: Any, keys: list[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the group of each row, counted in increasing order, and a row of each group."""
-    code = first = np.zeros(0, dtype=np.intp)
-    for k, name in enumerate(keys):
-        column = table[name]
-        if column.is_null().any() or (column.dtype.is_float() and column.is_nan().any()):
-            raise ValueError(f"by: column {name!r} has missing values; leave those rows out")
-        try:
-            _, at, place = np.unique(column.to_numpy(), return_index=True, return_inverse=True)
-        except TypeError:
-            raise TypeError(f"by: column {name!r} holds values that cannot be sorted") from None
-        if k == 0:
-            code, first = place, at
-        else:
-            pair = code * len(at) + place
-            _, first, code = np.unique(pair, return_index=True, return_inverse=True)
-    return code, first
+def _key(table: Any, name: str) -> npt.NDArray[Any]:
+    """Return a column of keys, none of which is missing."""
+    column = table[name]
+    if column.null_count() or (column.dtype.is_float() and column.is_nan().any()):
+        raise ValueError(f"by: column {name!r} has missing values; leave those rows out")
+    return np.asarray(column.to_numpy())

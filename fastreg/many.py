@@ -193,8 +193,8 @@ def solve_many(
         Weights >= 0. Stacked: (B, n_samples), or (n_samples,) for all. Ragged: (n_rows,). One X:
         (n_samples,) for all, or (B, n_samples), for instance how often a bootstrap drew each row.
     groups : array of shape (n_rows,), optional
-        The problem that each row belongs to, by a key of any sortable type. Where rows of a group
-        do not follow each other, X is copied once.
+        The problem that each row belongs to, by a key of any sortable type; rows of a group need
+        not follow each other.
     offsets : array of shape (B + 1,), optional
         Problem b has rows offsets[b] up to offsets[b + 1].
     penalty_factor : array of shape (n_features,), optional
@@ -248,7 +248,7 @@ def solve_many(
     started = monotonic()
     chosen = Settings(tol=tol, max_sweeps=max_sweeps, n_threads=n_threads)
     batch = lay_out(X, y, sample_weight, groups, offsets)
-    p = batch.X.shape[1]
+    p = batch.n_features
     alphas, ratios = as_strengths(alpha, l1_ratio, batch.n_problems)
     check_flags(fit_intercept, positive, standardize)
     factor, low, high, _ = check_penalty(p, penalty_factor, lower, upper, positive)
@@ -275,6 +275,7 @@ def solve_many(
     def solve_some(some: Any) -> Any:
         return solve_batch(
             batch.X,
+            batch.order,
             batch.y[some] if len(batch.y) > 1 else batch.y,
             batch.edges,
             batch.weight,
@@ -332,7 +333,9 @@ def _solve_together(
     Returns what was found for the eligible problems, which of these are done, and which of all
     problems are eligible.
     """
-    if batch.edges is not None or (batch.weight is not None and len(batch.weight) > 1):
+    if batch.edges is not None or isinstance(batch.X, list):
+        return None
+    if batch.weight is not None and len(batch.weight) > 1:
         return None
     eligible = np.isfinite(batch.y.sum(axis=1)) & (l1.min(axis=1) > 0)
     if not eligible.any():

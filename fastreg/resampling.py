@@ -24,8 +24,10 @@ def likely_features(
     how rarely it is needed; left out are as many as are seldom needed all together. Nothing rests
     on this but time: the core proves for every problem that the others are zero.
     """
-    p = batch.X.shape[1]
-    if not batch.resampled or batch.weight is None or min(batch.n_problems, p) < _ENOUGH:
+    p = batch.n_features
+    if not batch.resampled or batch.weight is None or isinstance(batch.X, list):
+        return None
+    if min(batch.n_problems, p) < _ENOUGH:
         return None
     if l1.shape[1] > 1 or l1.min() <= 0:
         return None
@@ -35,6 +37,7 @@ def likely_features(
     free = np.full(p, np.inf)
     coef, number, count, _ = solve_batch(
         batch.X,
+        None,
         batch.y,
         None,
         weight[None],

@@ -30,7 +30,10 @@ cdef enum Selection:
 
 
 cdef struct Job:
-    Matrix X                      # a table that all problems are rows of, or all share
+    Matrix X                      # a table that all problems are rows of, or all share; but where
+    const double* const* columns  # columns lie on their own, or rows in another order (else NULL):
+    Py_ssize_t step               # from one row to the next
+    const Py_ssize_t* order       # rows of the problems, one after the other; NULL: as they are
     const Py_ssize_t* edges       # the first row of each problem and the end; NULL: all share X
     Py_ssize_t n_points           # strengths of a problem
     const double* y
@@ -58,7 +61,7 @@ cdef struct Job:
     Selection selection           # of the one point of each problem that is written
     const int* fold               # of each row; the same ones for all problems that share X
     int n_folds
-    double* scratch               # numbers of each thread: weights and coefficients
+    double* scratch               # numbers of each thread: weights, coefficients, rows
     Py_ssize_t a_scratch
     Py_ssize_t n_rows             # at most, of one problem
     double* criterion             # problem, point

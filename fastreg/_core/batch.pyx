@@ -3,7 +3,7 @@
 # bit depends on the number of threads.
 
 from libc.math cimport INFINITY, NAN, log, sqrt
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastreg._core.embedded cimport (
     Ending,
@@ -15,7 +15,7 @@ from fastreg._core.embedded cimport (
     write_point,
 )
 from fastreg._core.intake cimport take_other_response, take_penalty, take_rows
-from fastreg._core.kernels cimport Matrix, rows_from
+from fastreg._core.kernels cimport Matrix, matrix_of, rows_from
 from fastreg._core.resample cimport Draw, is_zero_outside, take_draw
 
 cdef extern from *:
@@ -30,6 +30,7 @@ cdef extern from *:
 
 cdef enum:
     NEAR = 1 << 14    # bytes of rows that the cache holds beside a small problem
+    BLOCK = 256       # rows that are gathered at a time
 
 cdef double PI = 3.141592653589793
 cdef double ROUNDING = 1e-10  # of a correlation, at most, over norms
@@ -55,13 +56,38 @@ cdef struct Rows:   # of one problem
     const int* fold
 
 
-cdef Rows rows_of(const Job* job, Py_ssize_t b) noexcept nogil:
+cdef void gather(
+    const Job* job, Py_ssize_t first, Py_ssize_t n, double* out) noexcept nogil:
+    """Copy rows of a problem to columns of `n` numbers."""
+    cdef Py_ssize_t i, j, begin = 0, end
+    cdef const double* x
+    cdef const Py_ssize_t* order
+    while begin < n:
+        end = min(begin + BLOCK, n)
+        for j in range(job.X.n_columns):
+            x = job.columns[j]
+            if job.order == NULL:  # then it is a column on its own
+                memcpy(out + j * n + begin, x + first + begin, (end - begin) * sizeof(double))
+            else:
+                order = job.order + first
+                for i in range(begin, end):
+                    out[j * n + i] = x[order[i] * job.step]
+        begin = end
+
+
+cdef Rows rows_of(const Job* job, Py_ssize_t b, int who) noexcept nogil:
     cdef Rows rows = Rows(job.X, job.y + b * job.y_stride, job.weight, job.fold)
     cdef Py_ssize_t first = 0
+    cdef double* room
     if job.edges != NULL:
         first = job.edges[b]
         rows.X = rows_from(job.X, first)
         rows.X.n_rows = job.edges[b + 1] - first
+        if job.columns != NULL:
+            room = job.scratch + who * job.a_scratch + job.n_rows + job.X.n_columns
+            gather(job, first, rows.X.n_rows, room)
+            rows.X = matrix_of(
+                room, 1, rows.X.n_rows, rows.X.n_rows, job.X.n_columns, False)
         rows.y += first
         rows.fold += first
     if job.weight != NULL:
@@ -82,7 +108,7 @@ cdef int take_weighted(
 
 
 cdef int take_problem(const Job* job, Py_ssize_t b, int who) noexcept nogil:
-    cdef Rows rows = rows_of(job, b)
+    cdef Rows rows = rows_of(job, b, who)
     cdef Fit* fit = job.fits + who
     cdef int ending
     if rows.X.n_rows == 0:
@@ -97,7 +123,7 @@ cdef void fetch_next(const Job* job, Py_ssize_t b) noexcept nogil:
     """Let the rows of the next problem come from memory while this one is solved."""
     cdef Py_ssize_t size, i
     cdef const char* rows
-    if job.edges == NULL or b + 1 >= job.last or job.X.column_stride != 1:
+    if job.edges == NULL or b + 1 >= job.last or job.X.column_stride != 1 or job.columns != NULL:
         return
     rows = <const char*>(<const double*>job.X.data + job.edges[b + 1] * job.X.row_stride)
     size = min((job.edges[b + 2] - job.edges[b + 1]) * job.X.row_stride * sizeof(double), NEAR)
@@ -211,7 +237,7 @@ cdef double information(const Job* job, Fit* fit, const Found* found) noexcept n
 cdef int cross_validate(
     const Job* job, Py_ssize_t b, int who, double* error) noexcept nogil:
     """Weighted mean of the squared errors on rows that a fit has not seen, at each strength."""
-    cdef Rows rows = rows_of(job, b)
+    cdef Rows rows = rows_of(job, b, who)
     cdef Fit* fit = job.fits + who
     cdef double* weight = job.scratch + who * job.a_scratch
     cdef double* coef = weight + job.n_rows

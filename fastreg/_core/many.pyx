@@ -117,13 +117,34 @@ cdef tuple lay_out_screen(Job* job, X, few, factor, int n_threads):
     return columns, sample, fits, limit, few, few_factor, screen
 
 
-def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[::1] edges,
+cdef place_columns(Job* job, X, order):
+    """Point at columns that lie on their own, or at those of a table; return the memory for it."""
+    cdef const double[:] column
+    cdef const Py_ssize_t[::1] rows = order
+    cdef size_t[::1] places = np.empty(job.X.n_columns, dtype=np.uintp)
+    cdef Py_ssize_t j, stride = 0
+    for j in range(job.X.n_columns):
+        column = X[j] if isinstance(X, list) else X[:, j]
+        stride = column.strides[0]
+        if column.shape[0] != job.X.n_rows or isinstance(X, list) and stride != sizeof(double):
+            raise ValueError("shapes do not fit")
+        places[j] = <size_t>&column[0]
+    job.step = stride // <Py_ssize_t>sizeof(double)
+    job.columns, job.order = <const double* const*>&places[0], NULL
+    if rows is not None:
+        job.order = &rows[0]
+    return places
+
+
+def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
                 const double[:, ::1] weight, const double[:, ::1] l1, const double[:, ::1] l2,
                 factor, lower, upper, *, bint centred, bint standardize, double tol,
                 Py_ssize_t max_sweeps, int n_threads, str selection, const int[::1] fold,
                 bint resampled, few):
     """Solve many problems: runs of the rows of X, or (edges None) those that share X.
 
+    X may be a list of contiguous columns. With `order` the runs are of X[order]; y, weight and fold
+    are in that order already.
     y and weight (may be None) have one row for all runs, or one or as many as problems share X.
     `resampled` says that X and y are finite and each problem has weights of its own; features `few`
     (int32, or None) are then tried alone, with an L1 strength and without bounds, selections and
@@ -132,8 +153,10 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
     numbers (6, B, K) and counts (4, B, K) in the order of the enums of `batch`, and the criterion
     of all strengths.
     """
-    cdef Py_ssize_t n_problems = l1.shape[0], n_points = l1.shape[1], p = X.shape[1]
-    cdef Py_ssize_t n = X.shape[0], step = sizeof(double)
+    cdef const double[:, :] table = X[0][:, None] if isinstance(X, list) else X
+    cdef Py_ssize_t p = len(X) if isinstance(X, list) else table.shape[1]
+    cdef Py_ssize_t n_problems = l1.shape[0], n_points = l1.shape[1]
+    cdef Py_ssize_t n = table.shape[0], step = sizeof(double)
     cdef Py_ssize_t n_written = 1 if selection else n_points
     cdef double[:, :, ::1] coef = np.empty((n_problems, n_written, p))
     cdef double[:, :, ::1] number = np.empty((N_NUMBERS, n_problems, n_written))
@@ -149,9 +172,14 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
             and (not resampled or edges is None and y.shape[0] == 1 and weight is not None
                  and weight.shape[0] == n_problems)
             and (fold is None or fold.shape[0] == n) and (selection != "cv" or fold is not None)
+            and (order is None or edges is not None and order.shape[0] == n)
+            and (edges is not None or not isinstance(X, list))
             and (edges is None or edges.shape[0] == n_problems + 1 and y.shape[0] == 1)):
         raise ValueError("shapes do not fit")
-    job.X = matrix_of(&X[0, 0], X.strides[0] // step, X.strides[1] // step, n, p, False)
+    job.X = matrix_of(&table[0, 0], table.strides[0] // step, table.strides[1] // step, n, p, False)
+    job.columns = NULL
+    if order is not None or isinstance(X, list):
+        places = place_columns(&job, X, order)
     job.edges = NULL
     if edges is not None:
         job.edges = &edges[0]
@@ -171,7 +199,7 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
     if selection == "cv":
         job.fold, job.n_folds = &fold[0], max(fold) + 1
     n_threads = max(1, min(n_threads, n_problems))
-    job.a_scratch = n + p
+    job.a_scratch = n + p + (0 if job.columns == NULL else n * p)
     scratch = np.empty((n_threads, job.a_scratch))
     job.scratch = &scratch[0, 0]
     fits = fits_of(n, p, n_threads + 1, standardize)
@@ -180,7 +208,7 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
     if resampled:
         kept = [lay_out_sample(&job, n_threads)]
         if few is not None and len(few):
-            kept.append(lay_out_screen(&job, np.asarray(X), few, factor, n_threads))
+            kept.append(lay_out_screen(&job, X, few, factor, n_threads))
     # folds have Gram matrices of their own, for which the place of a borrowed one is none
     if edges is None and job.weight_stride == 0 and n_problems > 1 and selection != "cv":
         job.whole = job.fits + n_threads
