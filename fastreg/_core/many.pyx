@@ -179,7 +179,7 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
     job.X = matrix_of(&table[0, 0], table.strides[0] // step, table.strides[1] // step, n, p, False)
     job.columns = NULL
     if order is not None or isinstance(X, list):
-        places = place_columns(&job, X, order)
+        _places = place_columns(&job, X, order)
     job.edges = NULL
     if edges is not None:
         job.edges = &edges[0]
