@@ -179,7 +179,7 @@ def _shared(table: Array, y: Any, sample_weight: Any) -> Batch:
 
 def as_folds(cv: Any, batch: Batch, random_state: Any) -> npt.NDArray[np.int32]:
     """Return the fold that holds out each row of the table."""
-    rows = batch.y.shape[1]
+    rows = int(batch.y.shape[1])
     edges = np.array([0, rows]) if batch.edges is None else batch.edges
     sizes = np.diff(edges)
     if np.ndim(cv) == 0:
