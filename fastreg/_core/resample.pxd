@@ -35,9 +35,10 @@ cdef struct Draw:
     int* rows
     double* weight
     double* root
+    double* residual
     double* block
     double* products
-    double* coef         # by column of the table
+    double* coef         # by column of a table
     double* image
 
 

@@ -15,10 +15,13 @@ from fastreg._core.kernels cimport Matrix, simd, total
 
 cdef extern from "native/resample.h" nogil:
     ctypedef struct Kernels "fastreg_resample_kernels":
+        Py_ssize_t (*list)(const double* weight, Py_ssize_t n, int* rows, double* kept) noexcept nogil
         void (*take)(const Table* Z, const int* rows, const double* factor, Py_ssize_t m,
                      double* block) noexcept nogil
-        void (*image)(const Table* Z, const int* rows, const double* weight, Py_ssize_t m,
-                      const double* coef, double* out) noexcept nogil
+        void (*predict)(const Table* Z, const int* rows, const double* weight, Py_ssize_t m,
+                        const double* coef, double* out) noexcept nogil
+        void (*correlate)(const Table* Z, const int* rows, const double* v, Py_ssize_t m,
+                          double* out) noexcept nogil
 
 cdef double LOST = 2.0      # of a square about the shift, to that about the mean
 cdef double LARGEST = 1e30  # sum of weights; and one over it the smallest
@@ -86,20 +89,17 @@ cdef void lay_out_draw(Draw* draw, Py_ssize_t n, Py_ssize_t p, double* memory) n
     draw.products = draw.image + columns
     draw.weight = draw.products + (p + 2) * (p + 2)
     draw.root = draw.weight + n
+    draw.residual = draw.root  # of which nothing is left to do then
     draw.rows = <int*>(draw.root + n)
-    memset(draw.coef, 0, columns * sizeof(double))
 
 
 cdef void list_rows(Draw* draw, Py_ssize_t n, const double* weight) noexcept nogil:
     """The rows that have weight."""
-    cdef Py_ssize_t i, m = 0
-    for i in range(n):  # without a branch
-        draw.rows[m] = <int>i
-        draw.weight[m] = weight[i]
-        m += weight[i] != 0.0
-    for i in range(m):
+    cdef const Kernels* resample_simd = <const Kernels*>kernels.resample_simd
+    cdef Py_ssize_t i
+    draw.m = resample_simd.list(weight, n, draw.rows, draw.weight)
+    for i in range(draw.m):
         draw.root[i] = sqrt(draw.weight[i])
-    draw.m = m
 
 
 cdef void multiply(const Sample* sample, Draw* draw) noexcept nogil:
@@ -165,15 +165,15 @@ cdef bint is_zero_outside(
     cdef const Kernels* resample_simd = <const Kernels*>kernels.resample_simd
     cdef Py_ssize_t j, k, p = sample.X.n_columns
     cdef double share = 1.0 / fit.total, constant = fit.mean[fit.p] - sample.shift[p]
+    memset(draw.coef, 0, screen.few.table.n_panels * screen.few.table.panel * sizeof(double))
     for k in range(fit.p):
-        j = screen.feature[k]
-        draw.coef[j] = -coef[k]
-        constant -= coef[k] * (fit.mean[k] - sample.shift[j])
-    draw.coef[p] = 1.0
-    draw.coef[p + 1] = -constant if sample.centred else 0.0
-    resample_simd.image(&sample.table, draw.rows, draw.weight, draw.m, draw.coef, draw.image)
-    for k in range(fit.p):
-        draw.coef[screen.feature[k]] = 0.0
+        draw.coef[k] = -coef[k]
+        constant -= coef[k] * (fit.mean[k] - screen.few.shift[k])
+    draw.coef[fit.p] = 1.0
+    draw.coef[fit.p + 1] = -constant if sample.centred else 0.0
+    resample_simd.predict(
+        &screen.few.table, draw.rows, draw.weight, draw.m, draw.coef, draw.residual)
+    resample_simd.correlate(&sample.table, draw.rows, draw.residual, draw.m, draw.image)
     for j in range(p):
         if not fabs(draw.image[j]) * share + sample.reach[j] * radius <= l1 * screen.limit[j]:
             return False

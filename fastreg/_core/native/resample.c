@@ -5,6 +5,7 @@
 #include "level.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #ifdef FASTREG_PLAIN
 #define W 1
@@ -19,8 +20,29 @@ INLINE double sum(vec a) { return a; }
 #include "vectors.h"
 #endif
 
-#define GROUP 64 /* rows that stay in the first-level cache from one loop to the next */
-#define MOST 4   /* vectors of a panel */
+#define MOST 4 /* vectors of a panel */
+
+/* f with the number of vectors of a panel as a constant */
+#define BY_VECTORS(f, Z, ...)                                                                      \
+    switch ((Z)->panel / W) {                                                                      \
+    case 1: f(1, Z, __VA_ARGS__); break;                                                           \
+    case 2: f(2, Z, __VA_ARGS__); break;                                                           \
+    case 3: f(3, Z, __VA_ARGS__); break;                                                           \
+    default: f(4, Z, __VA_ARGS__);                                                                 \
+    }
+
+static ptrdiff_t list(const double *weight, ptrdiff_t n, int *rows, double *kept)
+{
+    ptrdiff_t m = 0;
+    for (ptrdiff_t i = 0; i < n; i++) { /* without a branch, and without a comparison of doubles */
+        uint64_t bits;
+        memcpy(&bits, weight + i, sizeof bits);
+        rows[m] = (int)i;
+        kept[m] = weight[i];
+        m += bits << 1 != 0;
+    }
+    return m;
+}
 
 INLINE void take_rows(int nv, const fastreg_table *Z, const int *rows, const double *factor,
                       ptrdiff_t m, double *block)
@@ -38,17 +60,11 @@ INLINE void take_rows(int nv, const fastreg_table *Z, const int *rows, const dou
 static void take(const fastreg_table *Z, const int *rows, const double *factor, ptrdiff_t m,
                  double *block)
 {
-    switch (Z->panel / W) {
-    case 1: take_rows(1, Z, rows, factor, m, block); break;
-    case 2: take_rows(2, Z, rows, factor, m, block); break;
-    case 3: take_rows(3, Z, rows, factor, m, block); break;
-    default: take_rows(4, Z, rows, factor, m, block);
-    }
+    BY_VECTORS(take_rows, Z, rows, factor, m, block)
 }
 
-/* residual[k] = weight[k] z_i'coef */
-INLINE void predict(int nv, const fastreg_table *Z, const int *rows, const double *weight,
-                    ptrdiff_t m, const double *coef, double *residual)
+INLINE void predict_rows(int nv, const fastreg_table *Z, const int *rows, const double *weight,
+                         ptrdiff_t m, const double *coef, double *out)
 {
     for (ptrdiff_t k = 0; k < m; k++) {
         const double *z = Z->panels + (ptrdiff_t)rows[k] * nv * W;
@@ -59,48 +75,44 @@ INLINE void predict(int nv, const fastreg_table *Z, const int *rows, const doubl
             UNROLL for (int v = 0; v < nv; v++)
                 s[v] += load(z + v * W) * load(coef + (q * nv + v) * W);
         UNROLL for (int v = 0; v < nv; v++) total += s[v];
-        residual[k] = weight[k] * sum(total);
+        out[k] = weight[k] * sum(total);
     }
 }
 
-INLINE void correlate(int nv, const fastreg_table *Z, const int *rows, const double *residual,
-                      ptrdiff_t m, double *out)
+static void predict(const fastreg_table *Z, const int *rows, const double *weight, ptrdiff_t m,
+                    const double *coef, double *out)
+{
+    BY_VECTORS(predict_rows, Z, rows, weight, m, coef, out)
+}
+
+INLINE void correlate_rows(int nv, const fastreg_table *Z, const int *rows, const double *by,
+                           ptrdiff_t m, double *out)
 {
     for (ptrdiff_t q = 0; q < Z->n_panels; q++, out += nv * W) {
         const double *panel = Z->panels + q * Z->n * nv * W;
-        vec s[MOST];
-        UNROLL for (int v = 0; v < nv; v++) s[v] = load(out + v * W);
-        for (ptrdiff_t k = 0; k < m; k++) {
-            const double *z = panel + (ptrdiff_t)rows[k] * nv * W;
-            vec by = all(residual[k]);
-            UNROLL for (int v = 0; v < nv; v++) s[v] += by * load(z + v * W);
+        vec even[MOST], odd[MOST]; /* two sums, which do not wait for each other */
+        ptrdiff_t k = 0;
+        UNROLL for (int v = 0; v < nv; v++) even[v] = odd[v] = all(0.0);
+        for (; k + 2 <= m; k += 2) {
+            const double *z0 = panel + (ptrdiff_t)rows[k] * nv * W;
+            const double *z1 = panel + (ptrdiff_t)rows[k + 1] * nv * W;
+            vec by0 = all(by[k]), by1 = all(by[k + 1]);
+            UNROLL for (int v = 0; v < nv; v++) even[v] += by0 * load(z0 + v * W);
+            UNROLL for (int v = 0; v < nv; v++) odd[v] += by1 * load(z1 + v * W);
         }
-        UNROLL for (int v = 0; v < nv; v++) store(out + v * W, s[v]);
+        if (k < m) {
+            const double *z = panel + (ptrdiff_t)rows[k] * nv * W;
+            vec by0 = all(by[k]);
+            UNROLL for (int v = 0; v < nv; v++) even[v] += by0 * load(z + v * W);
+        }
+        UNROLL for (int v = 0; v < nv; v++) store(out + v * W, even[v] + odd[v]);
     }
 }
 
-INLINE void image_of(int nv, const fastreg_table *Z, const int *rows, const double *weight,
-                     ptrdiff_t m, const double *coef, double *out)
+static void correlate(const fastreg_table *Z, const int *rows, const double *v, ptrdiff_t m,
+                      double *out)
 {
-    double residual[GROUP];
-    for (ptrdiff_t j = 0; j < Z->n_panels * nv * W; j++)
-        out[j] = 0.0;
-    for (ptrdiff_t k = 0; k < m; k += GROUP) {
-        ptrdiff_t count = m - k < GROUP ? m - k : GROUP;
-        predict(nv, Z, rows + k, weight + k, count, coef, residual);
-        correlate(nv, Z, rows + k, residual, count, out);
-    }
+    BY_VECTORS(correlate_rows, Z, rows, v, m, out)
 }
 
-static void image(const fastreg_table *Z, const int *rows, const double *weight, ptrdiff_t m,
-                  const double *coef, double *out)
-{
-    switch (Z->panel / W) {
-    case 1: image_of(1, Z, rows, weight, m, coef, out); break;
-    case 2: image_of(2, Z, rows, weight, m, coef, out); break;
-    case 3: image_of(3, Z, rows, weight, m, coef, out); break;
-    default: image_of(4, Z, rows, weight, m, coef, out);
-    }
-}
-
-const fastreg_resample_kernels LEVEL_NAMED(fastreg_resample_) = {take, image};
+const fastreg_resample_kernels LEVEL_NAMED(fastreg_resample_) = {list, take, predict, correlate};
