@@ -15,7 +15,8 @@ from fastreg._core.kernels cimport Matrix, simd, total
 
 cdef extern from "native/resample.h" nogil:
     ctypedef struct Kernels "fastreg_resample_kernels":
-        Py_ssize_t (*list)(const double* weight, Py_ssize_t n, int* rows, double* kept) noexcept nogil
+        Py_ssize_t (*list)(const double* weight, Py_ssize_t n, int* rows,
+                           double* kept) noexcept nogil
         void (*take)(const Table* Z, const int* rows, const double* factor, Py_ssize_t m,
                      double* block) noexcept nogil
         void (*predict)(const Table* Z, const int* rows, const double* weight, Py_ssize_t m,
