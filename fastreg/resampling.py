@@ -10,6 +10,7 @@ from fastreg.batches import Batch
 from fastreg.inputs import Array
 
 _ENOUGH = 32  # problems, of which some give an idea of all; and features, to leave some out
+_LARGE = 1 << 24  # entries of X, of which more than one copy is made
 _MISSES = 0.1  # problems that need a feature more, for one that does not, at most
 _TOL = 1e-6
 
@@ -27,7 +28,7 @@ def likely_features(
     p = batch.n_features
     if not batch.resampled or batch.weight is None or isinstance(batch.X, list):
         return None
-    if min(batch.n_problems, p) < _ENOUGH:
+    if min(batch.n_problems, p) < _ENOUGH or batch.X.size > _LARGE:
         return None
     if l1.shape[1] > 1 or l1.min() <= 0:
         return None

@@ -60,6 +60,14 @@ def test_few_features_at_every_level(few, level, intercept):
     np.testing.assert_allclose(result.coef, path.coef[:, 1], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("tol", [1e-2, 1e-5, 1e-12])
+def test_tolerances(few, tol):
+    result = solve_many(X, Y, 0.4, sample_weight=BOOTSTRAPS, tol=tol)
+    assert few[0] is not None
+    check(result, X, Y, 0.4, BOOTSTRAPS)
+    assert (result.duality_gap <= tol * result.null_objective).all()
+
+
 def test_factors(few):
     factor = np.ones(P)
     factor[[5, 6, 7]] = 0.0, np.inf, 3.0

@@ -161,8 +161,9 @@ cdef bint do_few(const Job* job, Py_ssize_t b, int who) noexcept nogil:
     if solve_at(fit, job.l1[b], job.l2[b], job.tol, job.max_sweeps, &found) < 0:
         return False
     write_point(fit, coef, &intercept, &found)
-    # the dual point is a residual that differs from this one by less than the gap allows
-    radius = sqrt(2.0 * found.tolerance) + ROUNDING * sqrt(2.0 * found.null_objective)
+    # The dual point is a multiple of this residual or of that after a Newton step, which gains no
+    # more than the gap: half the square of what it changes.
+    radius = sqrt(2.0 * found.gap) + ROUNDING * sqrt(2.0 * found.null_objective)
     if found.status < 0 or not is_zero_outside(
             job.sample, job.screen, fit, draw, coef, job.l1[b], radius):
         return False
