@@ -136,6 +136,38 @@ cdef place_columns(Job* job, X, order):
     return places
 
 
+cdef check_rows(Py_ssize_t n, Py_ssize_t n_problems, const double[:, ::1] y,
+                const double[:, ::1] weight, const int[::1] fold, bint resampled):
+    """Have y, weights and folds as many rows as X, for one problem or for all?"""
+    if not (n > 0 and y.shape[1] == n and y.shape[0] in (1, n_problems)
+            and (weight is None or weight.shape[1] == n and weight.shape[0] in (1, n_problems))
+            and (not resampled or y.shape[0] == 1 and weight is not None
+                 and weight.shape[0] == n_problems)
+            and (fold is None or fold.shape[0] == n)):
+        raise ValueError("shapes do not fit")
+
+
+cdef check_runs(Py_ssize_t n, Py_ssize_t n_problems, const double[:, ::1] y,
+                const Py_ssize_t[::1] edges, bint has_columns, order):
+    """Are there edges where there have to be?"""
+    if edges is None:
+        if has_columns or order is not None:
+            raise ValueError("shapes do not fit")
+    elif edges.shape[0] != n_problems + 1 or y.shape[0] != 1 or not (
+            order is None or order.shape[0] == n):
+        raise ValueError("shapes do not fit")
+
+
+cdef take_whole(Job* job, Fit* fit):
+    """Take the rows that all problems share, with their weights."""
+    cdef const double[::1] nothing = np.zeros(job.X.n_rows)
+    cdef int ending
+    with nogil:
+        ending = take_rows(fit, &job.X, &nothing[0], job.weight, job.centred)
+    job.whole = fit if ending > 0 else NULL  # each problem is to tell why
+    return nothing
+
+
 def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
                 const double[:, ::1] weight, const double[:, ::1] l1, const double[:, ::1] l2,
                 factor, lower, upper, *, bint centred, bint standardize, double tol,
@@ -145,6 +177,7 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
 
     X may be a list of contiguous columns. With `order` the runs are of X[order]; y, weight and fold
     are in that order already.
+
     y and weight (may be None) have one row for all runs, or one or as many as problems share X.
     `resampled` says that X and y are finite and each problem has weights of its own; features `few`
     (int32, or None) are then tried alone, with an L1 strength and without bounds, selections and
@@ -163,18 +196,11 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
     cdef long long[:, :, ::1] count = np.zeros((N_COUNTS, n_problems, n_written), dtype=np.int64)
     cdef double[:, ::1] criterion = np.empty((n_problems, n_points if selection else 1))
     cdef double[:, ::1] scratch
-    cdef double[::1] nothing
     cdef Job job
-    cdef int ending
-    if not (y.shape[1] == n and y.shape[0] in (1, n_problems) and n > 0 and p > 0
-            and n_points > 0 and l2.shape[0] == n_problems and l2.shape[1] == n_points
-            and (weight is None or weight.shape[1] == n and weight.shape[0] in (1, n_problems))
-            and (not resampled or edges is None and y.shape[0] == 1 and weight is not None
-                 and weight.shape[0] == n_problems)
-            and (fold is None or fold.shape[0] == n) and (selection != "cv" or fold is not None)
-            and (order is None or edges is not None and order.shape[0] == n)
-            and (edges is not None or not isinstance(X, list))
-            and (edges is None or edges.shape[0] == n_problems + 1 and y.shape[0] == 1)):
+    check_rows(n, n_problems, y, weight, fold, resampled)
+    check_runs(n, n_problems, y, edges, isinstance(X, list), order)
+    if not (p > 0 and n_points > 0 and l2.shape[0] == n_problems and l2.shape[1] == n_points
+            and (selection != "cv" or fold is not None)):
         raise ValueError("shapes do not fit")
     job.X = matrix_of(&table[0, 0], table.strides[0] // step, table.strides[1] // step, n, p, False)
     job.columns = NULL
@@ -206,17 +232,12 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
     job.fits = <Fit*>address(fits[0])
     job.sample, job.screen = NULL, NULL
     if resampled:
-        kept = [lay_out_sample(&job, n_threads)]
+        _sample = lay_out_sample(&job, n_threads)
         if few is not None and len(few):
-            kept.append(lay_out_screen(&job, X, few, factor, n_threads))
+            _screen = lay_out_screen(&job, X, few, factor, n_threads)
     # folds have Gram matrices of their own, for which the place of a borrowed one is none
     if edges is None and job.weight_stride == 0 and n_problems > 1 and selection != "cv":
-        job.whole = job.fits + n_threads
-        nothing = np.zeros(n)
-        with nogil:
-            ending = take_rows(job.whole, &job.X, &nothing[0], job.weight, centred)
-        if ending < 0:  # each problem is to tell why
-            job.whole = NULL
+        _nothing = take_whole(&job, job.fits + n_threads)
     work = <double>n * p * (p if job.whole == NULL else 1) + 50.0 * p * p * n_points + 1000.0
     run(&job, n_problems, work * (1 + job.n_folds), n_threads)
     return np.asarray(coef), np.asarray(number), np.asarray(count), np.asarray(criterion)
