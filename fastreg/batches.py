@@ -168,8 +168,7 @@ def _shared(table: Array, y: Any, sample_weight: Any) -> Batch:
             "(n_samples, B), sample_weight of shape (B, n_samples), groups or offsets make several"
         )
     resampled = bool(
-        not several
-        and weight is not None
+        weight is not None
         and len(weight) > 1
         and np.isfinite(table).all()
         and np.isfinite(response).all()

@@ -28,6 +28,8 @@ def likely_features(
     p = batch.n_features
     if not batch.resampled or batch.weight is None or isinstance(batch.X, list):
         return None
+    if len(batch.y) > 1:
+        return None
     if min(batch.n_problems, p) < _ENOUGH or batch.X.size > _LARGE:
         return None
     if l1.shape[1] > 1 or l1.min() <= 0:

@@ -71,6 +71,20 @@ def test_tolerances(few, tol):
     check(replace(result, tolerance=1e-8 * result.null_objective), X, Y, 0.4, BOOTSTRAPS)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+def test_each_problem_has_its_own_y_and_weights(intercept):
+    y = np.stack([Y + RNG.standard_normal(N) for _ in range(6)]) + 1e3 * intercept
+    y[4] = 2.5
+    weights = BOOTSTRAPS[:6]
+    for p in (14, 15, 16, 40):  # y and the ones in front of, across and behind a panel's border
+        result = solve_many(X[:, :p], y.T, 0.2, sample_weight=weights, fit_intercept=intercept)
+        for b in range(6):
+            found = SimpleNamespace(**{name: getattr(result, name)[b] for name in NAMES})
+            model = {"sample_weight": weights[b], "fit_intercept": intercept}
+            problem = make_problem(X[:, :p], y[b], 0.2, **model)
+            oracle._check_response(found, problem, None, True)
+
+
 def test_factors(few):
     factor = np.ones(P)
     factor[[5, 6, 7]] = 0.0, np.inf, 3.0

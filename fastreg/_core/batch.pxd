@@ -49,7 +49,7 @@ cdef struct Job:
     double tol
     Py_ssize_t max_sweeps
     Fit* fits                     # one a thread
-    const Sample* sample          # X and y that all share, each with weights of its own; or NULL
+    const Sample* sample          # X that all share, each with weights of its own; or NULL
     Draw* draws                   # one a thread
     const Screen* screen          # features that are tried alone; or NULL
     Fit* few                      # one a thread

@@ -99,7 +99,7 @@ cdef int take_weighted(
     const Job* job, const Rows* rows, const double* weight, int who) noexcept nogil:
     cdef int ending = 0
     if job.sample != NULL:
-        ending = take_draw(job.fits + who, job.sample, weight, job.draws + who)
+        ending = take_draw(job.fits + who, job.sample, rows.y, weight, job.draws + who)
     if ending == 0:
         ending = take_rows(job.fits + who, &rows.X, rows.y, weight, job.centred)
     if ending > 0:
@@ -154,7 +154,7 @@ cdef bint do_few(const Job* job, Py_ssize_t b, int who) noexcept nogil:
     cdef double intercept, radius
     cdef Py_ssize_t j
     cdef Found found
-    if take_draw(fit, &job.screen.few, job.weight + b * job.weight_stride, draw) <= 0:
+    if take_draw(fit, &job.screen.few, job.y, job.weight + b * job.weight_stride, draw) <= 0:
         return False
     if take_penalty(fit, job.few_factor, NULL, NULL) < 0:
         return False

@@ -88,7 +88,7 @@ cdef tuple lay_out_sample(Job* job, int n_threads):
     """Prepare the rows that all problems draw from; return the memory for it."""
     cdef Py_ssize_t n = job.X.n_rows, p = job.X.n_columns, size = room_of_draw(n, p)
     cdef int k
-    sample = sample_of(&job.X, job.y, job.centred)
+    sample = sample_of(&job.X, NULL if job.y_stride else job.y, job.centred)
     draws = np.zeros(n_threads * sizeof(Draw), dtype=np.uint8)
     room = np.empty(n_threads * size)
     job.sample, job.draws = <Sample*>address(sample[0]), <Draw*>address(draws)
@@ -141,8 +141,7 @@ cdef check_rows(Py_ssize_t n, Py_ssize_t n_problems, const double[:, ::1] y,
     """Have y, weights and folds as many rows as X, for one problem or for all?"""
     if not (n > 0 and y.shape[1] == n and y.shape[0] in (1, n_problems)
             and (weight is None or weight.shape[1] == n and weight.shape[0] in (1, n_problems))
-            and (not resampled or y.shape[0] == 1 and weight is not None
-                 and weight.shape[0] == n_problems)
+            and (not resampled or weight is not None and weight.shape[0] == n_problems)
             and (fold is None or fold.shape[0] == n)):
         raise ValueError("shapes do not fit")
 
@@ -179,7 +178,7 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
     are in that order already.
 
     y and weight (may be None) have one row for all runs, or one or as many as problems share X.
-    `resampled` says that X and y are finite and each problem has weights of its own; features `few`
+    `resampled` says that X and y are finite and that each problem has weights of its own; features `few`
     (int32, or None) are then tried alone, with an L1 strength and without bounds, selections and
     paths, before all of them. With a selection ("aic", "bic" or "cv", then by the fold of each row)
     K is 1 in what is returned, whatever the number of strengths. Returns coefficients (B, K, p),
@@ -224,6 +223,7 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
     job.criterion, job.fold, job.n_folds, job.n_rows = &criterion[0, 0], NULL, 0, n
     if selection == "cv":
         job.fold, job.n_folds = &fold[0], max(fold) + 1
+    # What is called _something is memory that the job points to.
     n_threads = max(1, min(n_threads, n_problems))
     job.a_scratch = n + p + (0 if job.columns == NULL else n * p)
     scratch = np.empty((n_threads, job.a_scratch))
@@ -233,7 +233,7 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
     job.sample, job.screen = NULL, NULL
     if resampled:
         _sample = lay_out_sample(&job, n_threads)
-        if few is not None and len(few):
+        if few is not None and len(few) and job.y_stride == 0:
             _screen = lay_out_screen(&job, X, few, factor, n_threads)
     # folds have Gram matrices of their own, for which the place of a borrowed one is none
     if edges is None and job.weight_stride == 0 and n_problems > 1 and selection != "cv":

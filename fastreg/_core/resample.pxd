@@ -1,5 +1,5 @@
-# Problems that share X and y and differ in their weights: bootstraps, jackknife, folds. A table
-# holds X, y and a column of ones, centred once and packed for the Gram product; the moments of one
+# Problems that share X and differ in their weights: bootstraps, jackknife, folds. A table holds X, y
+# (if they share it) and a column of ones, centred once and packed for the Gram product; the moments of one
 # problem are then the products of the rows that have weight, and a small correction of the means.
 
 from fastreg._core.embedded cimport Fit
@@ -16,7 +16,7 @@ cdef extern from "native/resample.h" nogil:
 cdef struct Sample:
     Table table
     Matrix X             # double; as it was given, for what is measured on the rows
-    const double* y
+    const double* y      # or NULL: each problem has its own
     bint centred
     const double* shift  # of the columns, then of y
     const double* reach  # largest |x_ij - shift_j|, of the columns, then of y
@@ -43,7 +43,8 @@ cdef struct Draw:
 
 
 cdef Py_ssize_t table_size(Py_ssize_t n, Py_ssize_t p) noexcept nogil
-# `memory` has that many numbers, aligned to 64 bytes; `vectors` 2 (p + 1). X and y are finite.
+# `memory` has that many numbers, aligned to 64 bytes; `vectors` 2 (p + 1). X is finite, and so is y,
+# which may be NULL.
 cdef void fill_sample(
     Sample* sample, const Matrix* X, const double* y, bint centred, double* memory,
     double* vectors) noexcept nogil
@@ -53,7 +54,8 @@ cdef void lay_out_draw(Draw* draw, Py_ssize_t n, Py_ssize_t p, double* memory) n
 # What `take_rows` of `intake` does, for these weights: an Ending, or 0 where the means of the draw
 # are so far from those of the table that digits would be lost. Writes the draw.
 cdef int take_draw(
-    Fit* fit, const Sample* sample, const double* weight, Draw* draw) noexcept nogil
+    Fit* fit, const Sample* sample, const double* y, const double* weight,
+    Draw* draw) noexcept nogil
 # Is every feature that was left out zero, at these coefficients of the few and with the L1 strength
 # l1, even if the residual were off by `radius` (root of the weighted mean of the squares)? The draw
 # is that of `few`.

@@ -71,7 +71,8 @@ cdef void fill_sample(
     for j in range(p):
         fill_column(table, memory, j, <const double*>X.data + j * X.column_stride, X.row_stride,
                     centred, vectors + j, vectors + p + 1 + j)
-    fill_column(table, memory, p, y, 1, centred, vectors + p, vectors + 2 * p + 1)
+    if y != NULL:
+        fill_column(table, memory, p, y, 1, centred, vectors + p, vectors + 2 * p + 1)
     ones = <double*>place(table, memory, p + 1)
     for i in range(table.n):
         ones[i * table.panel] = 1.0
@@ -103,14 +104,29 @@ cdef void list_rows(Draw* draw, Py_ssize_t n, const double* weight) noexcept nog
         draw.root[i] = sqrt(draw.weight[i])
 
 
-cdef void multiply(const Sample* sample, Draw* draw) noexcept nogil:
-    """The lower triangle of the weighted products of all columns of the table."""
+cdef double mean_of(const Draw* draw, const double* y, double weight) noexcept nogil:
+    """The weighted mean, by the distances from the first one; the weights have this sum."""
+    cdef double first = y[draw.rows[0]], mean = 0.0
+    cdef Py_ssize_t i
+    for i in range(draw.m):
+        mean += draw.weight[i] * (y[draw.rows[i]] - first)
+    return first + mean / weight
+
+
+cdef void multiply(
+    const Sample* sample, const double* y, double shift, Draw* draw) noexcept nogil:
+    """The lower triangle of the weighted products of the columns, with y less `shift` if given."""
     cdef const Kernels* resample_simd = <const Kernels*>kernels.resample_simd
-    cdef Py_ssize_t first = 0, rows, width = sample.X.n_columns + 2
+    cdef Py_ssize_t first = 0, rows, k, p = sample.X.n_columns, width = p + 2
+    cdef Py_ssize_t panel = sample.table.panel
+    cdef double* own
     memset(draw.products, 0, width * width * sizeof(double))
     while first < draw.m:
         rows = min(ROW_BLOCK, draw.m - first)
         resample_simd.take(&sample.table, draw.rows + first, draw.root + first, rows, draw.block)
+        own = draw.block + p // panel * panel * rows + p % panel
+        for k in range(rows if y != NULL else 0):
+            own[k * panel] = draw.root[first + k] * (y[draw.rows[first + k]] - shift)
         simd.wide.tiles(
             draw.block, rows, width, 0, draw.products, width, NULL, NULL, 0)
         first += rows
@@ -128,17 +144,23 @@ cdef bint is_constant(const Sample* sample, const Draw* draw, Py_ssize_t j) noex
 
 
 cdef int take_draw(
-    Fit* fit, const Sample* sample, const double* weight, Draw* draw) noexcept nogil:
+    Fit* fit, const Sample* sample, const double* y, const double* weight,
+    Draw* draw) noexcept nogil:
     cdef Py_ssize_t j, k, p = fit.p, width = p + 2, stride = fit.quadratic.stride
     cdef double* gram = fit.quadratic.gram
     cdef const double* row
     cdef const double* sums = draw.products + (p + 1) * width
-    cdef double share, off
+    cdef double share, off, y_shift = 0.0
+    cdef bint is_own = sample.y == NULL
     list_rows(draw, sample.table.n, weight)
     fit.total = total(draw.weight, draw.m)
     if not 1.0 / LARGEST < fit.total < LARGEST:  # else they are taken as they are
         return 0
-    multiply(sample, draw)
+    if not is_own:
+        y_shift = sample.shift[p]
+    elif sample.centred:
+        y_shift = mean_of(draw, y, fit.total)
+    multiply(sample, y if is_own else NULL, y_shift, draw)
     share = 1.0 / fit.total if sample.centred else 0.0
     for j in range(p + 1):
         row = draw.products + j * width
@@ -146,15 +168,15 @@ cdef int take_draw(
         for k in range(j + 1):
             gram[j * stride + k] = row[k] - off * sums[k]
         if not row[j] <= LOST * gram[j * stride + j]:
-            if not is_constant(sample, draw, j):
+            if is_own and j == p or not is_constant(sample, draw, j):
                 return 0
             memset(gram + j * stride, 0, (j + 1) * sizeof(double))
-        fit.mean[j] = sample.shift[j] + off
+        fit.mean[j] = off + (sample.shift[j] if j < p else y_shift)
     for j in range(p + 1):
         for k in range(j + 1, p + 1 if gram[j * stride + j] == 0.0 else 0):
             gram[k * stride + j] = 0.0
     fit.n, fit.centred, fit.weight, fit.weight_unit = sample.table.n, sample.centred, weight, 1.0
-    fit.storage, fit.first, fit.X, fit.y = Storage.DENSE, 0, sample.X, sample.y
+    fit.storage, fit.first, fit.X, fit.y = Storage.DENSE, 0, sample.X, y
     for j in range(p):
         fit.coef[j] = gram[p * stride + j]
     return take_products(fit, fit.coef, gram[p * stride + p])
