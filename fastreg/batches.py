@@ -222,6 +222,9 @@ def _of_shape(name: str, value: Any, *shapes: tuple[int, ...]) -> Array:
 def as_weight(value: Any, *shapes: tuple[int, ...]) -> Array:
     """Return weights of one of the shapes, all of them finite and >= 0."""
     array = _of_shape("sample_weight", value, *shapes)
+    # One read: as integers, numbers >= 0 are in their order, NaN and the negative ones behind.
+    if array.view(np.uint64).max(initial=0) < np.float64(np.inf).view(np.uint64):
+        return array
     if not (array.min(initial=0.0) >= 0 and array.max(initial=0.0) < np.inf):
         raise ValueError("sample_weight must be finite and >= 0 everywhere")
     return array

@@ -1,6 +1,7 @@
 # Problems that share X and differ in their weights: bootstraps, jackknife, folds. A table holds X, y
-# (if they share it) and a column of ones, centred once and packed for the Gram product; the moments of one
-# problem are then the products of the rows that have weight, and a small correction of the means.
+# (if they share it) and a column of ones, centred once and packed for the Gram product; the moments
+# of one problem are then the products of the rows that have weight, and a small correction of the
+# means.
 
 from fastreg._core.embedded cimport Fit
 from fastreg._core.kernels cimport Matrix
@@ -43,8 +44,8 @@ cdef struct Draw:
 
 
 cdef Py_ssize_t table_size(Py_ssize_t n, Py_ssize_t p) noexcept nogil
-# `memory` has that many numbers, aligned to 64 bytes; `vectors` 2 (p + 1). X is finite, and so is y,
-# which may be NULL.
+# `memory` has that many numbers, aligned to 64 bytes; `vectors` 2 (p + 1). X is finite, and so is
+# y, which may be NULL.
 cdef void fill_sample(
     Sample* sample, const Matrix* X, const double* y, bint centred, double* memory,
     double* vectors) noexcept nogil
