@@ -178,12 +178,12 @@ def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
     are in that order already.
 
     y and weight (may be None) have one row for all runs, or one or as many as problems share X.
-    `resampled` says that X and y are finite and that each problem has weights of its own; features `few`
-    (int32, or None) are then tried alone, with an L1 strength and without bounds, selections and
-    paths, before all of them. With a selection ("aic", "bic" or "cv", then by the fold of each row)
-    K is 1 in what is returned, whatever the number of strengths. Returns coefficients (B, K, p),
-    numbers (6, B, K) and counts (4, B, K) in the order of the enums of `batch`, and the criterion
-    of all strengths.
+    `resampled` says that X and y are finite and that each problem has weights of its own; features
+    `few` (int32, or None) are then tried alone, with an L1 strength and without bounds, selections
+    and paths, before all of them. With a selection ("aic", "bic" or "cv", then by the fold of each
+    row) K is 1 in what is returned, whatever the number of strengths. Returns coefficients
+    (B, K, p), numbers (6, B, K) and counts (4, B, K) in the order of the enums of `batch`, and the
+    criterion of all strengths.
     """
     cdef const double[:, :] table = X[0][:, None] if isinstance(X, list) else X
     cdef Py_ssize_t p = len(X) if isinstance(X, list) else table.shape[1]

@@ -1,7 +1,7 @@
-# Problems that share X and differ in their weights: bootstraps, jackknife, folds. A table holds X, y
-# (if they share it) and a column of ones, centred once and packed for the Gram product; the moments
-# of one problem are then the products of the rows that have weight, and a small correction of the
-# means.
+# Problems that share X and differ in their weights: bootstraps, jackknife, folds. A table holds X,
+# y (if they share it) and a column of ones, centred once and packed for the Gram product; the
+# moments of one problem are then the products of the rows that have weight, and a small correction
+# of the means.
 
 from fastreg._core.embedded cimport Fit
 from fastreg._core.kernels cimport Matrix
