@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 only_core=''
 for unwanted in cli estimators keras modelfile nist pictures plotting readme torch tutorial \
     embedding; do
-    only_core="$only_core --ignore-glob=*/tests/test_*$unwanted*"
+    only_core="$only_core --ignore-glob=/*/tests/test_*$unwanted*"
 done
 
 fail() {
