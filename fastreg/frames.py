@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastreg.batches import Batch, as_weight, sort_rows
 from fastreg.inputs import Array, as_float
-from fastreg.many import solve_many
+from fastreg.many import BatchResult, solve_many
 
 _MODEL = tuple(
     name
@@ -69,6 +69,12 @@ def solve_groups(
         If narwhals is not installed.
     TypeError, ValueError
         If an argument is not acceptable; the message names it and says what is.
+
+    Notes
+    -----
+    Columns of float64 without missing values are read where they lie; others are converted one by
+    one. Rows need not be sorted, and no table of them is made: each group is copied while it is
+    solved.
     """
     import narwhals as nw
 
@@ -87,26 +93,43 @@ def solve_groups(
         raise ValueError("frame has no rows")
     keys = [by] if isinstance(by, str) else list(by)
     names = _check_names(table, keys, target, features, sample_weight)
+    batch, first = _lay_out(table, keys, names, target, sample_weight)
+    result = solve_many(batch, None, alphas.reshape(1, -1), **model)
+    n_rows = np.diff(np.asarray(batch.edges))
+    return _answer(table, keys, names, first, n_rows, result)
+
+
+def _lay_out(
+    table: Any, keys: list[str], names: list[str], target: str, sample_weight: str | None
+) -> tuple[Batch, npt.NDArray[np.intp]]:
+    """Return the groups as problems, and the first row of each."""
     try:
         order, edges, first = sort_rows([_key(table, name) for name in keys])
     except TypeError:
         raise TypeError(f"by: {', '.join(keys)}: some values cannot be sorted") from None
-    whole = slice(None) if order is None else order
+    place = slice(None) if order is None else order
     weight = None
     if sample_weight is not None:
-        weight = as_weight(_column(table, sample_weight), (len(table),))[whole]
-    batch = Batch(
-        [_column(table, name) for name in names],
-        _column(table, target)[whole][None],
-        edges,
-        None if weight is None else weight[None],
-        len(first),
-        order=order,
-    )
-    result = solve_many(batch, None, alphas.reshape(1, -1), **model)
+        weight = as_weight(_column(table, sample_weight), (len(table),))[place][None]
+    columns = [_column(table, name) for name in names]
+    response = _column(table, target)[place][None]
+    return Batch(columns, response, edges, weight, len(first), order=order), first
+
+
+def _answer(
+    table: Any,
+    keys: list[str],
+    names: list[str],
+    first: npt.NDArray[np.intp],
+    n_rows: npt.NDArray[np.intp],
+    result: BatchResult,
+) -> Any:
+    """Return a frame of the library of the table: one row a group and alpha."""
+    import narwhals as nw
+
     n_alphas = result.status.size // len(first)
     told = {name: result.coef[..., j].ravel() for j, name in enumerate(names)}
-    told["n_rows"] = np.repeat(np.diff(edges), n_alphas)
+    told["n_rows"] = np.repeat(n_rows, n_alphas)
     for name in ("intercept", "alpha", "n_active", "status", "duality_gap", "objective"):
         told[name] = getattr(result, name).ravel()
     rows = np.repeat(first, n_alphas)
