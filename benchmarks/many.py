@@ -52,7 +52,7 @@ class Stacked(Batch):
 class Bootstrap(Batch):
     """solve_many on one X and y with the weights of bootstraps."""
 
-    params = (["100x10", "500x30"],)
+    params = (["100x10", "500x30", "2000x50"],)
 
     def setup(self, shape):
         n, p, many, rng = self.sizes(shape)

@@ -9,6 +9,15 @@ cd -- "$root" || exit
 unset PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
+# Arguments for pytest that leave out the tests which run little compiled code of ours that others
+# do not, or take long: the command line, the pictures, Keras and PyTorch, the estimators, the NIST
+# data, the texts of README and tutorial, other people's packages.
+only_core=''
+for unwanted in cli estimators keras modelfile nist pictures plotting readme torch tutorial \
+    embedding; do
+    only_core="$only_core --ignore-glob=/*/tests/test_*$unwanted*"
+done
+
 fail() {
     printf '%s: %s\n' "${0##*/}" "$1" >&2
     exit 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,25 +11,32 @@ import numpy.typing as npt
 
 from fastreg.inputs import Array, as_float, as_generator, is_sparse, with_unit_stride
 
-WORTH_A_COPY = 0.85  # share of the weights that are not zero, below which rows are copied
+_SPARE = 4  # codes for each row, at most, of which some may stand for no label
 
 
 @dataclass(frozen=True)
 class Batch:
     """Problems as the core takes them: runs of the rows of X, or all of them (edges None)."""
 
-    X: npt.NDArray[np.float64]
+    X: Array | list[Array]  # or its columns
     y: Array  # one row for all runs, or one a problem
     edges: npt.NDArray[np.intp] | None
     weight: Array | None  # one row for all runs or all problems, or one a problem
     n_problems: int
     keys: npt.NDArray[Any] | None = None
-    order: npt.NDArray[np.intp] | None = None  # of the rows as they were given
-    gathers: bool = False  # do problems copy the rows that have weight, because few do?
+    order: npt.NDArray[np.intp] | None = None  # runs are of X[order]; all else is in that order
+    resampled: bool = False  # do finite X and y have many weights?
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns of X."""
+        return len(self.X) if isinstance(self.X, list) else self.X.shape[1]
 
 
 def lay_out(X: Any, y: Any, sample_weight: Any, groups: Any, offsets: Any) -> Batch:
-    """Recognise the layout, and check that the shapes fit."""
+    """Recognise the layout, and check that the shapes fit; a batch is one already."""
+    if isinstance(X, Batch):
+        return X
     if is_sparse(X):
         raise TypeError("X must be dense here; `fastreg.solve` takes sparse X")
     if groups is not None and offsets is not None:
@@ -46,7 +54,7 @@ def lay_out(X: Any, y: Any, sample_weight: Any, groups: Any, offsets: Any) -> Ba
         return _shared(table, y, sample_weight)
     n = len(table)
     response = _of_shape("y", y, (n,))
-    weight = None if sample_weight is None else _as_weight(sample_weight, (n,))
+    weight = None if sample_weight is None else as_weight(sample_weight, (n,))
     if offsets is None:
         return _grouped(table, response, weight, groups)
     return Batch(table, response[None], *_edges(offsets, n, weight))
@@ -73,17 +81,60 @@ def _grouped(table: Array, response: Array, weight: Array | None, groups: Any) -
     if bool(np.asarray(labels != labels).any()):  # NaN, NaT: of which none equals another one
         raise ValueError("groups contains NaN; every row must belong to a problem")
     try:
-        keys, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        order, edges, first = sort_rows([labels])
     except TypeError:
         raise TypeError("groups must hold keys that can be sorted") from None
-    order = None
-    if (np.diff(place) < 0).any():
-        order = np.argsort(place, kind="stable")
-        table, response = table[order], response[order]
+    if order is not None:
+        response = response[order]
         weight = None if weight is None else weight[order]
-    edges = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
     one_row = None if weight is None else weight[None]
-    return Batch(with_unit_stride(table), response[None], edges, one_row, len(keys), keys, order)
+    return Batch(table, response[None], edges, one_row, len(first), labels[first], order)
+
+
+def sort_rows(
+    labels: Sequence[npt.NDArray[Any]],
+) -> tuple[npt.NDArray[np.intp] | None, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows in increasing order of their labels (None: as they are), edges, and first rows.
+
+    Rows with the same labels (of which the first ones count most) stay in their order. Run k of the
+    sorted rows lies between edges[k] and edges[k + 1]; the first of them is row first[k].
+    """
+    n = len(labels[0])
+    code, n_codes = labels[0], 0
+    if len(labels) > 1 or code.dtype.kind not in "biufmM" or (code[1:] < code[:-1]).any():
+        code, n_codes = _codes(labels[0])
+        for other in labels[1:]:
+            ranks, n_ranks = _codes(other)
+            code, n_codes = code * n_ranks + ranks, n_codes * n_ranks
+            if n_codes > _SPARE * n:
+                code, n_codes = _codes(code)
+    if n_codes == 0 or not (code[1:] < code[:-1]).any():
+        first = np.concatenate([[0], np.flatnonzero(code[1:] != code[:-1]) + 1])
+        return None, np.append(first, n), first
+    from scipy import sparse
+
+    rows = sparse.csr_array((np.ones(n, dtype=np.int8), code, np.arange(n + 1)), (n, n_codes))
+    sorted_rows = rows.tocsc()  # a counting sort
+    order = sorted_rows.indices.astype(np.intp)
+    starts = sorted_rows.indptr.astype(np.intp)
+    edges = starts[np.append(True, np.diff(starts) > 0)]  # without the codes of no label
+    return order, edges, order[edges[:-1]]
+
+
+def _codes(labels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], int]:
+    """Return integers >= 0 in the order of the labels, and a bound that is above all of them."""
+    if labels.dtype.kind in "biu":
+        low, high = int(labels.min()), int(labels.max())
+        if high - low < _SPARE * len(labels):
+            above = labels.astype(np.uint64) - np.uint64(low % 2**64)  # which wraps around
+            return above.astype(np.intp), high - low + 1
+    if labels.dtype.kind == "O":
+        values = labels.tolist()
+        keys = sorted(set(values))
+        place = dict(zip(keys, range(len(keys)), strict=True))
+        return np.fromiter(map(place.__getitem__, values), np.intp, len(values)), len(keys)
+    distinct, code = np.unique(labels, return_inverse=True)
+    return code, len(distinct)
 
 
 def _stacked(stack: Array, y: Any, sample_weight: Any) -> Batch:
@@ -91,7 +142,7 @@ def _stacked(stack: Array, y: Any, sample_weight: Any) -> Batch:
     response = _of_shape("y", y, (n_problems, n))
     weight = None
     if sample_weight is not None:
-        weight = _as_weight(sample_weight, (n_problems, n), (n,))
+        weight = as_weight(sample_weight, (n_problems, n), (n,))
         weight = np.ascontiguousarray(np.broadcast_to(weight, (n_problems, n))).reshape(1, -1)
     edges = np.arange(n_problems + 1, dtype=np.intp) * n
     return Batch(stack.reshape(-1, p), response.reshape(1, -1), edges, weight, n_problems)
@@ -109,28 +160,25 @@ def _shared(table: Array, y: Any, sample_weight: Any) -> Batch:
     if sample_weight is not None:
         many = np.ndim(sample_weight) == 2
         n_problems = n_problems if several or not many else len(sample_weight)
-        weight = _as_weight(sample_weight, (n,), (n_problems, n))
+        weight = as_weight(sample_weight, (n,), (n_problems, n))
         weight = np.ascontiguousarray(weight.reshape(-1, n))
     if not several and (weight is None or len(weight) == 1) and np.ndim(sample_weight) != 2:
         raise ValueError(
             "there is one problem only: X of shape (B, n_samples, n_features), y of shape "
             "(n_samples, B), sample_weight of shape (B, n_samples), groups or offsets make several"
         )
-    gathers = bool(
+    resampled = bool(
         weight is not None
         and len(weight) > 1
-        and np.count_nonzero(weight) < WORTH_A_COPY * weight.size
         and np.isfinite(table).all()
         and np.isfinite(response).all()
     )
-    if gathers:
-        table = np.ascontiguousarray(table)
-    return Batch(table, response, None, weight, n_problems, gathers=gathers)
+    return Batch(table, response, None, weight, n_problems, resampled=resampled)
 
 
 def as_folds(cv: Any, batch: Batch, random_state: Any) -> npt.NDArray[np.int32]:
     """Return the fold that holds out each row of the table."""
-    rows = len(batch.X)
+    rows = int(batch.y.shape[1])
     edges = np.array([0, rows]) if batch.edges is None else batch.edges
     sizes = np.diff(edges)
     if np.ndim(cv) == 0:
@@ -171,8 +219,12 @@ def _of_shape(name: str, value: Any, *shapes: tuple[int, ...]) -> Array:
     return np.ascontiguousarray(array)
 
 
-def _as_weight(value: Any, *shapes: tuple[int, ...]) -> Array:
+def as_weight(value: Any, *shapes: tuple[int, ...]) -> Array:
+    """Return weights of one of the shapes, all of them finite and >= 0."""
     array = _of_shape("sample_weight", value, *shapes)
+    # One read: as integers, numbers >= 0 are in their order, NaN and the negative ones behind.
+    if array.view(np.uint64).max(initial=0) < np.float64(np.inf).view(np.uint64):
+        return array
     if not (array.min(initial=0.0) >= 0 and array.max(initial=0.0) < np.inf):
         raise ValueError("sample_weight must be finite and >= 0 everywhere")
     return array

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastreg.batches import Batch, as_weight, sort_rows
 from fastreg.inputs import Array, as_float
-from fastreg.many import solve_many
+from fastreg.many import BatchResult, solve_many
 
 _MODEL = tuple(
     name
@@ -68,6 +69,12 @@ def solve_groups(
         If narwhals is not installed.
     TypeError, ValueError
         If an argument is not acceptable; the message names it and says what is.
+
+    Notes
+    -----
+    Columns of float64 without missing values are read where they lie; others are converted one by
+    one. Rows need not be sorted, and no table of them is made: each group is copied while it is
+    solved.
     """
     import narwhals as nw
 
@@ -86,28 +93,51 @@ def solve_groups(
         raise ValueError("frame has no rows")
     keys = [by] if isinstance(by, str) else list(by)
     names = _check_names(table, keys, target, features, sample_weight)
-    group, first = _groups(table, keys)
-    result = solve_many(
-        np.column_stack([_column(table, name) for name in names]),
-        _column(table, target),
-        alphas.reshape(1, -1),
-        sample_weight=None if sample_weight is None else _column(table, sample_weight),
-        groups=group,
-        **model,
-    )
+    batch, first = _lay_out(table, keys, names, target, sample_weight)
+    result = solve_many(batch, None, alphas.reshape(1, -1), **model)
+    n_rows = np.diff(np.asarray(batch.edges))
+    return _answer(table, keys, names, first, n_rows, result)
+
+
+def _lay_out(
+    table: Any, keys: list[str], names: list[str], target: str, sample_weight: str | None
+) -> tuple[Batch, npt.NDArray[np.intp]]:
+    """Return the groups as problems, and the first row of each."""
+    try:
+        order, edges, first = sort_rows([_key(table, name) for name in keys])
+    except TypeError:
+        raise TypeError(f"by: {', '.join(keys)}: some values cannot be sorted") from None
+    place = slice(None) if order is None else order
+    weight = None
+    if sample_weight is not None:
+        weight = as_weight(_column(table, sample_weight), (len(table),))[place][None]
+    columns = [_column(table, name) for name in names]
+    response = _column(table, target)[place][None]
+    return Batch(columns, response, edges, weight, len(first), order=order), first
+
+
+def _answer(
+    table: Any,
+    keys: list[str],
+    names: list[str],
+    first: npt.NDArray[np.intp],
+    n_rows: npt.NDArray[np.intp],
+    result: BatchResult,
+) -> Any:
+    """Return a frame of the library of the table: one row a group and alpha."""
+    import narwhals as nw
+
     n_alphas = result.status.size // len(first)
-    rows = np.repeat(first, n_alphas)
     told = {name: result.coef[..., j].ravel() for j, name in enumerate(names)}
-    told["n_rows"] = np.repeat(np.bincount(group), n_alphas)
+    told["n_rows"] = np.repeat(n_rows, n_alphas)
     for name in ("intercept", "alpha", "n_active", "status", "duality_gap", "objective"):
         told[name] = getattr(result, name).ravel()
-    columns = [
-        nw.new_series(name, np.ascontiguousarray(told[name]), backend=table.implementation)
-        for name in (*names, *_TOLD)
-    ]
-    found = table.select(keys)[rows.tolist()]
-    index = nw.maybe_reset_index(found)
-    return index.with_columns(*columns).to_native()
+    rows = np.repeat(first, n_alphas)
+    columns = {name: table[name][rows] for name in keys}
+    for name in (*names, *_TOLD):
+        values = np.ascontiguousarray(told[name])
+        columns[name] = nw.new_series(name, values, backend=table.implementation)
+    return nw.maybe_reset_index(nw.from_dict(columns)).to_native()
 
 
 def _check_names(
@@ -118,21 +148,22 @@ def _check_names(
     sample_weight: str | None,
 ) -> list[str]:
     """Return the names of the features, once all names are known to be columns of their own."""
+    schema = table.schema
     numbers = [target, *([] if sample_weight is None else [sample_weight])]
     used = [*keys, *numbers]
     if features is None:
-        names = [name for name, kind in table.schema.items() if _is_number(kind)]
+        names = [name for name, kind in schema.items() if _is_number(kind)]
         names = [name for name in names if name not in used]
     else:
         names = list(features)
     for name in (*used, *names):
-        if name not in table.columns:
-            raise ValueError(f"{name!r} is no column of the frame: {', '.join(table.columns)}")
+        if name not in schema:
+            raise ValueError(f"{name!r} is no column of the frame: {', '.join(schema)}")
     if not (keys and names):
         raise ValueError("by and features must each name one column at least")
     for name in (*numbers, *names):
-        if not _is_number(table.schema[name]):
-            raise TypeError(f"{name!r} has dtype {table.schema[name]}; numbers are accepted")
+        if not _is_number(schema[name]):
+            raise TypeError(f"{name!r} has dtype {schema[name]}; numbers are accepted")
     for name in used:
         if used.count(name) > 1:
             raise ValueError(f"{name!r} has two roles: by, target and sample_weight differ")
@@ -154,23 +185,17 @@ def _column(table: Any, name: str) -> Array:
     column = table[name]
     if str(column.dtype) == "Boolean":  # of which missing ones have no number otherwise
         column = column.cast(nw.Float64)
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    return np.ascontiguousarray(column.to_numpy(), dtype=np.float64)
 
 
-def _groups(table: Any, keys: list[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the group of each row, counted in increasing order, and a row of each group."""
-    code = first = np.zeros(0, dtype=np.intp)
-    for k, name in enumerate(keys):
-        column = table[name]
-        if column.is_null().any() or (column.dtype.is_float() and column.is_nan().any()):
-            raise ValueError(f"by: column {name!r} has missing values; leave those rows out")
-        try:
-            _, at, place = np.unique(column.to_numpy(), return_index=True, return_inverse=True)
-        except TypeError:
-            raise TypeError(f"by: column {name!r} holds values that cannot be sorted") from None
-        if k == 0:
-            code, first = place, at
-        else:
-            pair = code * len(at) + place
-            _, first, code = np.unique(pair, return_index=True, return_inverse=True)
-    return code, first
+def _key(table: Any, name: str) -> npt.NDArray[Any]:
+    """Return a column of keys, none of which is missing; instead of texts, their ranks."""
+    import narwhals as nw
+
+    column = table[name]
+    if column.null_count() or (column.dtype.is_float() and column.is_nan().any()):
+        raise ValueError(f"by: column {name!r} has missing values; leave those rows out")
+    if column.dtype == nw.String:  # which the library finds faster than Python would
+        texts = sorted(column.unique().to_list())
+        column = column.replace_strict(texts, range(len(texts)), return_dtype=nw.Int64)
+    return np.asarray(column.to_numpy())

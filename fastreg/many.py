@@ -17,6 +17,7 @@ from fastreg.batches import Batch, as_folds, as_strengths, lay_out
 from fastreg.inputs import Array
 from fastreg.lockstep import solve_together
 from fastreg.problem import check_flags, check_penalty
+from fastreg.resampling import likely_features
 from fastreg.settings import Settings
 
 
@@ -192,8 +193,8 @@ def solve_many(
         Weights >= 0. Stacked: (B, n_samples), or (n_samples,) for all. Ragged: (n_rows,). One X:
         (n_samples,) for all, or (B, n_samples), for instance how often a bootstrap drew each row.
     groups : array of shape (n_rows,), optional
-        The problem that each row belongs to, by a key of any sortable type. Where rows of a group
-        do not follow each other, X is copied once.
+        The problem that each row belongs to, by a key of any sortable type; rows of a group need
+        not follow each other.
     offsets : array of shape (B + 1,), optional
         Problem b has rows offsets[b] up to offsets[b + 1].
     penalty_factor : array of shape (n_features,), optional
@@ -235,9 +236,11 @@ def solve_many(
 
     Notes
     -----
-    float64 is read where it lies, but for stacked arrays that are not in C order, and one X whose
-    weights are zero for many rows; everything else is copied. Beside the result, memory is that of
-    one problem for each thread: about three Gram matrices and three vectors of its rows. Many y on
+    float64 is read where it lies, but for stacked arrays that are not in C order, and one X with
+    many weights; everything else is copied. Beside the result, memory is that of one problem for
+    each thread: about three Gram matrices and three vectors of its rows; and with many weights a
+    few copies of X. What most of such problems need is guessed from some of them: each is solved
+    with these features, and with all of them where the others are not proven to be zero. Many y on
     one X are solved in lockstep, from one product of X and all y: as many at a time as a few vector
     registers hold, none of which notices the others. Meant for some hundred features; each problem
     is of order n_samples * n_features^2, whatever alpha is. Single large problems are for `solve`.
@@ -245,7 +248,7 @@ def solve_many(
     started = monotonic()
     chosen = Settings(tol=tol, max_sweeps=max_sweeps, n_threads=n_threads)
     batch = lay_out(X, y, sample_weight, groups, offsets)
-    p = batch.X.shape[1]
+    p = batch.n_features
     alphas, ratios = as_strengths(alpha, l1_ratio, batch.n_problems)
     check_flags(fit_intercept, positive, standardize)
     factor, low, high, _ = check_penalty(p, penalty_factor, lower, upper, positive)
@@ -254,8 +257,11 @@ def solve_many(
     if select is not None and np.ndim(alpha) != 2:
         raise ValueError("select needs a path: alpha of shape (B, n_alphas) or (1, n_alphas)")
     l1, l2 = alphas * ratios, alphas * (1.0 - ratios)
-    together = None
-    if select is None and not (np.isfinite(low).any() or np.isfinite(high).any()):
+    together = few = None
+    plain = select is None and not (np.isfinite(low).any() or np.isfinite(high).any())
+    if plain and not standardize:
+        few = likely_features(batch, l1, l2, factor, fit_intercept=bool(fit_intercept))
+    if plain:
         together = _solve_together(
             batch,
             l1,
@@ -269,6 +275,7 @@ def solve_many(
     def solve_some(some: Any) -> Any:
         return solve_batch(
             batch.X,
+            batch.order,
             batch.y[some] if len(batch.y) > 1 else batch.y,
             batch.edges,
             batch.weight,
@@ -284,7 +291,8 @@ def solve_many(
             n_threads=min(chosen.n_threads, batch.n_problems),
             selection="" if select is None else str(select),
             fold=as_folds(cv, batch, random_state) if select == "cv" else None,
-            gathers=batch.gathers,
+            resampled=batch.resampled,
+            few=few,
         )
 
     if together is None:
@@ -325,7 +333,9 @@ def _solve_together(
     Returns what was found for the eligible problems, which of these are done, and which of all
     problems are eligible.
     """
-    if batch.edges is not None or (batch.weight is not None and len(batch.weight) > 1):
+    if batch.edges is not None or isinstance(batch.X, list):
+        return None
+    if batch.weight is not None and len(batch.weight) > 1:
         return None
     eligible = np.isfinite(batch.y.sum(axis=1)) & (l1.min(axis=1) > 0)
     if not eligible.any():

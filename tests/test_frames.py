@@ -150,6 +150,102 @@ def test_times_are_no_numbers():
         fastreg.solve_groups(frame, by="shop", target="sales")
 
 
+DAYS = np.array(["2024-03-01", "2023-01-05", "2024-02-29"], dtype="datetime64[ms]")
+KEYS = {
+    "unsorted integers": np.array([40, -7, 13]),
+    "narrow integers": np.array([127, -128, 0], dtype=np.int8),
+    "integers far apart": np.array([2**62, -(2**62), 5]),
+    "large unsigned integers": np.array([2**64 - 1, 2**64 - 3, 2**64 - 2], dtype=np.uint64),
+    "booleans": np.array([True, False, True]),
+    "floats": np.array([0.5, -np.inf, 2.0]),
+    "days": DAYS,
+    "text": np.array(["pear", "apple", "fig"], dtype=object),
+}
+
+
+@LIBRARIES
+@pytest.mark.parametrize("rows", ["mixed", "in order"])
+@pytest.mark.parametrize("kind", KEYS)
+def test_keys_of_every_kind(library, kind, rows):
+    place = RNG.integers(0, 3, N)
+    keys = KEYS[kind][place if rows == "mixed" else np.sort(place)]
+    if rows == "in order":
+        keys = np.sort(keys)
+    kept = {name: COLUMNS[name] for name in ("price", "size", "sales")}
+    frame = make(library, {"key": keys} | kept)
+    found = fastreg.solve_groups(frame, by="key", target="sales", alpha=0.1)
+    distinct = np.unique(keys)
+    assert np.asarray(values(found, "key")).astype(keys.dtype).tolist() == distinct.tolist()
+    dtypes = [f[["key"]].dtypes if library == "pandas" else f.schema for f in (frame, found)]
+    if library == "pandas":
+        assert dtypes[0].equals(dtypes[1])
+        assert found.index.tolist() == list(range(len(distinct)))
+    elif library == "polars":
+        assert dtypes[0]["key"] == dtypes[1]["key"]
+    else:
+        assert dtypes[0].field("key").type == dtypes[1].field("key").type
+    for k, key in enumerate(distinct):
+        expected = fastreg.solve(X[keys == key, :2], Y[keys == key], 0.1)
+        coef = [values(found, "price")[k], values(found, "size")[k]]
+        np.testing.assert_allclose(coef, expected.coef, rtol=1e-7, atol=1e-9)
+        assert values(found, "n_rows")[k] == (keys == key).sum()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_categories(library):
+    kept = {name: COLUMNS[name] for name in ("price", "size", "sales")}
+    frame = make(library, {"shop": COLUMNS["shop"]} | kept)
+    if library == "pandas":
+        frame["shop"] = frame["shop"].astype("category")
+    else:
+        import polars
+
+        frame = frame.with_columns(polars.col("shop").cast(polars.Categorical))
+    found = fastreg.solve_groups(frame, by="shop", target="sales", alpha=0.1)
+    assert values(found, "shop").tolist() == ["a", "b", "c"]
+    assert found["shop"].dtype == frame["shop"].dtype
+
+
+@LIBRARIES
+def test_an_option_of_each_kind_with_rows_in_any_order(library):
+    """The same as `solve_many` with these groups, bit by bit: weights, folds and threads."""
+    model = {"select": "cv", "cv": 3, "l1_ratio": 0.7, "standardize": True, "n_threads": 2}
+    path = np.geomspace(1, 0.01, 6)
+    found = fastreg.solve_groups(
+        make(library), by="shop", target="sales", features=["price", "size"], alpha=path,
+        sample_weight="weight", **model,
+    )  # fmt: skip
+    expected = fastreg.solve_many(
+        X[:, :2], Y, path[None], groups=COLUMNS["shop"], sample_weight=COLUMNS["weight"], **model
+    )
+    for j, name in enumerate(("price", "size")):
+        np.testing.assert_array_equal(values(found, name), expected.coef[:, j])
+    np.testing.assert_array_equal(values(found, "alpha"), expected.alpha)
+
+
+def test_several_keys_of_which_few_pairs_occur():
+    keys = {"a": np.arange(N) // 2 * 1000, "b": np.arange(N) // 2 * 7 - 50, "c": np.arange(N) % 2}
+    kept = {name: COLUMNS[name] for name in ("price", "sales")}
+    frame = make("pandas", keys | kept)
+    found = fastreg.solve_groups(frame, by=["a", "b", "c"], target="sales", alpha=0.1)
+    assert found[["a", "b", "c"]].to_numpy().tolist() == frame[["a", "b", "c"]].to_numpy().tolist()
+
+
+@LIBRARIES
+def test_missing_keys_of_every_library(library):
+    shop = COLUMNS["shop"].astype(object)
+    shop[3] = None
+    frame = make(library, COLUMNS | {"shop": shop})
+    with pytest.raises(ValueError, match="'shop' has missing values"):
+        fastreg.solve_groups(frame, by="shop", target="sales")
+
+
+def test_keys_that_cannot_be_sorted():
+    mixed = np.array([1, "a"] * (N // 2), dtype=object)
+    with pytest.raises(TypeError, match="cannot be sorted"):
+        fastreg.solve_groups(make("pandas", COLUMNS | {"shop": mixed}), by="shop", target="sales")
+
+
 def test_missing_keys():
     frame = make("pandas")
     frame.loc[0, "shop"] = None

@@ -95,7 +95,7 @@ def test_one_design(penalty, order):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_bootstraps_and_halves(penalty, order):
-    """Most rows without weight: those are copied, unless something somewhere is not finite."""
+    """Most rows without weight: the others are drawn, unless something somewhere is not finite."""
     counts = RNG.multinomial(N, np.full(N, 1 / N), size=B).astype(float)
     counts[1] = WEIGHTS[0] * (np.arange(N) % 2)
     X = np.array(STACK[0], order=order)

@@ -21,3 +21,6 @@ cdef int take_other_response(Fit* fit, const Fit* whole, const double* y) noexce
 # factors (NULL: ones) and bounds (NULL: none)
 cdef int take_penalty(
     Fit* fit, const double* factor, const double* lower, const double* upper) noexcept nogil
+# the lower triangle of the Gram matrix lies in its place already, centred; with it go the products
+# with y; means and weights are those in `fit`. What does not vary becomes zero
+cdef int take_products(Fit* fit, double* correlation, double square) noexcept nogil

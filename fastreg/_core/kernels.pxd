@@ -138,6 +138,7 @@ cdef inline bint is_constant(const Matrix* X, Py_ssize_t j) noexcept nogil:
 cdef const Kernels* simd
 cdef const SparseKernels* sparse_simd
 cdef const void* lockstep_simd  # what it is knows `lockstep`
+cdef const void* resample_simd  # and `resample`
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:

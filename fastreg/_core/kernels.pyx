@@ -13,6 +13,9 @@ from libc.math cimport fabs
 cdef extern from "native/lockstep.h" nogil:
     const void* lockstep_level "fastreg_lockstep_level" (int k)
 
+cdef extern from "native/resample.h" nogil:
+    const void* resample_level "fastreg_resample_level" (int k)
+
 cdef extern from "native/pool.h" nogil:
     void fastreg_run(Task task, void* context, Py_ssize_t n_tasks, int n_threads)
 
@@ -330,13 +333,14 @@ def level():
 
 def use(name):
     """Use another level in the whole process, while nothing is being solved: tests, benchmarks."""
-    global simd, sparse_simd, lockstep_simd
+    global simd, sparse_simd, lockstep_simd, resample_simd
     if name not in levels():
         raise ValueError(f"FASTREG_SIMD is {name!r}; this processor has {', '.join(levels())}")
     cdef int k = <int>levels().index(name)
     simd = level_number(k)
     sparse_simd = &plain_sparse if k == 0 else sparse_level(k - 1)
     lockstep_simd = lockstep_level(k)
+    resample_simd = resample_level(k)
 
 
 def combine(const double[::1] a, const double[:, ::1] X, double[::1] y):

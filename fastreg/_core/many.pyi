@@ -6,7 +6,8 @@ import numpy.typing as npt
 _Array: TypeAlias = npt.NDArray[np.float64]
 
 def solve_batch(
-    X: _Array,
+    X: _Array | list[_Array],
+    order: npt.NDArray[np.intp] | None,
     y: _Array,
     edges: npt.NDArray[np.intp] | None,
     weight: _Array | None,
@@ -23,5 +24,6 @@ def solve_batch(
     n_threads: int,
     selection: str,
     fold: npt.NDArray[np.int32] | None,
-    gathers: bool,
+    resampled: bool,
+    few: npt.NDArray[np.int32] | None,
 ) -> tuple[_Array, _Array, npt.NDArray[np.int64], _Array]: ...

@@ -1,301 +1,29 @@
-# Design: a batch is one job. Its problems are cut into tasks of a size that depends on their shape
-# alone; each thread has one workspace, which holds nothing of the problem before. So memory stays
-# flat, and no bit depends on the number of threads. Between rounds of tasks signals are looked at.
+# Design: a batch is one job. Its problems are cut into tasks, and signals are looked at between
+# rounds of tasks. Here is the memory of a job; what is done in it is `batch`.
 
 import numpy as np
 
-from libc.math cimport INFINITY, NAN, log
-from libc.string cimport memcpy
+from libc.stdint cimport uintptr_t
 
 from fastreg._core cimport kernels
+from fastreg._core.batch cimport N_COUNTS, N_NUMBERS, Job, Selection, do_task
 from fastreg._core.design cimport check_interrupt
-from fastreg._core.embedded cimport (
-    Ending,
-    Fit,
-    Found,
-    freedom_of,
-    lay_out,
-    solve_at,
-    tell_nothing,
-    workspace_size,
-    write_point,
+from fastreg._core.embedded cimport Fit, lay_out, workspace_size
+from fastreg._core.intake cimport take_rows
+from fastreg._core.kernels cimport Matrix, matrix_of
+from fastreg._core.resample cimport (
+    Draw,
+    Sample,
+    Screen,
+    fill_sample,
+    lay_out_draw,
+    room_of_draw,
+    table_size,
 )
-from fastreg._core.intake cimport take_other_response, take_penalty, take_rows
-from fastreg._core.kernels cimport Matrix, matrix_of, rows_from
-
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define fastreg_fetch(place) __builtin_prefetch(place)
-    #else
-    #define fastreg_fetch(place) ((void)(place))
-    #endif
-    """
-    void fastreg_fetch(const char* place) noexcept nogil
 
 cdef enum:
     TASK = 1 << 17    # multiplications, at least, that one task is
     ROUND = 1 << 28   # and a round of tasks, for each thread
-    NEAR = 1 << 14    # bytes of rows that the cache holds beside a small problem
-
-cdef double PI = 3.141592653589793
-
-
-cdef enum:  # numbers of a point
-    INTERCEPT
-    OBJECTIVE
-    NULL_OBJECTIVE
-    GAP
-    TOLERANCE
-    VIOLATION
-    N_NUMBERS
-
-
-cdef enum:  # counts of a point
-    STATUS
-    N_SWEEPS
-    N_ACTIVE
-    INDEX         # of the point that was selected
-    N_COUNTS
-
-
-cdef enum Selection:
-    NOTHING
-    AIC
-    BIC
-    CROSS_VALIDATION
-
-
-cdef struct Job:
-    Matrix X                      # a table that all problems are rows of, or all share
-    const Py_ssize_t* edges       # the first row of each problem and the end; NULL: all share X
-    Py_ssize_t n_points           # strengths of a problem
-    const double* y
-    Py_ssize_t y_stride           # from one problem to the next, where they share X
-    const double* weight          # or NULL
-    Py_ssize_t weight_stride
-    bint gathers                  # are rows without weight left out before anything is computed?
-    const double* l1              # one row a problem
-    const double* l2
-    const double* factor          # these may be NULL
-    const double* lower
-    const double* upper
-    bint centred
-    double tol
-    Py_ssize_t max_sweeps
-    Fit* fits                     # one a thread
-    Fit* whole                    # the rows that all share, with their weights; or NULL
-    Py_ssize_t first              # problem of this round
-    Py_ssize_t last
-    Py_ssize_t a_task             # problems
-    Selection selection           # of the one point of each problem that is written
-    const int* fold               # of each row; the same ones for all problems that share X
-    int n_folds
-    double* scratch               # numbers of each thread: weights and coefficients, or rows
-    Py_ssize_t a_scratch
-    Py_ssize_t n_rows             # at most, of one problem
-    double* criterion             # problem, point
-    double* coef
-    double* number                # number (as above), problem, point
-    long long* count
-    Py_ssize_t size               # problems times points that are written
-
-
-cdef void do_task(void* context, Py_ssize_t k, int who) noexcept nogil:
-    cdef const Job* job = <const Job*>context
-    cdef Py_ssize_t b = job.first + k * job.a_task
-    cdef Py_ssize_t last = min(b + job.a_task, job.last)
-    while b < last:
-        if job.selection == Selection.NOTHING:
-            do_problem(job, b, job.fits + who, job.scratch + who * job.a_scratch)
-        else:
-            select_point(job, b, job.fits + who, job.scratch + who * job.a_scratch)
-        b += 1
-
-
-cdef struct Rows:   # of one problem
-    Matrix X
-    const double* y
-    const double* weight
-    const int* fold
-
-
-cdef Rows rows_of(const Job* job, Py_ssize_t b) noexcept nogil:
-    cdef Rows rows = Rows(job.X, job.y + b * job.y_stride, job.weight, job.fold)
-    cdef Py_ssize_t first = 0
-    if job.edges != NULL:
-        first = job.edges[b]
-        rows.X = rows_from(job.X, first)
-        rows.X.n_rows = job.edges[b + 1] - first
-        rows.y += first
-        rows.fold += first
-    if job.weight != NULL:
-        rows.weight += first + b * job.weight_stride
-    return rows
-
-
-cdef void gather(Rows* rows, double* scratch) noexcept nogil:
-    """Copy the rows that have weight, one after the other."""
-    cdef Py_ssize_t n = rows.X.n_rows, p = rows.X.n_columns, i, m = 0
-    cdef double* X = scratch
-    cdef double* y = X + n * p
-    cdef double* weight = y + n
-    for i in range(n):
-        if rows.weight[i] != 0.0:  # a NaN or a negative one is told of later
-            memcpy(X + m * p, <const double*>rows.X.data + i * rows.X.row_stride,
-                   p * sizeof(double))
-            y[m], weight[m] = rows.y[i], rows.weight[i]
-            m += 1
-    rows.X = Matrix(X, p, 1, m, p, False)
-    rows.y, rows.weight = y, weight
-
-
-cdef int take_problem(const Job* job, Py_ssize_t b, Fit* fit, double* scratch) noexcept nogil:
-    cdef Rows rows = rows_of(job, b)
-    cdef int ending
-    if job.gathers:
-        gather(&rows, scratch)
-    if rows.X.n_rows == 0:
-        return Ending.BAD_WEIGHT
-    if job.whole != NULL:
-        ending = take_other_response(fit, job.whole, rows.y)
-    else:
-        ending = take_rows(fit, &rows.X, rows.y, rows.weight, job.centred)
-    return take_penalty(fit, job.factor, job.lower, job.upper) if ending > 0 else ending
-
-
-cdef void fetch_next(const Job* job, Py_ssize_t b) noexcept nogil:
-    """Let the rows of the next problem come from memory while this one is solved."""
-    cdef Py_ssize_t size, i
-    cdef const char* rows
-    if job.edges == NULL or b + 1 >= job.last or job.X.column_stride != 1:
-        return
-    rows = <const char*>(<const double*>job.X.data + job.edges[b + 1] * job.X.row_stride)
-    size = min((job.edges[b + 2] - job.edges[b + 1]) * job.X.row_stride * sizeof(double), NEAR)
-    for i in range(0, size, 64):
-        fastreg_fetch(rows + i)
-
-
-cdef void do_problem(const Job* job, Py_ssize_t b, Fit* fit, double* scratch) noexcept nogil:
-    cdef int ending = take_problem(job, b, fit, scratch)
-    cdef Py_ssize_t k, at
-    cdef Found found
-    fetch_next(job, b)
-    for k in range(job.n_points):
-        at = b * job.n_points + k
-        tell_nothing(ending, &found)
-        if ending > 0:
-            solve_at(fit, job.l1[at], job.l2[at], job.tol, job.max_sweeps, &found)
-        put(job, fit, at, &found)
-
-
-cdef void put(const Job* job, Fit* fit, Py_ssize_t at, Found* found) noexcept nogil:
-    """Write what is told of the point at hand."""
-    write_point(fit, job.coef + at * job.X.n_columns, job.number + INTERCEPT * job.size + at, found)
-    job.number[OBJECTIVE * job.size + at] = found.objective
-    job.number[NULL_OBJECTIVE * job.size + at] = found.null_objective
-    job.number[GAP * job.size + at] = found.gap
-    job.number[TOLERANCE * job.size + at] = found.tolerance
-    job.number[VIOLATION * job.size + at] = found.violation
-    job.count[STATUS * job.size + at] = found.status
-    job.count[N_SWEEPS * job.size + at] = found.n_sweeps
-    job.count[N_ACTIVE * job.size + at] = found.n_active
-
-
-cdef void select_point(const Job* job, Py_ssize_t b, Fit* fit, double* scratch) noexcept nogil:
-    """Solve a path; write the point where the criterion is smallest: of equal ones the first."""
-    cdef double* criterion = job.criterion + b * job.n_points
-    cdef Py_ssize_t k, best = 0
-    cdef Found found
-    cdef int ending = Ending.CONVERGED
-    if job.selection == Selection.CROSS_VALIDATION:
-        ending = cross_validate(job, b, fit, scratch, criterion)
-    if ending > 0:
-        ending = take_problem(job, b, fit, scratch)
-    tell_nothing(ending, &found)
-    if ending > 0 and job.selection != Selection.CROSS_VALIDATION:
-        for k in range(job.n_points):
-            solve_point(job, b, k, fit, &found)
-            criterion[k] = information(job, fit, &found)
-        ending = take_problem(job, b, fit, scratch)
-    for k in range(job.n_points if ending < 0 else 0):
-        criterion[k] = NAN
-    for k in range(1, job.n_points):
-        if criterion[k] < criterion[best]:
-            best = k
-    for k in range(best + 1 if ending > 0 else 0):  # as on the way there
-        solve_point(job, b, k, fit, &found)
-    job.count[INDEX * job.size + b] = best
-    put(job, fit, b, &found)
-
-
-cdef void solve_point(
-    const Job* job, Py_ssize_t b, Py_ssize_t k, Fit* fit, Found* found) noexcept nogil:
-    cdef Py_ssize_t at = b * job.n_points + k
-    solve_at(fit, job.l1[at], job.l2[at], job.tol, job.max_sweeps, found)
-
-
-cdef double information(const Job* job, Fit* fit, const Found* found) noexcept nogil:
-    """n log(2 pi mse) + n + penalty on the degrees of freedom, with n the sum of the weights."""
-    cdef double freedom = freedom_of(fit), n = fit.total * fit.weight_unit
-    if not (found.square > 0.0 and freedom < n):
-        return INFINITY
-    return n * (log(2.0 * PI * found.square) + 1.0) + freedom * (
-        2.0 if job.selection == Selection.AIC else log(n))
-
-
-cdef int cross_validate(
-    const Job* job, Py_ssize_t b, Fit* fit, double* scratch, double* error) noexcept nogil:
-    """Weighted mean of the squared errors on rows that a fit has not seen, at each strength."""
-    cdef Rows rows = rows_of(job, b)
-    cdef double* weight = scratch
-    cdef double* coef = scratch + job.n_rows
-    cdef double total = 0.0, held, intercept
-    cdef Py_ssize_t i, k
-    cdef int f, ending
-    cdef Found found
-    for k in range(job.n_points):
-        error[k] = 0.0
-    for f in range(job.n_folds):
-        held = 0.0
-        for i in range(rows.X.n_rows):
-            weight[i] = 1.0 if rows.weight == NULL else rows.weight[i]
-            if rows.fold[i] == f:
-                held += weight[i]
-                weight[i] = 0.0
-        if held == 0.0:
-            continue
-        total += held
-        ending = take_rows(fit, &rows.X, rows.y, weight, job.centred)
-        if ending > 0:
-            ending = take_penalty(fit, job.factor, job.lower, job.upper)
-        if ending < 0:
-            return ending
-        for k in range(job.n_points):
-            solve_point(job, b, k, fit, &found)
-            write_point(fit, coef, &intercept, &found)
-            error[k] += heldout_square(&rows, f, coef, intercept)
-    if total == 0.0:
-        return Ending.BAD_WEIGHT
-    for k in range(job.n_points):
-        error[k] /= total
-    return Ending.CONVERGED
-
-
-cdef double heldout_square(
-    const Rows* rows, int f, const double* coef, double intercept) noexcept nogil:
-    """Weighted sum of the squared errors of a fit on the rows of a fold."""
-    cdef const double* X = <const double*>rows.X.data
-    cdef double square = 0.0, error
-    cdef Py_ssize_t i, j
-    for i in range(rows.X.n_rows):
-        if rows.fold[i] != f:
-            continue
-        error = rows.y[i] - intercept
-        for j in range(rows.X.n_columns):
-            error -= X[i * rows.X.row_stride + j * rows.X.column_stride] * coef[j]
-        square += error * error * (1.0 if rows.weight == NULL else rows.weight[i])
-    return square
 
 
 cdef const double* pointer(const double[::1] array) noexcept:
@@ -317,41 +45,166 @@ cdef run(Job* job, Py_ssize_t n_problems, double work, int n_threads):
         job.first = job.last
 
 
-def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[::1] edges,
+cdef void* address(array):
+    cdef const unsigned char[::1] view = array.view(np.uint8)
+    return <void*>&view[0]
+
+
+cdef double* aligned(array):
+    """The first of its numbers at a multiple of 64 bytes; there are 8 more than are used."""
+    return <double*>((<uintptr_t>address(array) + 63) // 64 * 64)
+
+
+cdef tuple fits_of(Py_ssize_t n, Py_ssize_t p, int count, bint standardize):
+    """Return an array of `count` structs Fit, and the memory that they lie in."""
+    cdef size_t size = workspace_size(n, p)
+    cdef size_t stride = (size + 63) // 64 * 8
+    cdef Fit* first
+    cdef double* memory
+    cdef int k
+    if size == 0:
+        raise MemoryError("one of the problems is larger than any memory")
+    room = np.empty(count * stride)
+    fits = np.zeros(count * sizeof(Fit), dtype=np.uint8)
+    memory, first = <double*>address(room), <Fit*>address(fits)
+    for k in range(count):
+        lay_out(first + k, n, p, memory + k * stride)
+        first[k].standardize = standardize
+    return fits, room
+
+
+cdef tuple sample_of(const Matrix* X, const double* y, bint centred):
+    """Return a struct Sample, and the memory that it lies in."""
+    cdef Sample* sample
+    struct = np.zeros(sizeof(Sample), dtype=np.uint8)
+    table = np.empty(table_size(X.n_rows, X.n_columns) + 8)
+    vectors = np.empty(2 * (X.n_columns + 1))
+    sample = <Sample*>address(struct)
+    fill_sample(sample, X, y, centred, aligned(table), <double*>address(vectors))
+    return struct, table, vectors
+
+
+cdef tuple lay_out_sample(Job* job, int n_threads):
+    """Prepare the rows that all problems draw from; return the memory for it."""
+    cdef Py_ssize_t n = job.X.n_rows, p = job.X.n_columns, size = room_of_draw(n, p)
+    cdef int k
+    sample = sample_of(&job.X, NULL if job.y_stride else job.y, job.centred)
+    draws = np.zeros(n_threads * sizeof(Draw), dtype=np.uint8)
+    room = np.empty(n_threads * size)
+    job.sample, job.draws = <Sample*>address(sample[0]), <Draw*>address(draws)
+    for k in range(n_threads):
+        lay_out_draw(job.draws + k, n, p, <double*>address(room) + k * size)
+    return sample, draws, room
+
+
+cdef tuple lay_out_screen(Job* job, X, few, factor, int n_threads):
+    """Prepare the features that are tried alone; return the memory for it."""
+    cdef Matrix part
+    cdef Py_ssize_t m = len(few)
+    columns = np.ascontiguousarray(X[:, few]).ravel()
+    part = matrix_of(address(columns), m, 1, job.X.n_rows, m, False)
+    sample = sample_of(&part, job.y, job.centred)
+    fits = fits_of(job.X.n_rows, m, n_threads, False)
+    limit = np.ones(job.X.n_columns) if factor is None else factor.copy()
+    limit[few] = np.inf
+    few_factor = None if factor is None else factor[few]
+    screen = np.zeros(sizeof(Screen), dtype=np.uint8)
+    job.screen, job.few = <Screen*>address(screen), <Fit*>address(fits[0])
+    job.few_factor = NULL if factor is None else <double*>address(few_factor)
+    (<Screen*>job.screen).few = (<Sample*>address(sample[0]))[0]
+    (<Screen*>job.screen).feature = <int*>address(few)
+    (<Screen*>job.screen).limit = <double*>address(limit)
+    return columns, sample, fits, limit, few, few_factor, screen
+
+
+cdef place_columns(Job* job, X, order):
+    """Point at columns that lie on their own, or at those of a table; return the memory for it."""
+    cdef const double[:] column
+    cdef const Py_ssize_t[::1] rows = order
+    cdef size_t[::1] places = np.empty(job.X.n_columns, dtype=np.uintp)
+    cdef Py_ssize_t j, stride = 0
+    for j in range(job.X.n_columns):
+        column = X[j] if isinstance(X, list) else X[:, j]
+        stride = column.strides[0]
+        if column.shape[0] != job.X.n_rows or isinstance(X, list) and stride != sizeof(double):
+            raise ValueError("shapes do not fit")
+        places[j] = <size_t>&column[0]
+    job.step = stride // <Py_ssize_t>sizeof(double)
+    job.columns, job.order = <const double* const*>&places[0], NULL
+    if rows is not None:
+        job.order = &rows[0]
+    return places
+
+
+cdef check_rows(Py_ssize_t n, Py_ssize_t n_problems, const double[:, ::1] y,
+                const double[:, ::1] weight, const int[::1] fold, bint resampled):
+    """Have y, weights and folds as many rows as X, for one problem or for all?"""
+    if not (n > 0 and y.shape[1] == n and y.shape[0] in (1, n_problems)
+            and (weight is None or weight.shape[1] == n and weight.shape[0] in (1, n_problems))
+            and (not resampled or weight is not None and weight.shape[0] == n_problems)
+            and (fold is None or fold.shape[0] == n)):
+        raise ValueError("shapes do not fit")
+
+
+cdef check_runs(Py_ssize_t n, Py_ssize_t n_problems, const double[:, ::1] y,
+                const Py_ssize_t[::1] edges, bint has_columns, order):
+    """Are there edges where there have to be?"""
+    if edges is None:
+        if has_columns or order is not None:
+            raise ValueError("shapes do not fit")
+    elif edges.shape[0] != n_problems + 1 or y.shape[0] != 1 or not (
+            order is None or order.shape[0] == n):
+        raise ValueError("shapes do not fit")
+
+
+cdef take_whole(Job* job, Fit* fit):
+    """Take the rows that all problems share, with their weights."""
+    cdef const double[::1] nothing = np.zeros(job.X.n_rows)
+    cdef int ending
+    with nogil:
+        ending = take_rows(fit, &job.X, &nothing[0], job.weight, job.centred)
+    job.whole = fit if ending > 0 else NULL  # each problem is to tell why
+    return nothing
+
+
+def solve_batch(X, order, const double[:, ::1] y, const Py_ssize_t[::1] edges,
                 const double[:, ::1] weight, const double[:, ::1] l1, const double[:, ::1] l2,
                 factor, lower, upper, *, bint centred, bint standardize, double tol,
                 Py_ssize_t max_sweeps, int n_threads, str selection, const int[::1] fold,
-                bint gathers):
+                bint resampled, few):
     """Solve many problems: runs of the rows of X, or (edges None) those that share X.
 
+    X may be a list of contiguous columns. With `order` the runs are of X[order]; y, weight and fold
+    are in that order already.
+
     y and weight (may be None) have one row for all runs, or one or as many as problems share X.
-    `gathers` (where rows are contiguous, and each problem has weights) leaves out rows without
-    weight at once. With a selection ("aic", "bic" or "cv", then by the fold of each row) K is 1 in
-    what is returned, whatever the number of strengths. Returns coefficients (B, K, p), numbers
-    (6, B, K) and counts (4, B, K) in the order of the enums, and the criterion of all strengths.
+    `resampled` says that X and y are finite and that each problem has weights of its own; features
+    `few` (int32, or None) are then tried alone, with an L1 strength and without bounds, selections
+    and paths, before all of them. With a selection ("aic", "bic" or "cv", then by the fold of each
+    row) K is 1 in what is returned, whatever the number of strengths. Returns coefficients
+    (B, K, p), numbers (6, B, K) and counts (4, B, K) in the order of the enums of `batch`, and the
+    criterion of all strengths.
     """
-    cdef Py_ssize_t n_problems = l1.shape[0], n_points = l1.shape[1], p = X.shape[1]
-    cdef Py_ssize_t n = X.shape[0], k, step = sizeof(double)
-    cdef size_t size, stride
+    cdef const double[:, :] table = X[0][:, None] if isinstance(X, list) else X
+    cdef Py_ssize_t p = len(X) if isinstance(X, list) else table.shape[1]
+    cdef Py_ssize_t n_problems = l1.shape[0], n_points = l1.shape[1]
+    cdef Py_ssize_t n = table.shape[0], step = sizeof(double)
     cdef Py_ssize_t n_written = 1 if selection else n_points
     cdef double[:, :, ::1] coef = np.empty((n_problems, n_written, p))
     cdef double[:, :, ::1] number = np.empty((N_NUMBERS, n_problems, n_written))
     cdef long long[:, :, ::1] count = np.zeros((N_COUNTS, n_problems, n_written), dtype=np.int64)
     cdef double[:, ::1] criterion = np.empty((n_problems, n_points if selection else 1))
     cdef double[:, ::1] scratch
-    cdef double[::1] memory
-    cdef double[::1] nothing
-    cdef unsigned char[::1] fits
     cdef Job job
-    cdef int ending
-    if not (y.shape[1] == n and y.shape[0] in (1, n_problems) and n > 0 and p > 0
-            and n_points > 0 and l2.shape[0] == n_problems and l2.shape[1] == n_points
-            and (weight is None or weight.shape[1] == n and weight.shape[0] in (1, n_problems))
-            and (not gathers or X.shape[1] == 1 or X.strides[1] == step)
-            and (fold is None or fold.shape[0] == n) and (selection != "cv" or fold is not None)
-            and (edges is None or edges.shape[0] == n_problems + 1 and y.shape[0] == 1)):
+    check_rows(n, n_problems, y, weight, fold, resampled)
+    check_runs(n, n_problems, y, edges, isinstance(X, list), order)
+    if not (p > 0 and n_points > 0 and l2.shape[0] == n_problems and l2.shape[1] == n_points
+            and (selection != "cv" or fold is not None)):
         raise ValueError("shapes do not fit")
-    job.X = matrix_of(&X[0, 0], X.strides[0] // step, X.strides[1] // step, n, p, False)
+    job.X = matrix_of(&table[0, 0], table.strides[0] // step, table.strides[1] // step, n, p, False)
+    job.columns = NULL
+    if order is not None or isinstance(X, list):
+        _places = place_columns(&job, X, order)
     job.edges = NULL
     if edges is not None:
         job.edges = &edges[0]
@@ -370,30 +223,21 @@ def solve_batch(const double[:, :] X, const double[:, ::1] y, const Py_ssize_t[:
     job.criterion, job.fold, job.n_folds, job.n_rows = &criterion[0, 0], NULL, 0, n
     if selection == "cv":
         job.fold, job.n_folds = &fold[0], max(fold) + 1
-    size = workspace_size(n, p)
-    if size == 0:
-        raise MemoryError("one of the problems is larger than any memory")
-    stride = (size + 63) // 64 * 8
+    # What is called _something is memory that the job points to.
     n_threads = max(1, min(n_threads, n_problems))
-    # held-out rows lose their weight in a copy of the weights
-    job.gathers = gathers and selection != "cv" and edges is None and job.weight_stride > 0
-    job.a_scratch = n * (p + 2) if job.gathers else n + p
+    job.a_scratch = n + p + (0 if job.columns == NULL else n * p)
     scratch = np.empty((n_threads, job.a_scratch))
     job.scratch = &scratch[0, 0]
-    memory = np.empty((n_threads + 1) * stride)
-    fits = np.zeros((n_threads + 1) * sizeof(Fit), dtype=np.uint8)
-    job.fits = <Fit*>&fits[0]
-    for k in range(n_threads + 1):
-        lay_out(job.fits + k, n, p, &memory[k * stride])
-        job.fits[k].standardize = standardize
+    fits = fits_of(n, p, n_threads + 1, standardize)
+    job.fits = <Fit*>address(fits[0])
+    job.sample, job.screen = NULL, NULL
+    if resampled:
+        _sample = lay_out_sample(&job, n_threads)
+        if few is not None and len(few) and job.y_stride == 0:
+            _screen = lay_out_screen(&job, X, few, factor, n_threads)
     # folds have Gram matrices of their own, for which the place of a borrowed one is none
     if edges is None and job.weight_stride == 0 and n_problems > 1 and selection != "cv":
-        job.whole = job.fits + n_threads
-        nothing = np.zeros(n)
-        with nogil:
-            ending = take_rows(job.whole, &job.X, &nothing[0], job.weight, centred)
-        if ending < 0:  # each problem is to tell why
-            job.whole = NULL
+        _nothing = take_whole(&job, job.fits + n_threads)
     work = <double>n * p * (p if job.whole == NULL else 1) + 50.0 * p * p * n_points + 1000.0
     run(&job, n_problems, work * (1 + job.n_folds), n_threads)
     return np.asarray(coef), np.asarray(number), np.asarray(count), np.asarray(criterion)

@@ -1,0 +1,1 @@
+# Nothing in this module is visible from Python.
