@@ -38,7 +38,8 @@ def prox(
         Not negative.
     axis : int, optional
         By default ``|w|`` is the sum of absolute values. With an axis it is the sum of the
-        Euclidean norms of the slices along it, each of which is kept or zero as a whole.
+        Euclidean norms of the slices along it, each of which is kept or zero as a whole. (With one
+        axis slices are single numbers. Libraries differ in what a sum over no axis is.)
 
     Returns
     -------
@@ -50,7 +51,7 @@ def prox(
     # In this order nothing is rounded where lr or both penalties are zero.
     kept = scale / (scale + lr * l2) if l2 > 0.0 else 1.0
     threshold = lr * l1 / scale
-    if l1 > 0.0 and axis is not None:
+    if l1 > 0.0 and axis is not None and len(z.shape) > 1:
         return _group_shrink(xp, z * kept, threshold * kept, axis)
     if l1 > 0.0:
         z = z - xp.clip(z, -threshold, threshold)
@@ -91,6 +92,6 @@ def penalty(xp: Any, w: Any, *, l1: float, l2: float, axis: int | None = None) -
     value = 0.5 * l2 * xp.sum(w * w) if l2 > 0.0 else 0.0
     if l1 == 0.0:
         return value
-    if axis is None:
+    if axis is None or len(w.shape) == 1:
         return value + l1 * xp.sum(xp.abs(w))
     return value + l1 * xp.sum(xp.sqrt(xp.sum(w * w, axis=_others(w, axis))))

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 
 # Each floor imports only from floors below it. A package (estimators, cli) is one room.
 FLOORS = [
-    {"_core.kernels", "_core.shrink"},
-    {"_core.cholesky", "_core.design", "_core.penalty"},
+    {"_core.kernels"},
+    {"_core.cholesky", "_core.design", "_core.penalty", "_core.shrink"},
     {"_core.factor"},
     {"_core.compressed", "_core.gram", "_core.passes"},
     {"_core.dense", "_core.sparse"},

@@ -319,6 +319,53 @@ def test_the_step_in_memory_is_that_of_tensors(dtype, l1, l2):
         proximal_step(np.zeros(3), np.zeros(2), 0.0, 0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(7, 150), (150, 7), (5, 70, 3, 3), (3, 4, 100), (9,)], ids=str)
+def test_the_group_step_in_memory_is_that_of_tensors(dtype, shape):
+    torch.manual_seed(0)
+    for axis in range(len(shape)):
+        for decades, l2 in ((0, 0.0), (2, 0.0), (4, 0.3)):
+            z = torch.randn(shape, dtype=dtype)
+            square = 10.0 ** (decades * (torch.rand(shape, dtype=dtype) - 0.5))
+            z.select(axis, 1)[...] = 0.0
+            z.select(axis, 2)[...] *= 1e-3
+            for scale in (Root(square, 1e-3), 2.0):
+                expected = prox(torch, z.double(), 0.5, scale, l1=1.0, l2=l2, axis=axis)
+                w = z.clone()
+                take_step(w, 0.5, scale, l1=1.0, l2=l2, axis=axis - len(shape))
+                torch.testing.assert_close(w, expected.to(dtype), rtol=1e-5, atol=1e-6)
+                assert torch.equal(w == 0.0, expected == 0.0)
+                assert (w.select(axis, 2) == 0.0).all()
+    z[(0,) * z.ndim] = torch.nan
+    take_step(z, 0.5, 2.0, l1=1.0, l2=0.0, axis=0)
+    assert z[0].isnan().all()
+    assert not z[3:].isnan().any()
+
+
+def test_no_number_of_threads_changes_a_bit():
+    torch.manual_seed(0)
+    z, square = torch.randn(600, 700), torch.rand(600, 700)
+    for axis in (None, 0, 1):
+        found = []
+        before = torch.get_num_threads()
+        for n_threads in (1, 3):
+            torch.set_num_threads(n_threads)
+            found.append(z.clone())
+            take_step(found[-1], 0.5, Root(square, 1e-3), l1=0.3, l2=0.1, axis=axis)
+        torch.set_num_threads(before)
+        assert torch.equal(*found)
+        assert not torch.equal(found[0], z)
+
+
+def test_averages_of_squares_that_are_extreme():
+    z = torch.ones(40)
+    square = torch.tensor([0.0, 1e-44, 1e-30, 1e30, torch.inf]).repeat(8)
+    take_step(z, 1e-4, Root(square, 1e-8), l1=1e-3, l2=0.0)
+    assert (z.reshape(8, 5) == torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0])).all()
+    take_step(z, 1e-4, Root(square, 1e-8), l1=0.0, l2=0.1)
+    assert (z.reshape(8, 5) == torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0])).all()
+
+
 def test_a_gradient_scaler_skips_both_steps():
     for fused in (False, True):
         model = network()
