@@ -13,10 +13,12 @@ torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 from fastreg._core.shrink import proximal_step  # noqa: E402
 from fastreg.proximal import Root, prox  # noqa: E402
 from fastreg.torch import Proximal, penalty  # noqa: E402
-from fastreg.torch._steps import take_step  # noqa: E402
+from fastreg.torch._proximal import _terms  # noqa: E402
+from fastreg.torch._steps import step_size, take_step  # noqa: E402
 
 optim = torch.optim
 N, P = 80, 12
+READS = "_local_scalar_dense", "_to_copy", "nonzero", "is_nonzero", "equal"
 
 OPTIMIZERS = {
     "SGD": lambda w: optim.SGD(w, lr=0.2),
@@ -301,6 +303,38 @@ def test_nothing_is_read_back_from_the_device():
         )
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "terms", [{"l1": 0.1}, {"l2": 0.1}, {"l1": 0.1, "l2": 0.1, "group": "outputs"}], ids=str
+)
+def test_nor_are_learning_rates_and_counts_that_are_there(name, terms):
+    class Recorder(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+            used.append(str(op))
+            return op(*args, **(kwargs or {}))
+
+    model = network()
+    optimizer = Proximal(OPTIMIZERS[name](model.parameters()), {model[0]: terms})
+    run(model, optimizer, 2)
+    (group,) = [group for group in optimizer.param_groups if group["l1"] or group["l2"]]
+    (w,) = group["params"]
+    away = torch.nn.Parameter(torch.empty_like(w, device="meta"))
+    optimizer.state[away] = {
+        key: value.to("meta") if isinstance(value, torch.Tensor) else value
+        for key, value in optimizer.state[w].items()
+    }
+    group["lr"] = torch.tensor(0.1, device="meta")
+    used = []
+    with Recorder(), torch.no_grad():
+        lr, scale = step_size(optimizer, group, away, None)
+        take_step(away, lr, scale, **_terms(group))
+        assert used
+        assert not [op for op in used if any(word in op for word in READS)]
+        with pytest.raises(RuntimeError, match="meta"):
+            lr.item()  # so that such a read would have been seen
+    assert any("_local_scalar_dense" in op for op in used)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.4), (0.3, 0.4)])
 def test_the_step_in_memory_is_that_of_tensors(dtype, l1, l2):
@@ -453,5 +487,27 @@ def test_penalties_that_went_bad_and_sparse_gradients():
     table = torch.nn.Embedding(5, 3, sparse=True)
     optimizer = Proximal(optim.SGD(table.parameters(), lr=0.1), {table: {"l1": 0.1}})
     table(torch.tensor([1, 2])).sum().backward()
+    before = table.weight.detach().clone()
     with pytest.raises(TypeError, match="sparse gradients"):
         optimizer.step()
+    same([table.weight.detach()], [before])
+
+
+def test_fused_steps_where_nobody_chose():
+    def fused(make, **options):
+        model = network()
+        optimizer = Proximal(make(model.parameters(), **options), {model[0]: {"l1": 0.1}})
+        return [group.get("fused") for group in optimizer.param_groups]
+
+    for make in (optim.SGD, optim.Adam, optim.AdamW):
+        assert fused(make) == [True, None]  # only where there is a penalty
+        assert fused(make, foreach=True) == [None, None]
+        assert fused(make, fused=False) == [False, False]
+        assert fused(make, differentiable=True) == [None, None]
+    assert fused(optim.NAdam) == [None, None]
+    model = network()
+    begun = optim.Adam(model.parameters())
+    run(model, begun, 1)
+    Proximal(begun, {model[0]: {"l1": 0.1}})
+    assert begun.param_groups[0]["fused"] is None
+    assert not begun.state.keys() - set(model.parameters())

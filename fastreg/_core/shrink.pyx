@@ -191,7 +191,7 @@ cdef inline void groups(Job* job, Py_ssize_t task, int who, real* w) noexcept no
     Newton's method ends below the root from wherever it starts, and from below it only moves up.
     The start is exact where thresholds t are equal, and else to first order in them.
     """
-    cdef Py_ssize_t first = task * job.n_block, stride = job.n_groups * job.n_inner, i, k, step
+    cdef Py_ssize_t first = task * job.n_block, stride = job.n_groups * job.n_inner, i, k, _step
     cdef Py_ssize_t width = min(job.n_block, job.n_groups - first) * job.n_inner
     cdef bint alone = job.n_inner > 1  # all lanes belong to one group
     cdef bint done
@@ -213,7 +213,7 @@ cdef inline void groups(Job* job, Py_ssize_t task, int who, real* w) noexcept no
     if alone:
         join(sums, slopes, largest)
     done = guess(sums, slopes, largest, tol, norms) or square == NULL
-    for step in range(0 if done else MAX_ITER):
+    for _step in range(0 if done else MAX_ITER):
         for k in range(LANES):
             sums[k] = slopes[k] = 0.0
         for i in range(job.n_outer):

@@ -30,6 +30,18 @@ def keeps_step_size(optimizer: torch.optim.Optimizer) -> bool:
     )
 
 
+def fuse(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> None:
+    """Choose PyTorch's fused kernels for a group that has not begun, where nobody has chosen."""
+    if (
+        type(optimizer) in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+        and group["fused"] is None
+        and group["foreach"] is None
+        and not group["differentiable"]
+        and all(_in_memory(w, w) and not optimizer.state.get(w) for w in group["params"])
+    ):
+        group["fused"] = True
+
+
 def shrink(
     w: torch.Tensor, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None = None
 ) -> None:
