@@ -56,7 +56,7 @@ SIDE_ROOMS = {
     "torch": {"", "proximal", "_core.shrink"},
     "plotting": {"", "keras", "result"},
     "cython_api": {"_core.embedded", "_core.intake", "_core.kernels"},
-    "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
+    "cli": {"", "estimators", "plotting", "result", "settings", "api", "threads", "validation"},
 }
 # Nothing else is imported from other people, and these only there.
 THIRD_PARTIES = {

@@ -264,6 +264,28 @@ def test_penalties_in_groups_can_change_and_follow_the_learning_rate():
     assert penalty(optimizer).item() == 0.0
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_groups_that_come_later_and_momentum_that_does(momentum):
+    first, second = network(), network()
+    options = {"lr": 0.01, "momentum": momentum, "fused": False}
+    whole = Proximal(
+        optim.SGD(first.parameters(), **options),
+        {first[0]: {"l1": 0.1}, first[2].weight: {"l1": 0.2}},
+    )
+    parts = Proximal(optim.SGD(second[0].parameters(), **options), {second[0]: {"l1": 0.1}})
+    parts.add_param_group({"params": [second[2].weight], "l1": np.float32(0.2)})
+    parts.add_param_group({"params": [second[2].bias]})
+    assert type(parts.param_groups[0]["l1"]) is float
+    for _ in range(2):
+        same(run(first, whole), run(second, parts), atol=1e-7)
+        for group in whole.param_groups + parts.param_groups:
+            group["momentum"] = 0.5
+    assert penalty(parts).item() == pytest.approx(penalty(whole).item())
+    parts.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))], "l1": "0.1"})
+    with pytest.raises(TypeError, match=r"l1 must be a number, got '0\.1'"):
+        parts.step()
+
+
 def test_named_parameters_and_groups_are_split_together():
     model = network()
     optimizer = Proximal(

@@ -1,6 +1,7 @@
 """The regularizers: a penalty for the reported loss, and the proximal step that belongs to it."""
 
 import math
+from numbers import Real
 from typing import Any
 
 import keras
@@ -62,7 +63,7 @@ class Proximal(keras.Regularizer):
 
 
 def _strength(name: str, value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {value!r}")
     if not 0.0 <= value < math.inf:
         raise ValueError(f"{name} must be zero or positive, and finite, got {value}")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -83,8 +84,6 @@ def Proximal(  # noqa: N802 - stands where optimizers stand
         )
     _set_penalties(optimizer, {} if penalties is None else penalties)
     for group in optimizer.param_groups:
-        for key, value in _DEFAULTS.items():
-            group.setdefault(key, value)
         _check(group)
         if _is_penalised(group):
             for w in group["params"]:
@@ -185,11 +184,15 @@ def _split(
         optimizer.add_param_group(options | part | terms)
 
 
-def _check(group: Mapping[str, Any]) -> None:
+def _check(group: dict[str, Any]) -> None:
+    for key, default in _DEFAULTS.items():
+        group.setdefault(key, default)
     for key in ("l1", "l2"):
         value = group[key]
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise TypeError(f"{key} must be a number, got {value!r}")
+        if type(value) is not float:  # a number of NumPy could not be saved in a state dict
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise TypeError(f"{key} must be a number, got {value!r}")
+            value = group[key] = float(value)
         if not 0.0 <= value < math.inf:
             raise ValueError(f"{key} must be zero or positive, and finite, got {value}")
     axis = group["group"]
@@ -228,13 +231,16 @@ def _before_load(
     if len(saved) != len(optimizer.param_groups):
         return None  # which PyTorch will say
     groups = [
-        {key: own[key] for key in _DEFAULTS} | other
+        {key: own.get(key, default) for key, default in _DEFAULTS.items()} | other
         for own, other in zip(optimizer.param_groups, saved, strict=True)
     ]
     return {**state_dict, "param_groups": groups}
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    for group in optimizer.param_groups:
+        _check(group)  # it may be new, or changed
+    prepare(optimizer)
     penalised = [
         w for group in optimizer.param_groups if _is_penalised(group) for w in group["params"]
     ]
@@ -256,7 +262,6 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
     for group in optimizer.param_groups:
         if not _is_penalised(group):
             continue
-        _check(group)
         _refuse_sparse(group["params"])  # of a closure
         terms = _terms(group)
         for w in group["params"]:
