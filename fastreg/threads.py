@@ -44,7 +44,7 @@ def _told(answers: Iterable[Answer]) -> list[Answer]:
 
 @contextmanager
 def watched(on_done: Callable[[], None]) -> Iterator[None]:
-    """Call a function whenever `in_threads`, called inside, has got an answer; for progress bars."""
+    """Call a function whenever `in_threads`, called inside, has got an answer."""
     token = _on_done.set(on_done)
     try:
         yield

@@ -190,7 +190,7 @@ def _check(group: dict[str, Any]) -> None:
     for key in ("l1", "l2"):
         value = group[key]
         if type(value) is not float:  # a number of NumPy could not be saved in a state dict
-            if not isinstance(value, Real) or isinstance(value, bool):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise TypeError(f"{key} must be a number, got {value!r}")
             value = group[key] = float(value)
         if not 0.0 <= value < math.inf:
