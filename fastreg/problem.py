@@ -96,12 +96,12 @@ class Problem:
         """Whether nothing is bounded or excluded."""
         return not (self.has_bounds or self.excluded.any())
 
-    @property
+    @cached_property
     def movable(self) -> npt.NDArray[np.bool_]:
         """Features that are neither fixed nor excluded nor constant."""
         return np.asarray((self.lower < self.upper) & ~self.excluded & (self.norm > 0))
 
-    @property
+    @cached_property
     def rests_at_zero(self) -> bool:
         """Whether all coefficients are zero at large strengths: penalised, within their bounds."""
         penalised = (self.l1_unit > 0) | ~self.movable

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,6 +13,8 @@ from fastreg.settings import Settings
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+_on_done: ContextVar[Callable[[], None] | None] = ContextVar("on_done", default=None)
 
 
 def in_threads(
@@ -22,7 +26,27 @@ def in_threads(
     """
     n_threads = min(settings.n_threads, len(items))
     if n_threads <= 1:
-        return [run(item, settings) for item in items]
+        return _told(run(item, settings) for item in items)
     own = replace(settings, n_threads=1)
     with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(lambda item: run(item, own), items))
+        return _told(pool.map(lambda item: run(item, own), items))
+
+
+def _told(answers: Iterable[Answer]) -> list[Answer]:
+    on_done = _on_done.get()
+    found = []
+    for answer in answers:
+        found.append(answer)
+        if on_done is not None:
+            on_done()
+    return found
+
+
+@contextmanager
+def watched(on_done: Callable[[], None]) -> Iterator[None]:
+    """Call a function whenever `in_threads`, called inside, has got an answer."""
+    token = _on_done.set(on_done)
+    try:
+        yield
+    finally:
+        _on_done.reset(token)

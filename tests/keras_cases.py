@@ -449,6 +449,12 @@ def test_one_optimizer_for_each_layer():
     is_solved(model)
 
 
+def test_numbers_of_numpy():
+    penalty = fk.l1_l2(np.float32(0.5), np.int64(2))
+    assert penalty.get_config() == {"l1": 0.5, "l2": 2.0}
+    assert type(penalty.get_config()["l2"]) is float  # as files need it
+
+
 def test_bad_input():
     for make in (fk.l1, fk.l2, fk.l21, lambda value: fk.l1_l2(l2=value)):
         with pytest.raises(TypeError, match=r"l\d+ must be a number, got '1'"):

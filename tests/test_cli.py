@@ -17,7 +17,10 @@ from commandline import PLAIN, QUICK, coefficients, fails, problem, run, works, 
 
 import fastreg  # noqa: E402
 from fastreg.cli import heldout  # noqa: E402
+from fastreg.cli.compare import Plan, compare  # noqa: E402
+from fastreg.cli.progress import Steps  # noqa: E402
 from fastreg.cli.readers import read_table  # noqa: E402
+from fastreg.threads import watched  # noqa: E402
 
 PROGRAM = [sys.executable, "-P", "-m", "fastreg.cli"]
 
@@ -149,6 +152,36 @@ def test_validate_tells_both_rules(csv_file, tmp_path):
     assert np.allclose([float(found[n]["l1"]) for n in "abcd"], expected.result.coef, atol=1e-6)
     assert "looks too good" not in out  # nothing is least by the one-standard-error rule
     assert len(works("predict", tmp_path / "m.frm", csv_file).split()) == 81
+
+
+def test_validate_blends_with_least_squares(csv_file, tmp_path):
+    X, y = problem()
+    expected = fastreg.validate(
+        X, y, n_alphas=8, standardize=True, shuffle=True, random_state=0, relax=[0.0, 0.5, 1.0]
+    )
+    words = ("validate", csv_file, "-t", "y", *QUICK, "--coef", tmp_path / "c.csv")
+    out = works(
+        *words, "--relax", 1, "--relax", 0, "--relax", 0.5, "-m", tmp_path / "m.frm",
+        "--report", tmp_path / "r.html",
+    )  # fmt: skip
+    for place, name in ((expected.index_min, "least error *"), (expected.index_1se, "1 s.e. rule")):
+        blend = expected.blends[place[0]]
+        error = np.sqrt(expected.mean[place])
+        assert f"{name} {blend:g} {expected.alphas[place]:.3g} {error:.3f}" in out
+    blend = expected.blends[expected.index[0]]
+    assert blend < 1.0
+    assert f"Relaxed by {blend:g}:" in out
+    assert f"Relaxed by {blend:g}:" in (tmp_path / "r.html").read_text("utf-8")
+    found = coefficients(tmp_path / "c.csv")
+    ours = [float(found[n]["l1"]) for n in "abcd"]
+    assert np.allclose(ours, expected.coef, atol=1e-6)
+    assert not np.allclose(ours, expected.result.coef, atol=1e-3)
+    predicted = works("predict", tmp_path / "m.frm", csv_file).split()[1:]
+    assert np.allclose(np.array(predicted, float), expected.predict(X))
+    assert "Relaxed by 1: these are the coefficients of L1 as it is." in works(*words, "--relax", 1)
+    out = works(*words, "-p", "elasticnet", *["--l1-ratio", 0.5, "--l1-ratio", 0.9], "--relax", 0.5)
+    assert "Point L1 ratio Relax Alpha" in out
+    assert "that share of the coefficients of the elastic net" in out
 
 
 def test_validate_chooses_a_degree(tmp_path):
@@ -390,3 +423,21 @@ def test_import_stays_light():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
+
+
+def test_progress_moves_by_folds():
+    X, y = problem()
+    parts = heldout.split(len(y), n_folds=4)
+    data = heldout.Data.of(heldout.Sample(X=X, y=y, sample_weight=None), parts)
+    seen = []
+    steps = Steps(lambda name, done: seen.append((name, round(done, 3))), 5)
+    plan = Plan(penalties=("l2", "l1"), n_alphas=3)
+    compare(data, plan, on_step=steps, on_part=steps.part)
+    for k, name in enumerate(("L2 (ridge)", "L1 (lasso)")):
+        assert [done for label, done in seen if label == name] == [k + i / 5 for i in range(5)]
+    with watched(steps.part):
+        fastreg.validate(X, y, cv=3, n_threads=3)
+    assert seen[-1] == ("L1 (lasso)", 2.0)  # and no further
+    n = len(seen)
+    fastreg.validate(X, y, cv=3)
+    assert len(seen) == n

@@ -174,6 +174,18 @@ def test_options_without_effect_are_refused(csv_file, words, message):
     assert message in fails("fit", csv_file, "-t", "y", *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-p", "l2", "--relax", "0.5"], "penalties that leave features out, and --penalty is l2"),
+        (["--degree", "1-2", "--relax", "0.5"], "--relax takes one --degree, not several"),
+        (["--relax", "1.5"], "'--relax': 1.5 is not in the range"),
+    ],
+)
+def test_blends_that_mean_nothing_are_refused(csv_file, words, message):
+    assert message in fails("validate", csv_file, "-t", "y", *words)
+
+
 def test_no_file_is_written_over_another(csv_file, tmp_path):
     before = csv_file.read_bytes()
     error = fails("fit", csv_file, "-t", "y", "--coef", csv_file)

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "fastreg"
 
 # Each floor imports only from floors below it. A package (estimators, cli) is one room.
 FLOORS = [
-    {"_core.kernels", "_core.shrink"},
-    {"_core.cholesky", "_core.design", "_core.penalty"},
+    {"_core.kernels"},
+    {"_core.cholesky", "_core.design", "_core.penalty", "_core.shrink"},
     {"_core.factor"},
     {"_core.compressed", "_core.gram", "_core.passes"},
     {"_core.dense", "_core.sparse"},
@@ -61,7 +61,7 @@ SIDE_ROOMS = {
     "torch": {"", "proximal", "_core.shrink"},
     "plotting": {"", "keras", "result"},
     "cython_api": {"_core.embedded", "_core.intake", "_core.kernels"},
-    "cli": {"", "estimators", "plotting", "result", "settings", "api", "validation"},
+    "cli": {"", "estimators", "plotting", "result", "settings", "api", "threads", "validation"},
 }
 # Nothing else is imported from other people, and these only there.
 THIRD_PARTIES = {

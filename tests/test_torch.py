@@ -13,10 +13,12 @@ torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 from fastreg._core.shrink import proximal_step  # noqa: E402
 from fastreg.proximal import Root, prox  # noqa: E402
 from fastreg.torch import Proximal, penalty  # noqa: E402
-from fastreg.torch._steps import take_step  # noqa: E402
+from fastreg.torch._proximal import _terms  # noqa: E402
+from fastreg.torch._steps import step_size, take_step  # noqa: E402
 
 optim = torch.optim
 N, P = 80, 12
+READS = "_local_scalar_dense", "_to_copy", "nonzero", "is_nonzero", "equal"
 
 OPTIMIZERS = {
     "SGD": lambda w: optim.SGD(w, lr=0.2),
@@ -262,6 +264,28 @@ def test_penalties_in_groups_can_change_and_follow_the_learning_rate():
     assert penalty(optimizer).item() == 0.0
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_groups_that_come_later_and_momentum_that_does(momentum):
+    first, second = network(), network()
+    options = {"lr": 0.01, "momentum": momentum, "fused": False}
+    whole = Proximal(
+        optim.SGD(first.parameters(), **options),
+        {first[0]: {"l1": 0.1}, first[2].weight: {"l1": 0.2}},
+    )
+    parts = Proximal(optim.SGD(second[0].parameters(), **options), {second[0]: {"l1": 0.1}})
+    parts.add_param_group({"params": [second[2].weight], "l1": np.float32(0.2)})
+    parts.add_param_group({"params": [second[2].bias]})
+    assert type(parts.param_groups[0]["l1"]) is float
+    for _ in range(2):
+        same(run(first, whole), run(second, parts), atol=1e-7)
+        for group in whole.param_groups + parts.param_groups:
+            group["momentum"] = 0.5
+    assert penalty(parts).item() == pytest.approx(penalty(whole).item())
+    parts.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))], "l1": "0.1"})
+    with pytest.raises(TypeError, match=r"l1 must be a number, got '0\.1'"):
+        parts.step()
+
+
 def test_named_parameters_and_groups_are_split_together():
     model = network()
     optimizer = Proximal(
@@ -301,6 +325,38 @@ def test_nothing_is_read_back_from_the_device():
         )
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "terms", [{"l1": 0.1}, {"l2": 0.1}, {"l1": 0.1, "l2": 0.1, "group": "outputs"}], ids=str
+)
+def test_nor_are_learning_rates_and_counts_that_are_there(name, terms):
+    class Recorder(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+            used.append(str(op))
+            return op(*args, **(kwargs or {}))
+
+    model = network()
+    optimizer = Proximal(OPTIMIZERS[name](model.parameters()), {model[0]: terms})
+    run(model, optimizer, 2)
+    (group,) = [group for group in optimizer.param_groups if group["l1"] or group["l2"]]
+    (w,) = group["params"]
+    away = torch.nn.Parameter(torch.empty_like(w, device="meta"))
+    optimizer.state[away] = {
+        key: value.to("meta") if isinstance(value, torch.Tensor) else value
+        for key, value in optimizer.state[w].items()
+    }
+    group["lr"] = torch.tensor(0.1, device="meta")
+    used = []
+    with Recorder(), torch.no_grad():
+        lr, scale = step_size(optimizer, group, away, None)
+        take_step(away, lr, scale, **_terms(group))
+        assert used
+        assert not [op for op in used if any(word in op for word in READS)]
+        with pytest.raises(RuntimeError, match="meta"):
+            lr.item()  # so that such a read would have been seen
+    assert any("_local_scalar_dense" in op for op in used)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("l1", "l2"), [(0.3, 0.0), (0.0, 0.4), (0.3, 0.4)])
 def test_the_step_in_memory_is_that_of_tensors(dtype, l1, l2):
@@ -317,6 +373,53 @@ def test_the_step_in_memory_is_that_of_tensors(dtype, l1, l2):
     take_step(empty, 0.5, Root(empty, 1e-8), l1=l1, l2=l2)
     with pytest.raises(ValueError, match="square has 2 numbers, w has 3"):
         proximal_step(np.zeros(3), np.zeros(2), 0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(7, 150), (150, 7), (5, 70, 3, 3), (3, 4, 100), (9,)], ids=str)
+def test_the_group_step_in_memory_is_that_of_tensors(dtype, shape):
+    torch.manual_seed(0)
+    for axis in range(len(shape)):
+        for decades, l2 in ((0, 0.0), (2, 0.0), (4, 0.3)):
+            z = torch.randn(shape, dtype=dtype)
+            square = 10.0 ** (decades * (torch.rand(shape, dtype=dtype) - 0.5))
+            z.select(axis, 1)[...] = 0.0
+            z.select(axis, 2)[...] *= 1e-3
+            for scale in (Root(square, 1e-3), 2.0):
+                expected = prox(torch, z.double(), 0.5, scale, l1=1.0, l2=l2, axis=axis)
+                w = z.clone()
+                take_step(w, 0.5, scale, l1=1.0, l2=l2, axis=axis - len(shape))
+                torch.testing.assert_close(w, expected.to(dtype), rtol=1e-5, atol=1e-6)
+                assert torch.equal(w == 0.0, expected == 0.0)
+                assert (w.select(axis, 2) == 0.0).all()
+    z[(0,) * z.ndim] = torch.nan
+    take_step(z, 0.5, 2.0, l1=1.0, l2=0.0, axis=0)
+    assert z[0].isnan().all()
+    assert not z[3:].isnan().any()
+
+
+def test_no_number_of_threads_changes_a_bit():
+    torch.manual_seed(0)
+    z, square = torch.randn(600, 700), torch.rand(600, 700)
+    for axis in (None, 0, 1):
+        found = []
+        before = torch.get_num_threads()
+        for n_threads in (1, 3):
+            torch.set_num_threads(n_threads)
+            found.append(z.clone())
+            take_step(found[-1], 0.5, Root(square, 1e-3), l1=0.3, l2=0.1, axis=axis)
+        torch.set_num_threads(before)
+        assert torch.equal(*found)
+        assert not torch.equal(found[0], z)
+
+
+def test_averages_of_squares_that_are_extreme():
+    z = torch.ones(40)
+    square = torch.tensor([0.0, 1e-44, 1e-30, 1e30, torch.inf]).repeat(8)
+    take_step(z, 1e-4, Root(square, 1e-8), l1=1e-3, l2=0.0)
+    assert (z.reshape(8, 5) == torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0])).all()
+    take_step(z, 1e-4, Root(square, 1e-8), l1=0.0, l2=0.1)
+    assert (z.reshape(8, 5) == torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0])).all()
 
 
 def test_a_gradient_scaler_skips_both_steps():
@@ -406,5 +509,27 @@ def test_penalties_that_went_bad_and_sparse_gradients():
     table = torch.nn.Embedding(5, 3, sparse=True)
     optimizer = Proximal(optim.SGD(table.parameters(), lr=0.1), {table: {"l1": 0.1}})
     table(torch.tensor([1, 2])).sum().backward()
+    before = table.weight.detach().clone()
     with pytest.raises(TypeError, match="sparse gradients"):
         optimizer.step()
+    same([table.weight.detach()], [before])
+
+
+def test_fused_steps_where_nobody_chose():
+    def fused(make, **options):
+        model = network()
+        optimizer = Proximal(make(model.parameters(), **options), {model[0]: {"l1": 0.1}})
+        return [group.get("fused") for group in optimizer.param_groups]
+
+    for make in (optim.SGD, optim.Adam, optim.AdamW):
+        assert fused(make) == [True, None]  # only where there is a penalty
+        assert fused(make, foreach=True) == [None, None]
+        assert fused(make, fused=False) == [False, False]
+        assert fused(make, differentiable=True) == [None, None]
+    assert fused(optim.NAdam) == [None, None]
+    model = network()
+    begun = optim.Adam(model.parameters())
+    run(model, begun, 1)
+    Proximal(begun, {model[0]: {"l1": 0.1}})
+    assert begun.param_groups[0]["fused"] is None
+    assert not begun.state.keys() - set(model.parameters())

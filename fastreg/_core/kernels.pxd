@@ -72,6 +72,9 @@ cdef extern from "native/kernels.h" nogil:
             const double* c, const double* slack, const double* norm, double kappa, double reach,
             const double* level, Py_ssize_t n, unsigned char* below) noexcept nogil
         double (*size)(const double* norm, const double* w, Py_ssize_t n) noexcept nogil
+        void (*soften)(
+            float* w, const float* square, Py_ssize_t n, float add, float threshold, float more,
+        ) noexcept nogil
 
     const Kernels* kernels_level "fastreg_kernels_level" (int k)
 
@@ -167,6 +170,12 @@ cdef void add_rows(
 
 
 cdef double total(const double* v, Py_ssize_t n) noexcept nogil
+
+
+# w[i] becomes the x that minimises s/2 (x - w[i])^2 + threshold |x| + more/2 x^2 with
+# s = sqrt(square[i]) + add > 0
+cdef void soften(
+    real* w, const real* square, Py_ssize_t n, real add, real threshold, real more) noexcept nogil
 
 
 # Single sparse columns: values at rows.

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from libc.math cimport fabs
+from libc.math cimport fabs, sqrt, sqrtf
 
 
 cdef extern from "native/lockstep.h" nogil:
@@ -250,6 +250,42 @@ cdef double plain_size(const double* norm, const double* w, Py_ssize_t n) noexce
     return size
 
 
+cdef inline real root(real x) noexcept nogil:
+    if real is float:
+        return sqrtf(x)
+    else:
+        return sqrt(x)
+
+
+cdef inline void soften_each(
+    real* w, const real* square, Py_ssize_t n, real add, real threshold, real more
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real scale, x, most, inside
+    for i in range(n):
+        scale = root(square[i]) + add
+        x = w[i] if more == 0.0 else w[i] * scale
+        most = threshold / scale if more == 0.0 else threshold
+        inside = x if x < most else most  # in this order NaN stays NaN
+        inside = inside if inside > -most else -most
+        w[i] = x - inside if more == 0.0 else (x - inside) / (scale + more)
+
+
+cdef void plain_soften(
+    float* w, const float* square, Py_ssize_t n, float add, float threshold, float more
+) noexcept nogil:
+    soften_each(w, square, n, add, threshold, more)
+
+
+cdef void soften(
+    real* w, const real* square, Py_ssize_t n, real add, real threshold, real more
+) noexcept nogil:
+    if real is float:
+        simd.soften(w, square, n, add, threshold, more)
+    else:
+        soften_each(w, square, n, add, threshold, more)
+
+
 cdef Kernels plain
 plain.name = "plain"
 plain.dot = plain_dot
@@ -267,6 +303,7 @@ plain.list_undecided = plain_list_undecided
 plain.list_urgent = plain_list_urgent
 plain.prove_below = plain_prove_below
 plain.size = plain_size
+plain.soften = plain_soften
 
 
 cdef inline double stored(const Sparse* X, Py_ssize_t k) noexcept nogil:

@@ -22,6 +22,7 @@ VALIDATE_EXAMPLES = """\b
 Examples:
   fastreg validate houses.csv --target price --selection 1se --plot price.png
   fastreg validate curve.csv -t y --penalty l2 --degree 1-12
+  fastreg validate genes.csv -t dose --relax 0 --relax 0.5 --relax 1
 """
 
 FIT_EXAMPLES = """\b
@@ -110,6 +111,7 @@ def compare(**given: Any) -> None:
 @options.columns
 @options.penalty
 @options.path
+@options.relax
 @options.degrees
 @options.standardize
 @options.rows(fewest=2)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import fastreg
 from fastreg.cli.heldout import Data, Sample
 from fastreg.cli.judge import Estimate, lead, optimism, root_mean
 from fastreg.cli.scales import column_deviations, total_variance
+from fastreg.threads import watched
 from fastreg.validation.degrees import validate_nested
 
 Floats = NDArray[np.float64]
@@ -49,6 +50,9 @@ class Plan:
     selection : {"min", "1se"}
         Which alpha is chosen.
     standardize : bool
+    relax : tuple of float
+        Blends with least squares on the features that are kept: 1 is none of it, 0 all. Several are
+        tried together with alpha; empty: 1.
     """
 
     penalties: tuple[str, ...]
@@ -58,6 +62,7 @@ class Plan:
     eps: float = 1e-3
     selection: str = "min"
     standardize: bool = True
+    relax: tuple[float, ...] = ()
 
     def shares(self, penalty: str) -> tuple[float, ...]:
         """List the mixtures of a penalty as the user says them."""
@@ -96,6 +101,7 @@ class Outcome:
     shares : tuple of float
         The mixtures that were tried, as the user says them.
     result : fastreg.Result
+        With the coefficients of the blend, where there is one, and the proof of its path.
     validation : fastreg.ValidationResult or None
         None: there are no folds.
     test_scores : ndarray
@@ -119,7 +125,20 @@ class Outcome:
     @property
     def share(self) -> float:
         """The mixture that was chosen, as the user says it."""
-        return self.shares[0 if self.validation is None else self.validation.index[-2]]
+        return self.shares[0 if self.validation is None else self.place(self.validation.index)[0]]
+
+    def place(self, index: tuple[int, ...]) -> tuple[int, int]:
+        """Return which mixture and which blend a point of the grid has."""
+        assert self.validation is not None
+        return (index[-2], 0) if self.validation.blends is None else (index[-3], index[-2])
+
+    @property
+    def blend(self) -> float | None:
+        """The blend with least squares that was chosen, where there is one."""
+        found = self.validation
+        if found is None or found.blends is None:
+            return None
+        return float(found.blends[self.place(found.index)[1]])
 
     @property
     def degree(self) -> int | None:
@@ -283,6 +302,7 @@ def compare(
     *,
     sizes: Mapping[int, int] | None = None,
     on_step: Callable[[str], None] = lambda _: None,
+    on_part: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Fit all penalties of a plan.
 
@@ -294,6 +314,8 @@ def compare(
         The number of features, the first ones, of each degree that is tried.
     on_step : callable
         Is told what is being fitted, before each fit.
+    on_part : callable
+        Is called when a fold is done, of each degree that is tried.
 
     Raises
     ------
@@ -304,11 +326,12 @@ def compare(
     outcomes, left_out = [], ""
     for penalty in plan.penalties:
         on_step(NAMES[penalty])
-        if penalty == "none" and len(plan.penalties) > 1:
-            outcome, left_out = _baseline(data, plan)
-            outcomes += [] if outcome is None else [outcome]
-        else:
-            outcomes.append(_fit(data, plan, penalty, sizes))
+        with watched(on_part):
+            if penalty == "none" and len(plan.penalties) > 1:
+                outcome, left_out = _baseline(data, plan)
+                outcomes += [] if outcome is None else [outcome]
+            else:
+                outcomes.append(_fit(data, plan, penalty, sizes))
     fitted, test = data.fitted, data.test
     return Comparison(
         data=data,
@@ -369,12 +392,15 @@ def _fit(
     else:
         model |= {"alphas": alphas, "n_alphas": plan.n_alphas, "eps": plan.eps}
         model |= {"l1_ratio": ratios, "cv": data.folds, "selection": plan.selection}
+        if plan.relax:
+            model["relax"] = list(plan.relax)
         if sizes is None:
             validation = fastreg.validate(fitted.X, fitted.y, **model)
         else:
             validation = validate_nested(fitted.X, fitted.y, sizes, **model)
         assert validation.result is not None
-        result = validation.result
+        # of a blend the proof is that of its path
+        result = replace(validation.result, coef=validation.coef, intercept=validation.intercept)
     seconds = time.perf_counter() - start
     if not (np.isfinite(result.coef).all() and np.isfinite(result.intercept)):
         raise ValueError("the numbers are too large or too small to compute with")

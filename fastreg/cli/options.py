@@ -190,6 +190,17 @@ path = together(
     ),
 )
 
+relax = option(
+    "Model",
+    "--relax",
+    "relax",
+    type=_Number(0.0, 1.0),
+    multiple=True,
+    metavar="B",
+    help="Blend each fit with least squares on the features that it keeps: 1 is the fit, 0 least"
+    " squares. May be repeated: all are tried.",
+)
+
 _DEGREE = "Add products of up to D columns; numbers are first centred and scaled to [-1, 1]."
 
 degree = option(

@@ -14,19 +14,22 @@ def table(comparison: Comparison, outcome: Outcome) -> Grid:
     """Make the table of the least error, of the one-standard-error rule, and of the mean alone."""
     found: Any = outcome.validation
     degrees, mixed = found.degrees is not None, len(found.l1_ratios) > 1
+    relaxed = found.blends is not None
     test = len(comparison.data.test) > 0
-    columns = ["Point", *["Degree"] * degrees, *["L1 ratio"] * mixed, "Alpha"]
+    columns = ["Point", *["Degree"] * degrees, *["L1 ratio"] * mixed, *["Relax"] * relaxed, "Alpha"]
     columns += ["Held-out\nRMSE ± s.e.", "Opti-\nmism", "Kept, mean\nof folds"]
     columns += ["Test\nRMSE ± s.e."] * test + ["Kept", "Proven\nzero", "Gap"]
     mean = words.estimate(comparison.mean_error)
-    blank = [""] * (1 + degrees + mixed)
+    blank = [""] * (1 + degrees + mixed + relaxed)
     rows = [("mean only", *blank, mean, "", "0", *_test_of_mean(comparison), "0", "", "")]
     for name, place in (("least error", found.index_min), ("1 s.e. rule", found.index_1se)):
         own = place == found.index
         cells = [name + (" *" if own else "")]
         if degrees:
             cells.append(str(found.degrees[place[0]]))
-        cells += [f"{outcome.shares[place[-2]]:g}"] * mixed
+        mixture, blend = outcome.place(place)
+        cells += [f"{outcome.shares[mixture]:g}"] * mixed
+        cells += [f"{found.blends[blend]:g}"] if relaxed else []
         cells += [words.strength(found.alphas[place]), words.estimate(error_at(found, place))]
         bias = None
         if place == found.index_min and found.mean.size > 1:

@@ -104,7 +104,12 @@ def sentences(comparison: Comparison, target: str) -> list[str]:
         found += _tested(comparison, target)
         if is_better_than_the_mean(comparison, comparison.ranking[0]):
             found += _optimism_told(comparison, target)
-    found += [_ratio_told(outcome) for outcome in comparison.outcomes if outcome.is_mixed]
+    found += [
+        _ratio_told(outcome)
+        for outcome in comparison.outcomes
+        if outcome.is_mixed and outcome.blend in (None, 1.0)
+    ]
+    found += [_blend_told(outcome) for outcome in comparison.outcomes if outcome.blend is not None]
     if comparison.left_out:
         found.append(f"Least squares is left out: {comparison.left_out}.")
     found += [
@@ -210,6 +215,21 @@ def _ratio_told(outcome: Outcome) -> str:
         f"The ratio of {short(outcome)}, {outcome.share:g}, is for a target of standard deviation"
         f" 1; alone it is fitted by --alpha {result.alpha:.6g} --l1-ratio {result.l1_ratio:.10g}."
     )
+
+
+def _blend_told(outcome: Outcome) -> str:
+    """Say what a relaxed fit is, and what is proven of it."""
+    fit, blend = short(outcome), outcome.blend
+    if blend == 1.0:
+        return f"Relaxed by 1: these are the coefficients of {fit} as it is."
+    if blend == 0.0:
+        text = f"Relaxed by 0: these are the coefficients of least squares on what {fit} keeps."
+    else:
+        text = (
+            f"Relaxed by {blend:g}: that share of the coefficients of {fit}, and the rest of those"
+            " of least squares on the features that it keeps."
+        )
+    return f"{text} Gap and zeros are proven of {fit}."
 
 
 def _optimism_told(comparison: Comparison, target: str) -> list[str]:

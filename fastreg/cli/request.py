@@ -36,6 +36,7 @@ class Request:
     alpha: float | None = None
     n_alphas: int
     eps: float
+    relax: tuple[float, ...] = ()
     degrees: tuple[int, ...]
     standardize: bool
     folds: int
@@ -61,6 +62,8 @@ class Request:
             raise UserError("without --folds the strength must be given: --alpha")
         if self.alpha is not None and len(self.l1_ratios) > 1:
             raise UserError("--alpha takes one --l1-ratio, not several")
+        if self.relax and len(self.degrees) > 1:
+            raise UserError("--relax takes one --degree, not several")
         if self.plot is not None:
             pictures.check_picture_path(self.plot)
         if self.report is not None:
@@ -103,6 +106,10 @@ class Request:
                 self.penalty not in ("all", "elasticnet"),
                 ("l1_ratios",),
             ),
+            f"is about penalties that leave features out, and --penalty is {self.penalty}": (
+                self.penalty in ("l2", "none"),
+                ("relax",),
+            ),
             "is about the picture: say --plot, too": (self.plot is None, ("style",)),
             "is about rows that are held out, and there are none": (
                 one_fit,
@@ -143,4 +150,5 @@ class Request:
             eps=self.eps,
             selection=self.selection,
             standardize=self.standardize,
+            relax=tuple(sorted(set(self.relax))),
         )

@@ -146,7 +146,8 @@ def _fitted(request: Request) -> tuple[Problem, Comparison, Screen]:
     console = Screen()
     for sentence in opening(problem):
         console.print(sentence)
-    with progress(len(request.plan.penalties)) as on_step:
+    n_parts = request.folds * len(request.degrees) + 1  # the last one: all rows
+    with progress(len(request.plan.penalties), n_parts) as on_step:
         try:
             with np.errstate(all="ignore"):  # what overflows is not finite, and refused
                 comparison = fitting.compare(
@@ -154,6 +155,7 @@ def _fitted(request: Request) -> tuple[Problem, Comparison, Screen]:
                     request.plan,
                     sizes=problem.sizes,
                     on_step=lambda name: on_step(f"fitting {name}"),
+                    on_part=on_step.part,
                 )
         except (ValueError, TypeError) as error:
             raise UserError(f"this cannot be fitted: {first_line(error)}") from error

@@ -1,6 +1,7 @@
 """The regularizers: a penalty for the reported loss, and the proximal step that belongs to it."""
 
 import math
+from numbers import Real
 from typing import Any
 
 import keras
@@ -62,11 +63,12 @@ class Proximal(keras.Regularizer):
 
 
 def _strength(name: str, value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not 0.0 <= value < math.inf:
+    number = float(value)
+    if not 0.0 <= number < math.inf:
         raise ValueError(f"{name} must be zero or positive, and finite, got {value}")
-    return float(value)
+    return number
 
 
 def _named(name: str) -> Any:

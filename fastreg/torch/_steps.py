@@ -1,11 +1,12 @@
 """The step sizes of PyTorch's optimizers, and the proximal step in place."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from fastreg._core.shrink import proximal_step
+from fastreg._core.shrink import group_step, proximal_step
 from fastreg.proximal import Root, prox
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -29,39 +30,63 @@ def keeps_step_size(optimizer: torch.optim.Optimizer) -> bool:
     )
 
 
+def fuse(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> None:
+    """Choose PyTorch's fused kernels for a group that has not begun, where nobody has chosen."""
+    if (
+        type(optimizer) in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+        and group["fused"] is None
+        and group["foreach"] is None
+        and not group["differentiable"]
+        and all(_in_memory(w, w) and not optimizer.state.get(w) for w in group["params"])
+    ):
+        group["fused"] = True
+
+
 def shrink(
     w: torch.Tensor, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None = None
 ) -> None:
     """Do what `fastreg.proximal.prox` does, in place."""
-    if isinstance(lr, torch.Tensor) and _in_memory(w, lr):
-        lr = lr.item()
-    whole = axis is None and not isinstance(lr, torch.Tensor)
-    if whole and isinstance(scale, Root) and _in_memory(w, scale.square):
-        proximal_step(_flat(w), _flat(scale.square), float(scale.add), float(lr), l1, l2)
-        return
-    if whole and not isinstance(scale, torch.Tensor | Root):
-        if l1 > 0.0:
-            torch.ops.aten.softshrink.out(w, lr * l1 / scale, out=w)
-        w.mul_(scale / (scale + lr * l2))
-    else:
+    square, add = scale if isinstance(scale, Root) else (None, scale)
+    if torch.compiler.is_compiling() or not (
+        _in_memory(w, w)
+        and (square is None or _in_memory(square, w))
+        and _is_number(lr)
+        and _is_number(add)
+    ):
         w.copy_(prox(torch, w, lr, scale, l1=l1, l2=l2, axis=axis))
+        return
+    shape: tuple[int, ...] = (-1,)
+    if axis is not None and l1 > 0.0:
+        axis %= w.ndim
+        shape = (math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :]))
+    (proximal_step if len(shape) == 1 else group_step)(
+        w.detach().numpy().reshape(shape),
+        None if square is None else square.detach().numpy().reshape(shape),
+        float(add),
+        float(lr),
+        l1,
+        l2,
+        torch.get_num_threads(),
+    )
 
 
 take_step = torch.no_grad()(shrink)  # which costs as much as a small step
 
 
-def _in_memory(*tensors: torch.Tensor) -> bool:
-    """Whether compiled loops over numbers in memory can read these tensors."""
-    dtype = tensors[0].dtype
-    if torch.compiler.is_compiling() or dtype not in (torch.float32, torch.float64):
-        return False
-    return all(
-        x.is_cpu and x.dtype == dtype and x.is_contiguous() and type(x) in _PLAIN for x in tensors
+def _in_memory(x: torch.Tensor, like: torch.Tensor) -> bool:
+    """Whether compiled loops over numbers in memory can read x, and beside it `like`."""
+    return (
+        x.is_cpu
+        and x.dtype in (torch.float32, torch.float64)
+        and x.dtype == like.dtype
+        and x.is_contiguous()
+        and type(x) in _PLAIN
     )
 
 
-def _flat(x: torch.Tensor) -> Any:
-    return x.detach().numpy().reshape(-1)
+def _is_number(x: Any) -> bool:
+    """Whether x is one number, which needs no other device."""
+    return not isinstance(x, torch.Tensor) or (x.is_cpu and x.ndim == 0)
 
 
 def step_size(
@@ -135,6 +160,11 @@ def _momentum_factor(group: Mapping[str, Any], state: dict[str, Any]) -> Any:
         return 1.0
     total = state[_WEIGHT_SUM]
     # The first gradient enters the buffer undamped.
+    if total.is_cpu and not torch.compiler.is_compiling():
+        before = total.item()
+        now = 1.0 if before == 0.0 else momentum * before + damped
+        total.fill_(now)
+        return 1.0 + momentum * now if group["nesterov"] else now
     total.copy_(torch.where(total == 0.0, 1.0, momentum * total + damped))
     return 1.0 + momentum * total if group["nesterov"] else total
 

@@ -209,6 +209,9 @@ class PlainPaths:
     def __init__(self, search: Search, factor: Array, standardize: bool) -> None:
         self.search, self._standardize = search, standardize
         self._factor = np.ascontiguousarray(factor)
+        ratios = search.l1_ratios[:, None]
+        self._l1, self._l2 = search.alphas * ratios, search.alphas * (1.0 - ratios)
+        self._status = np.full(search.alphas.shape, int(Status.CONVERGED))
         self._idle: list[FoldPath] = []  # pop and append are atomic: folds may run in threads
 
     def score(self, training: Moments, held: Moments) -> Scored | None:
@@ -220,26 +223,25 @@ class PlainPaths:
             path = self._idle.pop()
         except IndexError:
             path = FoldPath(self._factor, self._standardize)
-        shape = search.alphas.shape
-        out = np.empty((shape[0], 3, shape[1]))
+        n_ratios, n_alphas = search.alphas.shape
+        out = np.empty((n_ratios, 3, n_alphas))
         done = all(
             path.run(
                 training._state,
                 held._state,
-                alphas * ratio,
-                alphas * (1.0 - ratio),
+                l1,
+                l2,
                 found,
                 tol=settings.tol,
                 max_sweeps=settings.max_sweeps,
                 deadline=search.started + settings.time_limit,
             )
-            for ratio, alphas, found in zip(search.l1_ratios, search.alphas, out, strict=True)
+            for l1, l2, found in zip(self._l1, self._l2, out, strict=True)
         )
         self._idle.append(path)
         if not done:
             return None
-        status = np.full(shape, int(Status.CONVERGED))
-        return Scored(np.maximum(out[:, 0], 0.0), out[:, 1], out[:, 2], status, 0)
+        return Scored(np.maximum(out[:, 0], 0.0), out[:, 1], out[:, 2], self._status, 0)
 
 
 def _scores(search: Search, path: PathResult, held: Moments, rows: HeldOut | None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 
@@ -206,7 +207,6 @@ def explore(
     if weighted:
         weight = weight * as_float("sample_weight", sample_weight, ndim=(0, 1))
     grid = None if alphas is None else as_grids(alphas, len(ratios))
-    rough = np.power(eps, np.arange(n_alphas) / max(n_alphas - 1, 1))[None]
     task = Task(
         X=matrix,
         y=targets,
@@ -215,7 +215,7 @@ def explore(
         weighted=weighted,
         model=model,
         l1_ratios=ratios,
-        alphas=rough if grid is None else grid,
+        alphas=_rough_grid(n_alphas, eps) if grid is None else grid,
         score=as_score(scoring),
         settings=settings,
         started=started,
@@ -234,13 +234,21 @@ def explore(
         refit,
         several=np.ndim(l1_ratio) > 0,
         several_blends=np.ndim(relax) > 0,
+        folds=made,
     )
+    if names is None:
+        return found
     return replace(
         found,
-        folds=made,
         path=None if found.path is None else replace(found.path, feature_names=names),
         result=None if found.result is None else replace(found.result, feature_names=names),
     )
+
+
+@lru_cache(maxsize=8)
+def _rough_grid(n_alphas: int, eps: float) -> Array:
+    """Return what a grid is like, up to a factor; not to be written to."""
+    return np.power(eps, np.arange(n_alphas) / max(n_alphas - 1, 1))[None]
 
 
 def _scorer(task: Task, folds: Folds) -> MomentScorer | PathScorer:
@@ -264,6 +272,7 @@ def conclude(
     *,
     several: bool,
     several_blends: bool = False,
+    folds: Folds | None = None,
 ) -> ValidationResult:
     """Make the grid if there is none, score the folds, choose, fit all rows.
 
@@ -320,7 +329,7 @@ def conclude(
         index_1se=short(one_standard_error(curve)),
         result=result,
         path=path,
-        folds=None,
+        folds=folds,
         largest_gap=max(float(np.max(fit.relative_gap)) for fit in fits),
         n_unconverged=sum(int(np.count_nonzero(np.asarray(fit.status) <= 0)) for fit in fits),
         n_fits=sum(np.size(fit.status) for fit in fits),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,19 +27,24 @@ class Curve:
     n_active: Array  # nonzero coefficients, a mean over the folds
     greater_is_better: bool
 
-    @property
+    @cached_property
     def loss(self) -> Array:
         """The mean score, the smaller the better; points that were not scored are worst."""
         loss = -self.mean if self.greater_is_better else self.mean
         return np.where(np.isnan(loss), np.inf, loss)
 
+    @cached_property
+    def best(self) -> tuple[int, ...]:
+        """The point with the best mean; of equal ones the first, which has the larger alpha."""
+        place = _place(int(np.argmin(self.loss)), self.loss)
+        if not np.isfinite(self.loss[place]) and not np.isfinite(self.loss).any():
+            raise ValueError("no point of the grid has a finite score")
+        return place
+
 
 def best(curve: Curve) -> tuple[int, ...]:
     """Return the point with the best mean; of equal ones the first, which has the larger alpha."""
-    loss = curve.loss
-    if not np.isfinite(loss).any():
-        raise ValueError("no point of the grid has a finite score")
-    return _place(int(np.argmin(loss)), loss)
+    return curve.best
 
 
 def one_standard_error(curve: Curve) -> tuple[int, ...]:

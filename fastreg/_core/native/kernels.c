@@ -67,10 +67,12 @@
 #include "product.h"
 
 #include "features.h"
+#include "shrink.h"
 
 const fastreg_kernels LEVEL_NAMED(fastreg_kernels_) = {
     LEVEL_NAME, dot, axpy, dot4, axpy4, column_dots, column_dots_two, add_columns, column_sums,
     {NV * W, sizeof(double), pack_wide, tiles_wide},
     {NV * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
     bounds, list_undecided, list_urgent, prove_below, size,
+    soften,
 };

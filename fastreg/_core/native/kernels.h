@@ -90,6 +90,11 @@ typedef struct {
                         double reach, const double *level, ptrdiff_t n, unsigned char *below);
     /* sum_j norm[j] |w[j]| */
     double (*size)(const double *norm, const double *w, ptrdiff_t n);
+
+    /* w[i] becomes the x that minimises s/2 (x - w[i])^2 + threshold |x| + more/2 x^2 with
+     * s = sqrt(square[i]) + add > 0. */
+    void (*soften)(float *w, const float *square, ptrdiff_t n, float add, float threshold,
+                   float more);
 } fastreg_kernels;
 
 /* Level k of those that this build and this processor have, the best one last; NULL behind it. */
