@@ -19,15 +19,14 @@ from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
 from fastreg.choice import (
     ROWS,
-    Dense,
     Headway,
     Plan,
     decades,
     gram_bytes,
     rank_of,
-    sparse,
     starts_with_descent,
 )
+from fastreg.costs import Dense, sparse
 from fastreg.inputs import Array
 from fastreg.problem import Problem
 from fastreg.result import Status

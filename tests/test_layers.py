@@ -33,6 +33,7 @@ FLOORS = [
     {"inputs", "settings"},
     {"monomials", "proximal", "selection_bounds", "threads"},
     {"polynomial"},
+    {"costs"},
     {"choice"},
     {"result"},
     {"problem", "lapack", "cauchy"},
