@@ -33,16 +33,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from fastreg._core.dense import ONE_READ
-from fastreg.inputs import Array, is_sparse
+from fastreg.costs import BATCH, CALL, FEATURES_PER_PASS, PASSES, Dense, Sparse
+from fastreg.inputs import Array
 from fastreg.settings import Settings
 
-_FEATURES_PER_PASS = 20  # whose Gram matrix costs as much as a pass, and
-_FLOAT_PER_PASS = 40  # in float, where a pass reads double X
+_FLOAT_PER_PASS = 40  # features whose Gram matrix in float costs as much as a pass over double X
 _STEP = 3.0  # factor between the steps in which a working set comes down
 _STEPS = 2.4  # down to one strength, at a guess
 _NARROW = 96  # features up to which the Gram matrix is the best in any case,
@@ -53,34 +53,12 @@ _FLOAT_PAYS = 80  # features from which float products of float X save more than
 _WIDE_PAYS = 160  # and those of double X
 _FLOAT_ENTRIES = 1_000_000  # of X, below which nothing counts
 _FLOAT_TOL = 1e-10  # gap that a few rounds reach
-_PASSES = 10  # of a working set on sparse X, for one strength
 _READS = 12.0  # along a path,
 _NOISY, _MOST_READS = 200.0, 30.0  # more a decade of noise, and so many more at most,
-_EARLIER = 0.15  # where the largest noise is so many decades ahead of the typical one,
-_GROWING = 80.0  # and along one that takes in most features
-SHARE = 1.0 / 3.0  # of the features, from which a Gram matrix of all pays if X is dense
+_EARLIER = 0.15  # where the largest noise is so many decades ahead of the typical one
 _STRENGTHS = 100  # along a path, at a guess, each with a residual
-_DESCENT = 150  # reads that a factor of all features costs where a path goes on with descent
-_ROWS = 0.75  # nonzeros, as a share of the rows, that descent is used for at most
-_CHECKS = 5.0  # for what proves the answer and tells who will enter, and
-_SWEEPS, _SLOWED = 15.0, 90.0  # sweeps, of which the latter times the odds of a row being used up
-# Costs in entries of a sparse X that are read in the same time:
-_SORT, _ROW, _PAIR = 10.0, 12.0, 1.2  # of a Gram matrix, per entry, row, and entries^2 / rows
-_PLACE = 9.0  # of an entry of it, whatever it is,
-_FACTOR = 0.013  # of a factor, per cube of its size
-_MOVES = 2.0  # of the moves of a working set along a path, per square
-_AGAIN = 0.5  # share of a factor that is made anew at each strength
-_DENSE_FACTOR = 0.3  # of a factor on dense X, where an entry is read in less time
-_LOOKS = 6.0  # reads of dense X beside the rounds of descent, of which each entry
-_ROUND = 1.2  # costs so much,
-_SLOW = 0.26  # and rounds a digit, per condition number
-_COLUMN = 8  # of the beginning of a column in a read,
-_TURN = 30  # and of a turn of a feature in coordinate descent, beside its entries
-_HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
-_CALL = 6e4  # of what surrounds the work at one strength
 _CALLS = 12  # such calls' worth of small work along a path that a Gram matrix of all saves
 _FEWEST_STEPS = 10  # of conjugate gradients that are worth a try
-_BATCH = 64  # features with which a working set begins
 _NEAR = 1e-3  # gap, over the null objective, from which a working set knows the support
 _TRIAL = 0.25  # share of what a working set costs before descent on dense X is judged
 _FAR = 3.0  # factors' worth of descent that may come before
@@ -102,145 +80,6 @@ def decades(grid: Array) -> float:
     if top == 0.0:
         return 0.0
     return min(math.log10(top / last), _DEEPEST) if last > 0.0 else _DEEPEST
-
-
-class Sparse(NamedTuple):
-    """What the choice looks at in a sparse design. Costs are in entries that are read."""
-
-    n: int
-    p: int
-    entries: int
-
-    @property
-    def read(self) -> float:
-        """Cost of one read: the columns count, too."""
-        return float(self.entries + _COLUMN * self.p)
-
-    @property
-    def quiet(self) -> float:
-        """Decades down a path without features that are noise.
-
-        One of p such correlates with any residual by about sqrt(2 log(p) / n).
-        """
-        return 0.5 * math.log10(self.n / (2.0 * math.log(self.p + 1.0)))
-
-    def gram(self, features: float) -> float:
-        """Cost of the Gram matrix of so many features."""
-        entries = self.entries * features / self.p
-        by_rows = _SORT * entries + _ROW * self.n + _PAIR * entries**2 / self.n
-        by_blocks = self.n * features * (0.6 + 0.04 * features) + _SORT * entries
-        return min(by_rows, by_blocks) + _PLACE * features**2
-
-    @property
-    def share_for_all(self) -> float:
-        """Share of the features from which the Gram matrix of all is cheaper than reads for more.
-
-        That of a share costs about its square.
-        """
-        return math.sqrt(max(SHARE**2, 1.0 - _GROWING * self.read / self.gram(self.p)))
-
-    def work(self, features: float) -> float:
-        """Cost of a working set that large: its Gram matrix and its factor."""
-        return self.gram(features) + _FACTOR * features**3
-
-    @property
-    def closed_form(self) -> float:
-        """Cost of a factor of the smaller Gram matrix, of columns or of rows."""
-        few, many = min(self.n, self.p), max(self.n, self.p)
-        return Sparse(many, few, self.entries).work(few)
-
-    def step(self, features: float) -> float:
-        """Cost of one more strength of a path for a working set that large."""
-        moves = _MOVES * features**2 + _AGAIN * _FACTOR * features**3
-        return moves + _SORT * self.entries * features / self.p
-
-    def descent(self, features: float) -> float:
-        """Cost of one more strength for coordinate descent, if so many features are nonzero.
-
-        Sweeps go over these, and are the more the nearer they come to the rows in number.
-        """
-        if features >= self.n:
-            return math.inf
-        sweeps = _SWEEPS + _SLOWED * features / (self.n - features)
-        own = (self.entries + _TURN * self.p) * features / self.p
-        return 2.0 * _CALL + _CHECKS * self.read + sweeps * own
-
-    @property
-    def most_features(self) -> float:
-        """How large a working set may be before coordinate descent may be cheaper."""
-        few, many = float(_BATCH), float(min(self.p, _ROWS * self.n))
-        if self.step(many) <= self.descent(many):
-            return math.inf
-        while many > 1.1 * few:
-            middle = math.sqrt(few * many)
-            if self.step(middle) <= self.descent(middle):
-                few = middle
-            else:
-                many = middle
-        return many
-
-    @property
-    def may_descend(self) -> bool:
-        """Whether coordinate descent on the residual may be worth a try.
-
-        Not where the largest support is cheap beside reads, nor where everything is cheap, nor
-        where most entries are stored: the end of a working set is exact.
-        """
-        rank = float(min(self.n, self.p))
-        support = self.work(rank) + _MOVES * rank**2
-        is_sparse = self.entries < _HOLLOW * self.n * self.p
-        return is_sparse and support > 2.0 * self.read + 4.0 * _CALL
-
-
-class Dense(NamedTuple):
-    """What the choice looks at in a dense design. Costs are in entries that are read."""
-
-    n: int
-    p: int
-    rank: int  # features that may be nonzero at once: without an L2 penalty no more than rows
-
-    @property
-    def read(self) -> float:
-        """Cost of one read."""
-        return float(self.n * self.p)
-
-    def gram(self, features: float) -> float:
-        """Cost of the Gram matrix of so many features."""
-        return self.n * features**2 / _FEATURES_PER_PASS
-
-    def work(self, features: float) -> float:
-        """Cost of a working set that large: its Gram matrix and its factor."""
-        return self.gram(features) + _DENSE_FACTOR * features**3
-
-    def step(self, features: float) -> float:
-        """Cost of one more strength of a path for a working set that large."""
-        return _MOVES * features**2
-
-    @property
-    def may_descend(self) -> bool:
-        """Whether coordinate descent on the residual may be worth a try."""
-        return self.work(float(self.rank)) > 2.0 * self.read
-
-    def prefers_descent(self, support: float, rank: float, q: float, tol: float) -> bool:
-        """Whether coordinate descent comes to so many nonzero features in less time.
-
-        `rank` is as how many independent features all count, `q` the L2 strength over the curvature
-        of a feature. How many rounds a digit takes is as for independent features, whose Gram
-        matrix has eigenvalues from (1 - sqrt(share))^2 to (1 + sqrt(share))^2.
-        """
-        share = math.sqrt(support / self.n)
-        least = max(1.0 - share, 0.0) ** 2 + q
-        if least == 0.0:
-            return False
-        rounds = 1.0 + _SLOW * math.sqrt(self.p / rank) * ((1.0 + share) ** 2 + q) / least
-        rounds *= max(-math.log10(tol), 1.0) if tol > 0.0 else math.inf
-        descent = _LOOKS * self.read + rounds * _ROUND * self.n * support
-        return descent < _PASSES * self.read + self.work(support)
-
-
-def sparse(X: Any) -> Sparse | None:
-    """Return what the choice looks at in a sparse design, None for a dense one."""
-    return Sparse(X.shape[0], X.shape[1], int(X.nnz)) if is_sparse(X) else None
 
 
 def steps_down(X: Array, y: Array, weight: Array, factor: Array, l1: float, centre: bool) -> float:
@@ -277,18 +116,18 @@ def rank_of(rows: Array) -> float:
 
 def starts_with_descent(n_violating: int) -> bool:
     """Whether so many features will enter at the first strength of many."""
-    return n_violating > _BATCH
+    return n_violating > BATCH
 
 
 class Outlook(NamedTuple):
     """What a few rows of X have told."""
 
     steps: float = _STEPS  # from alpha_max down to the strength, by factors of _STEP
-    per_pass: int = _FEATURES_PER_PASS  # features whose Gram matrix costs as much as a pass
+    per_pass: int = FEATURES_PER_PASS  # features whose Gram matrix costs as much as a pass
 
     def after(self, steps: float, halved: bool) -> Outlook:
         """Return the same with so many steps; halved: products in float are to be had."""
-        return Outlook(steps, _FLOAT_PER_PASS if halved else _FEATURES_PER_PASS)
+        return Outlook(steps, _FLOAT_PER_PASS if halved else FEATURES_PER_PASS)
 
     @property
     def passes(self) -> float:
@@ -348,7 +187,7 @@ class Plan:
         return self.settings.method == "auto" and single and open_
 
     def _for_sparse(self, X: Sparse) -> str:
-        calls = 0.0 if self.depth == 0.0 else _CALLS * _CALL + _STRENGTHS * X.n
+        calls = 0.0 if self.depth == 0.0 else _CALLS * CALL + _STRENGTHS * X.n
         tall = X.n > X.p or self._is_small(X.n, X.p)
         reads = _READS + min(_NOISY * max(0.0, self.depth - X.quiet + _EARLIER), _MOST_READS)
         reads *= math.sqrt(self.n_responses)
@@ -362,8 +201,7 @@ class Plan:
         Not along a path, if in the end a Gram matrix of all features is cheaper.
         """
         alone = self.depth == 0.0 and self.n_responses == 1
-        tall = X.n > X.p and self.fits(X.p)
-        return X.may_descend and (alone or not tall or _FACTOR * X.p**3 > _DESCENT * X.read)
+        return X.may_descend and (alone or X.outgrows or not self.fits(X.p))
 
     def _is_small(self, n: int, p: int) -> bool:
         """Whether a Gram matrix of all features is little beside the calls of a path."""
@@ -430,8 +268,8 @@ class Headway:
         self._past.append((reads, level))
         self.n_active = n_active
         read = self.X.read
-        once = (self.X.work(n_active) + 4.0 * _CALL) / read + _PASSES
-        other = once / self.n_left + (self.X.step(n_active) + _CALL) / read
+        once = (self.X.work(n_active) + 4.0 * CALL) / read + PASSES
+        other = once / self.n_left + (self.X.step(n_active) + CALL) / read
         free = other if isinstance(self.X, Sparse) else _TRIAL * other
         if reads <= free or (gap > _NEAR * self.null and reads <= _FAR * free):
             return True

@@ -19,16 +19,14 @@ from fastreg._core.record import Record
 from fastreg._core.working_set import WorkingSet
 from fastreg.choice import (
     ROWS,
-    SHARE,
-    Dense,
     Headway,
     Plan,
     decades,
     gram_bytes,
     rank_of,
-    sparse,
     starts_with_descent,
 )
+from fastreg.costs import Dense, sparse
 from fastreg.inputs import Array
 from fastreg.problem import Problem
 from fastreg.result import Status
@@ -418,8 +416,7 @@ class Engine:
             memory = self.settings.gram_memory
             if self._may_descend and self.method != "gram":
                 memory = min(memory, gram_bytes(self._room))
-            share = self._sparse.share_for_all if self._sparse else SHARE
-            self._working_set = WorkingSet(self.state, memory, share)
+            self._working_set = WorkingSet(self.state, memory, self._costs.share_for_all)
             if self.method == "gram":
                 self._working_set.include_all(self.problem.gram, self.problem.roughness)
             else:

@@ -18,7 +18,8 @@ from fastreg._core.design import Design
 from fastreg._core.objective import LeastSquares
 from fastreg._core.record import accurate_differences
 from fastreg._core.sparse import CSCDesign
-from fastreg.choice import UNKNOWN, Outlook, Plan, sparse, steps_down
+from fastreg.choice import UNKNOWN, Outlook, Plan, steps_down
+from fastreg.costs import sparse
 from fastreg.inputs import (
     Array,
     as_bounds,

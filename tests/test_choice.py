@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 import fastreg
-from fastreg import choice
+from fastreg import choice, costs
 from fastreg._core import small
 
 
@@ -128,17 +128,17 @@ def test_a_path_goes_on_with_descent():
 @pytest.mark.parametrize("shape", [(2000, 20_000), (20_000, 2000)])
 def test_a_working_set_has_room_for_some_features(shape):
     n, p = shape
-    few = choice.Sparse(n, p, n * p // 500)
+    few = costs.Sparse(n, p, n * p // 500)
     assert 64 < few.most_features < 0.75 * min(n, p)
     assert few.step(few.most_features) >= few.descent(few.most_features)
-    assert choice.Sparse(n, p, n * p // 2).most_features == np.inf  # reads are dear
+    assert costs.Sparse(n, p, n * p // 2).most_features == np.inf  # reads are dear
 
 
 @pytest.fixture
 def eager(monkeypatch):
     """Descent is considered for the smallest sparse problem, and follows a tiny working set."""
     monkeypatch.setattr(choice.Plan, "may_descend", lambda plan, X: True)
-    monkeypatch.setattr(choice.Sparse, "most_features", 3.0)
+    monkeypatch.setattr(costs.Sparse, "most_features", 3.0)
     monkeypatch.setattr(choice.Plan, "_for_sparse", lambda plan, X: "working_set")
     monkeypatch.setattr("fastreg.api.dense_if_small", lambda X, l1_ratio: X)
 
@@ -188,14 +188,14 @@ def test_a_grid_that_ends_at_zero_with_bounds(eager):
 
 
 def test_descent_gives_up_where_it_makes_no_headway():
-    headway = choice.Headway(choice.Sparse(100, 100, 9200), null=1.0, target=1e-8, n_left=1)
+    headway = choice.Headway(costs.Sparse(100, 100, 9200), null=1.0, target=1e-8, n_left=1)
     assert headway.suffices(0.0, np.inf, 0)
     assert headway.suffices(5.0, 1e-4, 10)
     assert not headway.suffices(500.0, 9e-5, 10)
 
 
 def test_descent_goes_on_where_the_end_is_near():
-    headway = choice.Headway(choice.Sparse(100, 100, 9200), null=1.0, target=1e-8, n_left=1)
+    headway = choice.Headway(costs.Sparse(100, 100, 9200), null=1.0, target=1e-8, n_left=1)
     gap = 1e-3
     for reads in range(0, 60, 10):
         assert headway.suffices(float(reads), gap, 10)
@@ -203,7 +203,7 @@ def test_descent_goes_on_where_the_end_is_near():
 
 
 def test_nothing_to_reach_ends_descent():
-    headway = choice.Headway(choice.Sparse(100, 100, 9200), null=0.0, target=0.0, n_left=1)
+    headway = choice.Headway(costs.Sparse(100, 100, 9200), null=0.0, target=0.0, n_left=1)
     assert headway.suffices(0.0, np.inf, 0)
     assert not headway.suffices(1.0, 1e-3, 0)
 

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastreg import estimators as ours
 from fastreg import ridge_path
+from fastreg.estimators import _ridge_cv
 
 STORAGES = {
     "C": np.ascontiguousarray,
@@ -180,3 +181,21 @@ def test_mistakes():
             model.fit(X, y)
     with pytest.raises(ValueError, match="takes one target"):
         ours.LassoCV().fit(X, np.column_stack([y, y]))
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_ridge_cv_by_a_factor_for_each_of_few_alphas(monkeypatch, n_targets):
+    """As by a decomposition, which serves where a factor has too few digits."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 20)) + 1.0
+    y = X @ rng.standard_normal((20, n_targets)) + rng.standard_normal((60, n_targets))
+    weight = rng.choice([0.5, 1.0, 2.0], 60)
+    model = ours.RidgeCV(alphas=[1e-3, 1.0, 30.0], cv=4)
+    paths = []
+    by_decomposition = [model.fit(X, y, weight).best_score_, model.coef_, model.alpha_]
+    monkeypatch.setattr(_ridge_cv, "_LARGE", 1)
+    monkeypatch.setattr(_ridge_cv, "ridge_path", lambda *a, **k: paths.append(a))
+    by_factors = [model.fit(X, y, weight).best_score_, model.coef_, model.alpha_]
+    assert not paths
+    for one, other in zip(by_factors, by_decomposition, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-7)

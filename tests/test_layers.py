@@ -35,6 +35,7 @@ FLOORS = [
     {"inputs", "settings"},
     {"monomials", "proximal", "selection_bounds", "threads"},
     {"polynomial"},
+    {"costs"},
     {"choice"},
     {"result"},
     {"units", "lapack", "cauchy"},

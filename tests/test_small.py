@@ -236,8 +236,9 @@ def test_how_large_a_small_ridge_is():
         (900, 512, True),
         (513, 513, False),
         (16_384, 100, True),
-        (16_385, 2, False),
-        (2, 16_385, False),
+        (1 << 20, 2, True),
+        ((1 << 20) + 1, 2, False),
+        (2, (1 << 20) + 1, False),
         (10_000, 300, False),
     ):
         assert small.takes(n, p, 0.0) == small.takes(n, p, 0) == expected

@@ -13,6 +13,8 @@ cdef class FirstOrder:
     cdef Certificate proof
     cdef double radius
     cdef Py_ssize_t certify_every
+    cdef bint is_near              # may a certificate before that reach the target?
+    cdef double target
     cdef Py_ssize_t renew_every    # steps after which the true residual replaces the updated one
     cdef double[::1] metric        # curvature of each feature in the steps
     cdef bint is_known             # is the proof that of the current w, from X?

@@ -29,6 +29,7 @@ cdef class FirstOrder:
 
     def __init__(self, LeastSquares problem, double gram_memory):
         self.problem = problem
+        self.is_near = False
         self.flat = without_l1(problem, gram_memory)
         if self.flat is not None:
             self.dependence = Dependence(problem, self.flat)
@@ -60,6 +61,7 @@ cdef class FirstOrder:
         cdef double best
         cdef int status = Outcome.STALLED
         cdef double[::1] best_w = np.array(self.problem.w)
+        self.target = target
         best = self.proof.gap
         while self.proof.gap > target and stale <= PATIENCE:
             if n_steps >= max_iter:
@@ -72,7 +74,7 @@ cdef class FirstOrder:
                 break
             n_steps += 1
             self.is_known = False
-            if n_steps % self.certify_every:
+            if n_steps % self.certify_every and not self.is_near:
                 continue
             self._prove(target, n_steps % self.renew_every == 0)
             if self.proof.gap <= target:
@@ -213,7 +215,7 @@ cdef class ConjugateGradient(FirstOrder):
     def __init__(self, LeastSquares problem, double gram_memory, bint input_scale):
         cdef Py_ssize_t p = problem.design.n_features
         super().__init__(problem, gram_memory)
-        self.certify_every = 1 if self.flat is None else LOOK  # a factor costs more than a step
+        self.certify_every = LOOK
         self.renew_every = TRUE_RESIDUAL_EVERY
         self.metric = smallest_norm_metric(problem) if input_scale else None
         self.smallest_norm = self.metric is not None
@@ -259,7 +261,19 @@ cdef class ConjugateGradient(FirstOrder):
         problem.square = weighted_square(problem, problem.residual)
         problem.update_correlation()
         problem.n_passes += 1
+        self.is_near = self.flat is None and self._plain_gap() <= self.target
         return True
+
+    cdef double _plain_gap(self) noexcept:
+        """The gap where every feature has an L2 penalty: that of the residual as dual point."""
+        cdef LeastSquares problem = self.problem
+        cdef Py_ssize_t j
+        cdef double gap = 0.0, gradient
+        for j in range(problem.design.n_features):
+            gradient = problem.c[j] - problem.l2[j] * problem.w[j]
+            if gradient != 0.0 and problem.is_movable(j):
+                gap += 0.5 * gradient * gradient / problem.l2[j]
+        return gap
 
 
 def proximal_gradient(LeastSquares problem, double l1, double l2, double tolerance,

@@ -51,7 +51,7 @@ cdef enum:  # what is given for each feature
 cdef enum:
     MOST_FEATURES = 384
     MOST_RANK = 512        # features or rows, whichever are fewer, if the objective is smooth
-    MOST_ROWS = 1 << 14
+    MOST_ROWS = 1 << 20
     # multiplications that make the Gram matrix: one millisecond, beyond which a working set does
     # with less of it; nothing smooth does
     MOST_WORK = 1 << 25

@@ -13,6 +13,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_scalar
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
+from fastreg.api import solve_path
 from fastreg.estimators._base import (
     LinearRegressor,
     check_weight,
@@ -21,12 +22,15 @@ from fastreg.estimators._base import (
 from fastreg.estimators._compat import Interval, StrOptions, raise_for_params, routing_enabled
 from fastreg.estimators._ridge import Ridge
 from fastreg.inputs import is_sparse
+from fastreg.result import Status
 from fastreg.ridge_grid import RidgePathResult, ridge_path
 
 __all__ = ["RidgeCV"]
 
 # Entries up to which sparse X is made dense, so that singular values can help out at tiny alphas.
 _SMALL = 100_000
+# Alphas up to which a factor for each is cheaper than a decomposition, and the rank from which.
+_FEW, _LARGE = 7, 200
 
 
 class _Predictions(BaseEstimator):
@@ -304,7 +308,7 @@ class RidgeCV(LinearRegressor):
         self.coef_, self.intercept_, self.result_ = model.coef_, model.intercept_, model.result_
 
     def _models(self, X: Any, y: Any, weight: Any, alphas: Any) -> list[Ridge]:
-        """Return a fitted model for each alpha, from one decomposition for all but 0."""
+        """Return a fitted model for each alpha; the work on X is shared by all but 0."""
         models = [Ridge(alpha, fit_intercept=self.fit_intercept) for alpha in alphas]
         positive = np.flatnonzero(alphas > 0)
         for i in np.flatnonzero(alphas == 0):
@@ -312,13 +316,12 @@ class RidgeCV(LinearRegressor):
         if len(positive) == 0:
             return models
         total = float(X.shape[0] if weight is None else weight.sum())
-        path = ridge_path(
+        path = _path_of(
             X,
             y,
             alphas[positive] / (total if total > 0.0 else 1.0),
             fit_intercept=bool(self.fit_intercept),
             sample_weight=weight,
-            leave_one_out=False,
         )
         for k, i in enumerate(positive[np.argsort(-alphas[positive], kind="stable")]):
             coef = path.coef[k].reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else path.coef[k]
@@ -395,6 +398,16 @@ class RidgeCV(LinearRegressor):
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
         )
+
+
+def _path_of(X: Any, y: Any, alphas: Any, **model: Any) -> Any:
+    """Return a ridge path: by a factor for each alpha where these are few, or a decomposition."""
+    n, p = X.shape
+    if len(alphas) <= _FEW and min(n, p) >= _LARGE and p <= 2 * n and not is_sparse(X):
+        path = solve_path(X, y, alphas=alphas, l1_ratio=0.0, **model)
+        if np.all(path.status == Status.CONVERGED):
+            return path
+    return ridge_path(X, y, alphas, leave_one_out=False, **model)
 
 
 def _scores_of(models: list[Ridge], X: Any, y: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastreg._core.fold_path import FoldPath
-from fastreg.choice import sparse
+from fastreg.costs import sparse
 from fastreg.fold_moments import first_columns, fold_moments, heldout_error, training_moments
 from fastreg.inputs import Array
 from fastreg.moment_model import MomentModel
