@@ -28,9 +28,11 @@ _COLUMN = 8  # of the beginning of a column in a read,
 _TURN = 30  # and of a turn of a feature in coordinate descent, beside its entries
 # The same on dense X, where an entry is read in less time:
 _DENSE_FACTOR = 0.3  # of a factor, per cube of its size
-_LOOKS = 6.0  # reads beside the rounds of descent,
+_LOOKS = 3.0  # reads of descent beside its rounds, more than a working set takes,
 _ROUND = 1.2  # of an entry in a round,
 _SLOW = 0.26  # and rounds for each digit, per condition number
+_SHARED = 3.0  # features more a row that an L2 penalty as strong as the curvature lets in
+_MANY = 1.0 / 3.0  # share of features from which a working set takes all
 _HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
 
 
@@ -173,6 +175,7 @@ class Dense(NamedTuple):
         of a feature. How many rounds a digit takes is as for independent features, whose Gram
         matrix has eigenvalues from (1 - sqrt(share))^2 to (1 + sqrt(share))^2.
         """
+        support = min(support, self.n * (1.0 + _SHARED * q))
         share = math.sqrt(support / self.n)
         least = max(1.0 - share, 0.0) ** 2 + q
         if least == 0.0:
@@ -180,7 +183,8 @@ class Dense(NamedTuple):
         rounds = 1.0 + _SLOW * math.sqrt(self.p / rank) * ((1.0 + share) ** 2 + q) / least
         rounds *= max(-math.log10(tol), 1.0) if tol > 0.0 else math.inf
         descent = _LOOKS * self.read + rounds * _ROUND * self.n * support
-        return descent < PASSES * self.read + self.work(support)
+        all_wanted = self.p <= 2 * self.n and support > _MANY * self.p
+        return descent < max(self.work(support), self.gram(self.p) if all_wanted else 0.0)
 
 
 def sparse(X: Any) -> Sparse | None:

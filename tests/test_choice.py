@@ -400,7 +400,8 @@ def test_descent_takes_over_where_the_support_of_dense_data_is_large(name, order
     rng = np.random.default_rng(3)
     X = np.asarray(rng.standard_normal((600, 500)), order=order)
     y, model = rng.standard_normal(600), arguments(name, 600, 500)
-    alpha = 0.15 * fastreg.alpha_max(X, y, **model)
+    share = 0.1 if name in ("positive", "factors") else 0.15  # where some may not move
+    alpha = share * fastreg.alpha_max(X, y, **model)
     result = fastreg.solve(X, y, alpha, tol=1e-4, **model)
     assert result.method == "working_set, then descent"
     oracle.check(result, X, y, alpha=alpha, tol=1e-4, **model)

@@ -19,8 +19,8 @@ cdef class Foresight:
 
     # as how many independent features all of them count
     cdef double rank(self) except -1.0
-    # the size of the support at that L1 strength, or 0 if it is not known to be that large; never
-    # more than the rank
+    # the size of the support at that L1 strength as if no feature depended on another, or 0 if it
+    # is not known to be that large
     cdef double support(self, double l1, double least) except -1.0
     cdef Py_ssize_t _count_above(self, double l1) noexcept
     cdef double _noise_square(self) except -1.0

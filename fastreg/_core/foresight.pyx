@@ -40,9 +40,6 @@ cdef class Foresight:
             count = self._count_above(l1 * sqrt(self.problem.square / noise))
         elif self.problem._l2_strength == 0.0:
             return 0.0
-        # An L2 penalty shares among features that stand for each other.
-        if self.problem._l2_strength == 0.0:
-            count = min(count, self.rank())
         return count if count > least else 0.0
 
     cdef Py_ssize_t _count_above(self, double l1) noexcept:

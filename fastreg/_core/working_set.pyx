@@ -152,7 +152,9 @@ cdef class WorkingSet:
         if support > 0.0 and self._descends is not None and (
                 self._descends(support, self._foresight.rank())):
             return Outcome.DESCENT_WANTED
-        return Outcome.ALL_WANTED if self._takes_all and self._has_few(support) else 0
+        if self._takes_all and self._has_few(support) and self._has_few(self._foresight.rank()):
+            return Outcome.ALL_WANTED
+        return 0
 
     cdef bint _has_few(self, double count) noexcept:
         """Are all features few beside the rows, and beside so many of them?"""
