@@ -32,7 +32,6 @@ _LOOKS = 3.0  # reads of descent beside its rounds, more than a working set take
 _ROUND = 1.2  # of an entry in a round,
 _SLOW = 0.26  # and rounds for each digit, per condition number
 _SHARED = 3.0  # features more a row that an L2 penalty as strong as the curvature lets in
-_MANY = 1.0 / 3.0  # share of features from which a working set takes all
 _HOLLOW = 0.5  # share of stored entries from which X is not sparse but in its format
 
 
@@ -183,7 +182,7 @@ class Dense(NamedTuple):
         rounds = 1.0 + _SLOW * math.sqrt(self.p / rank) * ((1.0 + share) ** 2 + q) / least
         rounds *= max(-math.log10(tol), 1.0) if tol > 0.0 else math.inf
         descent = _LOOKS * self.read + rounds * _ROUND * self.n * support
-        all_wanted = self.p <= 2 * self.n and support > _MANY * self.p
+        all_wanted = self.p <= 2 * self.n and support > SHARE * self.p
         return descent < max(self.work(support), self.gram(self.p) if all_wanted else 0.0)
 
 
