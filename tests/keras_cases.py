@@ -15,6 +15,7 @@ from keras import layers, ops, optimizers
 
 import fastreg
 import fastreg.keras as fk
+from fastreg.proximal import prox
 
 N, P = 80, 12
 
@@ -477,3 +478,17 @@ def test_keras_is_left_alone_until_there_is_a_penalty():
         "assert keras.Optimizer.apply.fastreg_original is apply"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True, env=os.environ)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 2.0])
+def test_norms_of_groups_are_at_their_root_on_every_backend(spread):
+    rng = np.random.default_rng(3)
+    z = rng.standard_normal((7, 9)).astype(np.float32) * np.geomspace(1e-3, 10.0, 9)
+    z[:, 4] = 0.0
+    scale = 10.0 ** (spread * rng.uniform(-1.0, 1.0, z.shape))
+    terms = {"l1": 0.7, "l2": 0.2, "axis": 1}
+    expected = prox(np, z, 0.5, scale, **terms)
+    found = prox(ops, *(ops.convert_to_tensor(x, "float32") for x in (z, 0.5, scale)), **terms)
+    np.testing.assert_allclose(array(found), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(array(found) == 0.0, expected == 0.0)
+    assert 1 < np.all(expected == 0.0, axis=0).sum() < 9

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport fabs, sqrt, sqrtf
 
 
@@ -262,8 +263,10 @@ cdef inline void soften_each(
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef real scale, x, most, inside
+    cdef real largest = FLT_MAX if real is float else <real>DBL_MAX
     for i in range(n):
-        scale = root(square[i]) + add
+        # an average of squares may have overflowed
+        scale = root(square[i] if not square[i] > largest else largest) + add
         x = w[i] if more == 0.0 else w[i] * scale
         most = threshold / scale if more == 0.0 else threshold
         inside = x if x < most else most  # in this order NaN stays NaN

@@ -34,6 +34,7 @@ INLINE real root(real v)
     real near = v * guess;
     return near * (1.5f - 0.5f * near * guess);
 #else
+    v = lesser(__FLT_MAX__ - (real){0}, v); /* an average of squares may have overflowed */
     UNROLL for (int k = 0; k < 2 * W; k++) v[k] = __builtin_sqrtf(v[k]);
     return v;
 #endif
