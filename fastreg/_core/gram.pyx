@@ -21,7 +21,8 @@ cdef enum:
 
 
 cdef double zero = 0.0, one = 1.0
-cdef Matrix unit_column = Matrix(&one, 0, 1, 1, 1, 0)
+cdef double[::1] all_ones = np.ones(ROW_BLOCK)
+cdef Matrix unit_column = Matrix(&all_ones[0], 1, ROW_BLOCK, ROW_BLOCK, 1, 0)
 
 
 cdef struct GramJob:
@@ -74,16 +75,18 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef Py_ssize_t i = r * job.rows + job.first, rows
     cdef Py_ssize_t last = min(i + job.rows_a_call, job.main.X.n_rows, (r + 1) * job.rows), b
     cdef double root_weight[ROW_BLOCK]
+    cdef double weight = 0.0, root = 0.0
     cdef Py_ssize_t at = job.main.at
     cdef Matrix ahead
     while i < last:
         rows = min(ROW_BLOCK, last - i)
         for b in range(rows):
-            root_weight[b] = sqrt(job.weight[i + b])
+            if job.weight[i + b] != weight:  # most are equal
+                weight = job.weight[i + b]
+                root = sqrt(weight)
+            root_weight[b] = root
         # From left to right, because a pack may overwrite what lies behind it in its last panel.
         if at:
-            memset(block + (at - product.panel) * rows * product.size, 0,
-                   product.panel * rows * product.size)
             pack(product, &job.extra, i, rows, end, root_weight, block)
         pack(product, &job.main, i, rows, end, root_weight, block)
         if not at:
@@ -211,8 +214,8 @@ cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
 
 
 cdef aligned(Py_ssize_t size):
-    """Memory for packed blocks, aligned to 64 bytes."""
-    memory = np.empty(size // 8 + 8)
+    """Memory for packed blocks, aligned to 64 bytes; all numbers, as `tiles` wants it."""
+    memory = np.zeros(size // 8 + 8)
     cdef double[::1] view = memory
     cdef Py_ssize_t first = 8 - <Py_ssize_t>(<size_t>&view[0] % 64) // 8
     return memory[first:first + size // 8]

@@ -30,7 +30,7 @@
  * columns x NV vectors. */
 #if W == 8
 #define MR 8
-#define NV 2
+#define NV 3
 #elif W == 4
 #define MR 4
 #define NV 3
