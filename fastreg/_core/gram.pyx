@@ -61,7 +61,7 @@ cdef void pack(const Product* product, const Columns* part, Py_ssize_t i, Py_ssi
     if part.m and end > part.at:
         X = rows_from(part.X, i)
         product.pack(&X, 0, rows, part.columns, min(part.m, end - part.at), part.shift,
-                     part.scale, root_weight, block, part.at, end)
+                     part.scale, root_weight, block, part.at)
 
 
 cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
@@ -92,8 +92,7 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
         if not at:
             pack(product, &job.extra, i, rows, end, root_weight, block)
         if job.n_ones and end == job.width:
-            product.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1,
-                         end)
+            product.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1)
         i += rows
         ahead = rows_from(job.main.X, i)
         ahead.n_rows = min(ROW_BLOCK, last - i)
@@ -172,7 +171,8 @@ cdef void products_at_once(
     const Matrix* X, const Matrix* Y, bint centred, const double* weight,
     const double* root_weight, double total, const double* ones, double* room, double* block,
     double* mean, double* out, Py_ssize_t stride) noexcept nogil:
-    cdef Py_ssize_t p = X.n_columns, width = p + Y.n_columns, first = 0, rows, a, b
+    cdef Py_ssize_t p = X.n_columns, width = p + Y.n_columns, panel = simd.wide.panel
+    cdef Py_ssize_t first = 0, rows, a, b
     for a in range(width):
         mean[a] = 0.0
         for b in range(a + 1):
@@ -182,9 +182,11 @@ cdef void products_at_once(
         average(Y, weight, total, room, mean + p)
     while first < X.n_rows:
         rows = min(ROW_BLOCK, X.n_rows - first)
-        simd.wide.pack(X, first, rows, NULL, p, mean, ones, root_weight, block, 0, width)
+        if width % panel:  # `tiles` reads what lies behind the last column
+            memset(block + width // panel * panel * rows, 0, panel * rows * sizeof(double))
+        simd.wide.pack(X, first, rows, NULL, p, mean, ones, root_weight, block, 0)
         simd.wide.pack(Y, first, rows, NULL, Y.n_columns, mean + p, ones, root_weight,
-                       block, p, width)
+                       block, p)
         simd.wide.tiles(block, rows, width, 0, out, stride, NULL, NULL, 0)
         first += rows
 

@@ -203,7 +203,7 @@ INLINE void NAMED(pack_whole_rows)(int nv, int narrow, const void *x, ptrdiff_t 
     }
 }
 
-/* Rows that are contiguous, of at most LIST columns side by side: whole vectors, also where what is
+/* Rows that are contiguous, of at most PANELS panels: whole vectors, also where what is
  * read behind the last column belongs to the next one. Returns how many rows do not end too early
  * for that. */
 INLINE ptrdiff_t NAMED(pack_side_by_side)(int narrow, const fastreg_matrix *X, ptrdiff_t first,
@@ -211,8 +211,8 @@ INLINE ptrdiff_t NAMED(pack_side_by_side)(int narrow, const fastreg_matrix *X, p
                                           const double *shift, const double *scale,
                                           const double *root_weight, REAL *target)
 {
-    double wide_center[LIST + L], wide_unit[LIST + L];
-    REAL center[LIST + L], unit[LIST + L];
+    double wide_center[PANELS * PANEL], wide_unit[PANELS * PANEL];
+    REAL center[PANELS * PANEL], unit[PANELS * PANEL];
     ptrdiff_t stride = X->row_stride, width = (m + L - 1) / L * L;
     ptrdiff_t end = (X->n_rows - 1) * stride + X->n_columns; /* of X */
     ptrdiff_t safe = end - j - width - first * stride;
@@ -246,7 +246,7 @@ INLINE void NAMED(pack_rows)(int narrow, const fastreg_matrix *X, ptrdiff_t firs
                              ptrdiff_t at)
 {
     int dense = at % PANEL == 0 && (columns == NULL || are_consecutive(columns, m));
-    ptrdiff_t step = LIST / PANEL * PANEL;
+    ptrdiff_t step = PANELS * PANEL;
     for (ptrdiff_t k = 0; k < m; k += step) {
         ptrdiff_t width = m - k < step ? m - k : step, i = 0;
         if (dense)
@@ -266,11 +266,10 @@ INLINE void NAMED(pack_rows)(int narrow, const fastreg_matrix *X, ptrdiff_t firs
 
 static void NAMED(pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
                         const int *columns, ptrdiff_t m, const double *shift, const double *scale,
-                        const double *root_weight, void *memory, ptrdiff_t at, ptrdiff_t width)
+                        const double *root_weight, void *memory, ptrdiff_t at)
 {
     const double *root = root_weight + first;
     REAL *block = memory;
-    (void)width;
     if (X->row_stride == 1) {
         if (X->narrow)
             NAMED(pack_columns)(1, X, first, rows, columns, m, shift, scale, root, block, at);
