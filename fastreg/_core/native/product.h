@@ -203,9 +203,8 @@ INLINE void NAMED(pack_whole_rows)(int nv, int narrow, const void *x, ptrdiff_t 
     }
 }
 
-/* Rows that are contiguous, of at most PANELS panels: whole vectors, also where what is
- * read behind the last column belongs to the next one. Returns how many rows do not end too early
- * for that. */
+/* Rows that are contiguous, of at most PANELS panels: whole vectors, also where these go on behind
+ * the last column. Returns how many rows do not end too early for that. */
 INLINE ptrdiff_t NAMED(pack_side_by_side)(int narrow, const fastreg_matrix *X, ptrdiff_t first,
                                           ptrdiff_t rows, ptrdiff_t j, ptrdiff_t m,
                                           const double *shift, const double *scale,
