@@ -407,7 +407,10 @@ def test_products_of_every_width(level, dtype, order):
         known = p // 3
         start = design.gram_matrix(columns[:known], weight) if known else None
         gram = (X.astype(float).T * weight) @ X
-        for found in (design.gram_matrix(columns, weight, start), design.gram_matrix(columns, weight)):
+        for found in (
+            design.gram_matrix(columns, weight, start),
+            design.gram_matrix(columns, weight),
+        ):
             np.testing.assert_allclose(found, gram, rtol=1e-13)
         found = design.rough_survey(weight, responses(Y, weight))
         check = surveyed(X, weight, Y, columns, True)
