@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 _FEW_PLACES = 200_000  # of a sparse matrix that is cheaper dense,
 _LITTLE_WORK = 20_000_000  # and multiplications in its smaller Gram matrix
 _NUMERIC = "numbers (integers, booleans or floats)"
+_KEPT = 1 << 18  # equal weights, at most, that are kept for the next call
 _LARGEST = 1e153  # the square of a larger response is no double
 _MODEL_ARGUMENTS = (
     "fit_intercept",
@@ -286,7 +288,7 @@ def as_response(y: Any, n: int) -> tuple[Array, bool]:
 def as_weight(sample_weight: Any, n: int) -> tuple[Array, float]:
     """Return weights that sum to one, and the sum of the given ones."""
     if sample_weight is None:
-        return np.full(n, 1.0 / n), float(n)
+        return _equal_weights(n) if n <= _KEPT else _equal_weights.__wrapped__(n), float(n)
     array = as_float("sample_weight", sample_weight, ndim=(0, 1))
     array = np.broadcast_to(array, (n,)) if array.ndim == 0 else array
     if array.shape != (n,):
@@ -299,6 +301,14 @@ def as_weight(sample_weight: Any, n: int) -> tuple[Array, float]:
     exponent = np.frexp(array.max())[1]
     small = np.ldexp(array, -exponent)
     return small / small.sum(), float(np.ldexp(small.sum(), exponent))
+
+
+@lru_cache(maxsize=1)
+def _equal_weights(n: int) -> Array:
+    """Return weights that sum to one, which nobody can change."""
+    weight = np.full(n, 1.0 / n)
+    weight.flags.writeable = False
+    return weight
 
 
 def as_offset(offset: Any, responses: Array) -> Array:

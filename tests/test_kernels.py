@@ -390,6 +390,33 @@ def test_survey_of_rows_without_weight(level, storage):
             np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_products_of_every_width(level, dtype, order):
+    """Tiles and vectors end anywhere; what lies beside the columns in memory counts for nothing."""
+    rng = np.random.default_rng(0)
+    n, Y = 131, rng.standard_normal((1, 131))
+    memory = np.full((n + 2, 90), np.nan, dtype, order=order)
+    weight = rng.random(n)
+    weight /= weight.sum()
+    for p in range(1, 84):
+        X = memory[1:-1, 3 : 3 + p]
+        X[...] = 3 + rng.standard_normal((n, p))
+        design, columns = DenseDesign(X), np.arange(p, dtype=np.int32)
+        check_survey(design, X, weight, Y, columns, limit=1e-12)
+        known = p // 3
+        start = design.gram_matrix(columns[:known], weight) if known else None
+        gram = (X.astype(float).T * weight) @ X
+        for found in (
+            design.gram_matrix(columns, weight, start),
+            design.gram_matrix(columns, weight),
+        ):
+            np.testing.assert_allclose(found, gram, rtol=1e-13)
+        found = design.rough_survey(weight, responses(Y, weight))
+        check = surveyed(X, weight, Y, columns, True)
+        np.testing.assert_allclose(found[3], check[3].astype(float), atol=1e-5)
+
+
 # Shapes whose passes and Gram products are worth a thread: slices of rows, and columns.
 @pytest.mark.parametrize("shape", [(90_000, 60), (800, 6000), (5000, 900)])
 @pytest.mark.parametrize("storage", ["C", "F", "csc"])

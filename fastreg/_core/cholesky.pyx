@@ -40,7 +40,7 @@ cdef bint cholesky(double* matrix, Py_ssize_t m, double clear, double* scratch) 
             return False
         if first > 0:
             band = Matrix(matrix + first * m, m, 1, last - first, m, 0)
-            simd.wide.pack(&band, 0, last - first, NULL, first, zeros, ones, ones, block, 0, first)
+            simd.wide.pack(&band, 0, last - first, NULL, first, zeros, ones, ones, block, 0)
             simd.wide.tiles(block, last - first, first, 0, matrix, m, NULL, NULL, 0)
         last = first
     return stands(matrix, m, diagonal, scratch + m)

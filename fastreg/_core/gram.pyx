@@ -21,7 +21,8 @@ cdef enum:
 
 
 cdef double zero = 0.0, one = 1.0
-cdef Matrix unit_column = Matrix(&one, 0, 1, 1, 1, 0)
+cdef double[::1] all_ones = np.ones(ROW_BLOCK)
+cdef Matrix unit_column = Matrix(&all_ones[0], 1, ROW_BLOCK, ROW_BLOCK, 1, 0)
 
 
 cdef struct GramJob:
@@ -60,7 +61,7 @@ cdef void pack(const Product* product, const Columns* part, Py_ssize_t i, Py_ssi
     if part.m and end > part.at:
         X = rows_from(part.X, i)
         product.pack(&X, 0, rows, part.columns, min(part.m, end - part.at), part.shift,
-                     part.scale, root_weight, block, part.at, end)
+                     part.scale, root_weight, block, part.at)
 
 
 cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
@@ -74,23 +75,24 @@ cdef void gram_part(void* context, Py_ssize_t k, int who) noexcept nogil:
     cdef Py_ssize_t i = r * job.rows + job.first, rows
     cdef Py_ssize_t last = min(i + job.rows_a_call, job.main.X.n_rows, (r + 1) * job.rows), b
     cdef double root_weight[ROW_BLOCK]
+    cdef double weight = 0.0, root = 0.0
     cdef Py_ssize_t at = job.main.at
     cdef Matrix ahead
     while i < last:
         rows = min(ROW_BLOCK, last - i)
         for b in range(rows):
-            root_weight[b] = sqrt(job.weight[i + b])
+            if job.weight[i + b] != weight:  # most are equal
+                weight = job.weight[i + b]
+                root = sqrt(weight)
+            root_weight[b] = root
         # From left to right, because a pack may overwrite what lies behind it in its last panel.
         if at:
-            memset(block + (at - product.panel) * rows * product.size, 0,
-                   product.panel * rows * product.size)
             pack(product, &job.extra, i, rows, end, root_weight, block)
         pack(product, &job.main, i, rows, end, root_weight, block)
         if not at:
             pack(product, &job.extra, i, rows, end, root_weight, block)
         if job.n_ones and end == job.width:
-            product.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1,
-                         end)
+            product.pack(&unit_column, 0, rows, NULL, 1, &zero, &one, root_weight, block, end - 1)
         i += rows
         ahead = rows_from(job.main.X, i)
         ahead.n_rows = min(ROW_BLOCK, last - i)
@@ -169,7 +171,8 @@ cdef void products_at_once(
     const Matrix* X, const Matrix* Y, bint centred, const double* weight,
     const double* root_weight, double total, const double* ones, double* room, double* block,
     double* mean, double* out, Py_ssize_t stride) noexcept nogil:
-    cdef Py_ssize_t p = X.n_columns, width = p + Y.n_columns, first = 0, rows, a, b
+    cdef Py_ssize_t p = X.n_columns, width = p + Y.n_columns, panel = simd.wide.panel
+    cdef Py_ssize_t first = 0, rows, a, b
     for a in range(width):
         mean[a] = 0.0
         for b in range(a + 1):
@@ -179,9 +182,11 @@ cdef void products_at_once(
         average(Y, weight, total, room, mean + p)
     while first < X.n_rows:
         rows = min(ROW_BLOCK, X.n_rows - first)
-        simd.wide.pack(X, first, rows, NULL, p, mean, ones, root_weight, block, 0, width)
+        if width % panel:  # `tiles` reads what lies behind the last column
+            memset(block + width // panel * panel * rows, 0, panel * rows * sizeof(double))
+        simd.wide.pack(X, first, rows, NULL, p, mean, ones, root_weight, block, 0)
         simd.wide.pack(Y, first, rows, NULL, Y.n_columns, mean + p, ones, root_weight,
-                       block, p, width)
+                       block, p)
         simd.wide.tiles(block, rows, width, 0, out, stride, NULL, NULL, 0)
         first += rows
 
@@ -211,8 +216,8 @@ cdef packed_block(Py_ssize_t rows, Py_ssize_t width):
 
 
 cdef aligned(Py_ssize_t size):
-    """Memory for packed blocks, aligned to 64 bytes."""
-    memory = np.empty(size // 8 + 8)
+    """Memory for packed blocks, aligned to 64 bytes; all numbers, as `tiles` wants it."""
+    memory = np.zeros(size // 8 + 8)
     cdef double[::1] view = memory
     cdef Py_ssize_t first = 8 - <Py_ssize_t>(<size_t>&view[0] % 64) // 8
     return memory[first:first + size // 8]

@@ -26,7 +26,7 @@ cdef extern from "native/kernels.h" nogil:
         void (*pack)(
             const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
             const double* shift, const double* scale, const double* root_weight, void* block,
-            Py_ssize_t at, Py_ssize_t width) noexcept nogil
+            Py_ssize_t at) noexcept nogil
         void (*tiles)(
             const void* block, Py_ssize_t rows, Py_ssize_t width, Py_ssize_t first_new,
             double* out, Py_ssize_t stride, const Matrix* next, const int* columns,

@@ -158,7 +158,7 @@ cdef void pack_plain(
 cdef void plain_pack(
     const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
     const double* shift, const double* scale, const double* root_weight, void* block,
-    Py_ssize_t at, Py_ssize_t width,
+    Py_ssize_t at,
 ) noexcept nogil:
     pack_plain(
         <double*>block + at * rows, X, first, rows, columns, m, shift, scale, root_weight)
@@ -167,7 +167,7 @@ cdef void plain_pack(
 cdef void plain_pack_narrow(
     const Matrix* X, Py_ssize_t first, Py_ssize_t rows, const int* columns, Py_ssize_t m,
     const double* shift, const double* scale, const double* root_weight, void* block,
-    Py_ssize_t at, Py_ssize_t width,
+    Py_ssize_t at,
 ) noexcept nogil:
     pack_plain(<float*>block + at * rows, X, first, rows, columns, m, shift, scale, root_weight)
 

@@ -24,7 +24,7 @@ cdef class LeastSquares:
     """A penalised least-squares problem in standardised units, and the state of its solution."""
 
     def __init__(self, Design design, weight, bint centred, norm):
-        cdef Py_ssize_t n = design.n_samples, p = design.n_features
+        cdef Py_ssize_t p = design.n_features
         self.design = design
         self.selection = Selection(design)
         self.weight = weight
@@ -44,9 +44,8 @@ cdef class LeastSquares:
         self.y = np.zeros(1)
         self.w = np.zeros(p)
         self.c = np.zeros(p)
-        self.residual = np.zeros(n)
+        self.residual = self.weighted = None  # until there is a response
         self.slack = np.zeros(p)
-        self.weighted = np.empty(n)
         self._exact = np.zeros(p, dtype=np.int8)
         self._listed = np.empty(p, dtype=np.int32)
         self.support = np.empty(p, dtype=np.int32)
@@ -69,6 +68,9 @@ cdef class LeastSquares:
 
     def take(self, const double[:] y, double shift, double scale):
         """Take a response; inside it is (y - shift) * scale. `start` or `start_at_zero` follows."""
+        if self.residual is None:  # a fit from moments alone needs no vectors over the rows
+            self.residual = np.zeros(self.design.n_samples)
+            self.weighted = np.empty(self.design.n_samples)
         self.y = y
         self.y_shift = shift
         self.y_scale = scale

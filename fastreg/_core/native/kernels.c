@@ -21,25 +21,31 @@
 #define GATHER 16          /* columns of a row that are better gathered than summed over lanes */
 #define FILL 4             /* columns to read instead of the one that is wanted */
 #define LIST 256           /* columns whose coefficients are gathered once */
+#define PANELS 8           /* that are packed together: their rows share a set of the cache */
 
 #include "dots.h"
 #include "combinations.h"
 #include "sums.h"
 
-/* The packed Gram product, in double and, for X in float, in float. A register tile of it is MR
- * columns x NV vectors. */
+/* The packed Gram product, in double and, for X in float, in float. A register tile of it is at most
+ * MR columns x NV vectors, whose sums stay in registers; in float gcc puts some of 3 vectors into
+ * memory. */
 #if W == 8
 #define MR 8
-#define NV 2
+#define NV_WIDE 3
+#define NV_NARROW 2
 #elif W == 4
 #define MR 4
-#define NV 3
+#define NV_WIDE 3
+#define NV_NARROW 2
 #elif defined(__aarch64__)
 #define MR 4
-#define NV 4
+#define NV_WIDE 4
+#define NV_NARROW 4
 #else
 #define MR 4
-#define NV 2
+#define NV_WIDE 2
+#define NV_NARROW 2
 #endif
 
 #ifdef __has_builtin
@@ -51,16 +57,19 @@
 #include "fetch.h"
 
 #define REAL double
+#define NV NV_WIDE
 #define L W
 #define NARROW 0
 #define NAMED(name) name##_wide
 #include "product.h"
 #undef REAL
+#undef NV
 #undef L
 #undef NARROW
 #undef NAMED
 
 #define REAL float
+#define NV NV_NARROW
 #define L (2 * W)
 #define NARROW 1
 #define NAMED(name) name##_narrow
@@ -71,8 +80,8 @@
 
 const fastreg_kernels LEVEL_NAMED(fastreg_kernels_) = {
     LEVEL_NAME, dot, axpy, dot4, axpy4, column_dots, column_dots_two, add_columns, column_sums,
-    {NV * W, sizeof(double), pack_wide, tiles_wide},
-    {NV * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
+    {NV_WIDE * W, sizeof(double), pack_wide, tiles_wide},
+    {NV_NARROW * 2 * W, sizeof(float), pack_narrow, tiles_narrow},
     bounds, list_undecided, list_urgent, prove_below, size,
     soften,
 };

@@ -24,13 +24,13 @@ typedef struct {
 typedef struct {
     ptrdiff_t panel, size;
     /* Columns at..at + m of a block: (x_ij - shift_j) * root_weight[i] * scale_j for rows
-     * first..first + rows. Behind the last column of a block of `width` come as many zeros as
-     * `tiles` reads beyond it. */
+     * first..first + rows. It may overwrite the columns behind them in their last panel. */
     void (*pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows, const int *columns,
                  ptrdiff_t m, const double *shift, const double *scale, const double *root_weight,
-                 void *block, ptrdiff_t at, ptrdiff_t width);
+                 void *block, ptrdiff_t at);
     /* out[(a - first_new) * stride + b] += sum_i block[i, a] block[i, b] for a >= first_new, b <= a;
-     * entries with b > a are left undefined. Columns of `next` are fetched into the cache meanwhile
+     * entries with b > a are left undefined. What lies behind the last column in its panel is read
+     * and counts for nothing, but numbers that are not normal make it slow. Columns of `next` are fetched into the cache meanwhile
      * where that pays (NULL: nothing). */
     void (*tiles)(const void *block, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
                   double *out, ptrdiff_t stride, const fastreg_matrix *next, const int *columns,

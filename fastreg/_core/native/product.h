@@ -7,7 +7,6 @@
 #define VEC NAMED(lanes)
 #define BITS NAMED(lane_bits)
 #define PANEL (NV * L)
-#define UNIT (MR > L ? MR : L) /* what `tiles` reads at once: padding goes up to a multiple */
 
 typedef REAL VEC __attribute__((vector_size(8 * W)));
 typedef REAL NAMED(loose_lanes) __attribute__((vector_size(8 * W), aligned(sizeof(REAL)), may_alias));
@@ -127,7 +126,8 @@ INLINE void NAMED(transpose)(VEC *t)
 #undef EXCHANGE
 #endif
 
-/* Columns that are contiguous: L of them at a time are transposed in registers. */
+/* Columns that are contiguous. L of them at a time are transposed in registers; where fewer are
+ * left, the last one stands in for those that are not there. */
 INLINE void NAMED(pack_columns)(int narrow, const fastreg_matrix *X, ptrdiff_t first,
                                 ptrdiff_t rows, const int *columns, ptrdiff_t m,
                                 const double *shift, const double *scale,
@@ -137,19 +137,17 @@ INLINE void NAMED(pack_columns)(int narrow, const fastreg_matrix *X, ptrdiff_t f
     double center[L], unit[L];
     ptrdiff_t k = 0;
     while (k < m) {
-        int count = L - (int)((at + k) % L);
+        int room = L - (int)((at + k) % L), count = m - k < room ? (int)(m - k) : room;
         REAL *target = NAMED(place)(block, rows, at + k);
         ptrdiff_t i = 0;
-        if (count > m - k)
-            count = (int)(m - k);
-        for (int c = 0; c < count; c++) {
-            ptrdiff_t j = columns == NULL ? k + c : columns[k + c];
+        for (int c = 0; c < room; c++) {
+            ptrdiff_t of = k + (c < count ? c : count - 1), j = columns == NULL ? of : columns[of];
             x[c] = move_x(X->data, j * X->column_stride + first, narrow);
             center[c] = shift[j];
             unit[c] = scale[j];
         }
 #ifdef HAS_SHUFFLE
-        if (count == L)
+        if (room == L && count > 1)
             for (; i + L <= rows; i += L) {
                 VEC t[L];
                 UNROLL for (int c = 0; c < L; c++)
@@ -167,115 +165,110 @@ INLINE void NAMED(pack_columns)(int narrow, const fastreg_matrix *X, ptrdiff_t f
     }
 }
 
-INLINE void NAMED(pack_part_of_panel)(int nv, int narrow, const void *x, ptrdiff_t stride,
-                                      ptrdiff_t rows, const VEC *center, const VEC *unit,
-                                      const BITS *keep, const double *root_weight, REAL *target)
+/* The next `nv` vectors of a row. */
+INLINE void NAMED(pack_vectors)(int nv, int narrow, const void *x, const double *shift,
+                                const double *scale, const REAL *center, const REAL *unit,
+                                double root, REAL *target)
 {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        VEC root = NAMED(same)((REAL)root_weight[i]);
-        UNROLL for (int q = 0; q < nv; q++) {
-            VEC z = (NAMED(get_x)(x, i * stride + q * L, narrow) - center[q]) * root * unit[q];
-            NAMED(put)(target + i * PANEL + q * L, (VEC)((BITS)z & keep[q]));
-        }
-    }
-}
-
 #if NARROW
-/* Entries of wide rows, as many as whole vectors hold; returns how many. */
-INLINE ptrdiff_t NAMED(pack_wide)(const double *x, ptrdiff_t stride, ptrdiff_t rows,
-                                  ptrdiff_t width, const double *shift, const double *scale,
-                                  const double *root_weight, REAL *target)
-{
-    ptrdiff_t whole = width / W * W;
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        vec root = all(root_weight[i]);
-        for (ptrdiff_t c = 0; c < whole; c += W) {
-            vec z = (load(x + i * stride + c) - load(shift + c)) * root * load(scale + c);
-            *(half_u *)(target + i * PANEL + c) = __builtin_convertvector(z, half);
-        }
+    if (!narrow) { /* wide ones are narrowed last */
+        UNROLL for (int c = 0; c < nv * L; c += W)
+            *(half_u *)(target + c) = __builtin_convertvector(
+                (load_x(x, c, 0) - load(shift + c)) * all(root) * load(scale + c), half);
+        return;
     }
-    return whole;
-}
 #endif
+    (void)shift, (void)scale;
+    UNROLL for (int c = 0; c < nv * L; c += L)
+        NAMED(put)(target + c, (NAMED(get_x)(x, c, narrow) - NAMED(get)(center + c)) *
+                                   NAMED(same)((REAL)root) * NAMED(get)(unit + c));
+}
 
-/* Rows that are contiguous: a panel's width of them at a time. */
+/* Rows of whole vectors: panels, and `nv` vectors of one more. */
+INLINE void NAMED(pack_whole_rows)(int nv, int narrow, const void *x, ptrdiff_t stride,
+                                   ptrdiff_t rows, ptrdiff_t width, const double *shift,
+                                   const double *scale, const REAL *center, const REAL *unit,
+                                   const double *root_weight, ptrdiff_t panel_stride,
+                                   REAL *target)
+{
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const void *row = move_x(x, i * stride, narrow);
+        REAL *out = target + i * PANEL;
+        ptrdiff_t c = 0;
+        for (; c + PANEL <= width; c += PANEL, out += panel_stride)
+            NAMED(pack_vectors)(NV, narrow, move_x(row, c, narrow), shift + c, scale + c,
+                                center + c, unit + c, root_weight[i], out);
+        NAMED(pack_vectors)(nv, narrow, move_x(row, c, narrow), shift + c, scale + c, center + c,
+                            unit + c, root_weight[i], out);
+    }
+}
+
+/* Rows that are contiguous, of at most PANELS panels: whole vectors, also where these go on behind
+ * the last column. Returns how many rows do not end too early for that. */
+INLINE ptrdiff_t NAMED(pack_side_by_side)(int narrow, const fastreg_matrix *X, ptrdiff_t first,
+                                          ptrdiff_t rows, ptrdiff_t j, ptrdiff_t m,
+                                          const double *shift, const double *scale,
+                                          const double *root_weight, REAL *target)
+{
+    double wide_center[PANELS * PANEL], wide_unit[PANELS * PANEL];
+    REAL center[PANELS * PANEL], unit[PANELS * PANEL];
+    ptrdiff_t stride = X->row_stride, width = (m + L - 1) / L * L;
+    ptrdiff_t end = (X->n_rows - 1) * stride + X->n_columns; /* of X */
+    ptrdiff_t safe = end - j - width - first * stride;
+    safe = safe < 0 ? 0 : safe / stride + 1;
+    safe = safe < rows ? safe : rows;
+    for (ptrdiff_t k = 0; k < width; k++) {
+        center[k] = (REAL)(wide_center[k] = k < m ? shift[j + k] : 0.0);
+        unit[k] = (REAL)(wide_unit[k] = k < m ? scale[j + k] : 0.0);
+    }
+#define ROWS(nv)                                                                                   \
+    NAMED(pack_whole_rows)(nv, narrow, move_x(X->data, first * stride + j, narrow), stride, safe,  \
+                           width, wide_center, wide_unit, center, unit, root_weight,               \
+                           rows * PANEL, target)
+    switch (width % PANEL / L) {
+#if NV >= 4
+    case 3: ROWS(3); break;
+#endif
+#if NV >= 3
+    case 2: ROWS(2); break;
+#endif
+    case 1: ROWS(1); break;
+    default: ROWS(0); break;
+    }
+#undef ROWS
+    return safe;
+}
+
 INLINE void NAMED(pack_rows)(int narrow, const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
                              const int *columns, ptrdiff_t m, const double *shift,
                              const double *scale, const double *root_weight, REAL *block,
                              ptrdiff_t at)
 {
-    ptrdiff_t stride = X->row_stride, k = 0;
-    ptrdiff_t end = (X->n_rows - 1) * stride + X->n_columns;
-    int dense = columns == NULL || are_consecutive(columns, m);
-    while (k < m) {
-        REAL center[PANEL] = {0}, unit[PANEL] = {0}, used[PANEL] = {0};
-        ptrdiff_t j = columns == NULL ? k : columns[k], width = PANEL - (at + k) % PANEL, i = 0;
-        ptrdiff_t packed = 0; /* columns of it */
-        REAL *target = NAMED(place)(block, rows, at + k);
-        if (width > m - k)
-            width = m - k;
-#if NARROW
-        if (dense && !narrow)
-            packed = NAMED(pack_wide)((const double *)X->data + first * stride + j, stride, rows,
-                                      width, shift + j, scale + j, root_weight, target);
-        else
-#endif
-        if (dense && (at + k) % PANEL == 0) {
-            /* Whole vectors, also where the panel has fewer columns: what was read too much is
-             * masked. The last rows, which may end too early for that, follow one by one. */
-            VEC c[NV], u[NV];
-            BITS keep[NV];
-            ptrdiff_t safe = end - j - PANEL - first * stride;
-            safe = safe < 0 ? 0 : safe / stride + 1;
-            if (safe > rows)
-                safe = rows;
-            for (ptrdiff_t b = 0; b < width; b++) {
-                center[b] = (REAL)shift[j + b];
-                unit[b] = (REAL)scale[j + b];
-                used[b] = 1;
-            }
-            UNROLL for (int q = 0; q < NV; q++) {
-                c[q] = NAMED(get)(center + q * L);
-                u[q] = NAMED(get)(unit + q * L);
-                keep[q] = NAMED(get)(used + q * L) > (VEC){0};
-            }
-            if (width == PANEL)
-                for (; i < safe; i++) {
-                    const void *x = move_x(X->data, (first + i) * stride + j, narrow);
-                    VEC root = NAMED(same)((REAL)root_weight[i]);
-                    UNROLL for (int q = 0; q < NV; q++)
-                        NAMED(put)(target + i * PANEL + q * L,
-                                   (NAMED(get_x)(x, q * L, narrow) - c[q]) * root * u[q]);
-                }
-            else if (width <= UNIT)
-                NAMED(pack_part_of_panel)(UNIT / L, narrow,
-                                          move_x(X->data, first * stride + j, narrow), stride,
-                                          safe, c, u, keep, root_weight, target);
-            else
-                NAMED(pack_part_of_panel)(NV, narrow,
-                                          move_x(X->data, first * stride + j, narrow), stride,
-                                          safe, c, u, keep, root_weight, target);
-            i = safe;
-        }
+    int dense = at % PANEL == 0 && (columns == NULL || are_consecutive(columns, m));
+    ptrdiff_t step = PANELS * PANEL;
+    for (ptrdiff_t k = 0; k < m; k += step) {
+        ptrdiff_t width = m - k < step ? m - k : step, i = 0;
+        if (dense)
+            i = NAMED(pack_side_by_side)(narrow, X, first, rows, columns == NULL ? k : columns[k],
+                                         width, shift, scale, root_weight,
+                                         NAMED(place)(block, rows, at + k));
         for (; i < rows; i++) {
-            const void *x = move_x(X->data, (first + i) * stride, narrow);
-            for (ptrdiff_t c = packed; c < width; c++) {
-                ptrdiff_t column = columns == NULL ? k + c : columns[k + c];
-                target[i * PANEL + c] = NAMED(standard)(x, column, narrow, shift[column],
-                                                        scale[column], root_weight[i]);
+            const void *x = move_x(X->data, (first + i) * X->row_stride, narrow);
+            for (ptrdiff_t c = k; c < k + width; c++) {
+                ptrdiff_t j = columns == NULL ? c : columns[c];
+                NAMED(place)(block, rows, at + c)[i * PANEL] =
+                    NAMED(standard)(x, j, narrow, shift[j], scale[j], root_weight[i]);
             }
         }
-        k += width;
     }
 }
 
 static void NAMED(pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows,
                         const int *columns, ptrdiff_t m, const double *shift, const double *scale,
-                        const double *root_weight, void *memory, ptrdiff_t at, ptrdiff_t width)
+                        const double *root_weight, void *memory, ptrdiff_t at)
 {
     const double *root = root_weight + first;
     REAL *block = memory;
-    ptrdiff_t end = at + m;
     if (X->row_stride == 1) {
         if (X->narrow)
             NAMED(pack_columns)(1, X, first, rows, columns, m, shift, scale, root, block, at);
@@ -287,27 +280,39 @@ static void NAMED(pack)(const fastreg_matrix *X, ptrdiff_t first, ptrdiff_t rows
         else
             NAMED(pack_rows)(0, X, first, rows, columns, m, shift, scale, root, block, at);
     }
-    for (; end >= width && end % UNIT; end++) {
-        REAL *target = NAMED(place)(block, rows, end);
-        for (ptrdiff_t i = 0; i < rows; i++)
-            target[i * PANEL] = 0;
+}
+
+/* Add the sums of a register tile, s[r][q], to rows of `out`. Where they are not `whole`, only the
+ * first `count` columns are there. */
+INLINE void NAMED(add_tile)(int mr, int nv, int whole, VEC s[MR][NV], ptrdiff_t count, double *out,
+                            ptrdiff_t stride)
+{
+    UNROLL for (int r = 0; r < mr; r++, out += stride) {
+        REAL row[PANEL];
+        UNROLL for (int q = 0; q < nv; q++) NAMED(put)(row + q * L, s[r][q]);
+        if (whole)
+            UNROLL for (int c = 0; c < nv * L; c += W)
+                store(out + c, load(out + c) + load_x(row, c, NARROW));
+        else
+            for (ptrdiff_t c = 0; c < count; c++)
+                out[c] += row[c];
     }
 }
 
-/* MR columns of a panel times the first nv * L columns of a panel. Meanwhile lines of memory are
- * fetched that will be packed next. */
-INLINE void NAMED(tile)(int nv, const REAL *a, const REAL *b, ptrdiff_t rows,
-                        const char *const *lines, REAL *out)
+/* The products of mr columns of a panel with the first nv * L columns of a panel, of which `count`
+ * are there. Meanwhile lines of memory are fetched that will be packed next. */
+INLINE void NAMED(tile)(int mr, int nv, const REAL *a, const REAL *b, ptrdiff_t rows,
+                        const char *const *lines, ptrdiff_t count, double *out, ptrdiff_t stride)
 {
     VEC s[MR][NV];
     ptrdiff_t i = 0;
-    UNROLL for (int r = 0; r < MR; r++) UNROLL for (int q = 0; q < nv; q++) s[r][q] = (VEC){0};
+    UNROLL for (int r = 0; r < mr; r++) UNROLL for (int q = 0; q < nv; q++) s[r][q] = (VEC){0};
     for (; i + 2 <= rows; i += 2) {
         __builtin_prefetch(lines[i / 2 % LINES], 0, 2);
         UNROLL for (int k = 0; k < 2; k++, a += PANEL, b += PANEL) {
             VEC right[NV];
             UNROLL for (int q = 0; q < nv; q++) right[q] = NAMED(get)(b + q * L);
-            UNROLL for (int r = 0; r < MR; r++) {
+            UNROLL for (int r = 0; r < mr; r++) {
                 VEC left = NAMED(same)(a[r]);
                 UNROLL for (int q = 0; q < nv; q++) s[r][q] += left * right[q];
             }
@@ -316,10 +321,28 @@ INLINE void NAMED(tile)(int nv, const REAL *a, const REAL *b, ptrdiff_t rows,
     if (i < rows)
         UNROLL for (int q = 0; q < nv; q++) {
             VEC right = NAMED(get)(b + q * L);
-            UNROLL for (int r = 0; r < MR; r++) s[r][q] += NAMED(same)(a[r]) * right;
+            UNROLL for (int r = 0; r < mr; r++) s[r][q] += NAMED(same)(a[r]) * right;
         }
-    UNROLL for (int r = 0; r < MR; r++) UNROLL for (int q = 0; q < nv; q++)
-        NAMED(put)(out + r * PANEL + q * L, s[r][q]);
+    if (nv * L <= count)
+        NAMED(add_tile)(mr, nv, 1, s, count, out, stride);
+    else
+        NAMED(add_tile)(mr, nv, 0, s, count, out, stride);
+}
+
+INLINE void NAMED(tile_of_rows)(int mr, ptrdiff_t nv, const REAL *a, const REAL *b, ptrdiff_t rows,
+                                const char *const *lines, ptrdiff_t count, double *out,
+                                ptrdiff_t stride)
+{
+    switch (nv) {
+#if NV >= 4
+    case 4: NAMED(tile)(mr, 4, a, b, rows, lines, count, out, stride); break;
+#endif
+#if NV >= 3
+    case 3: NAMED(tile)(mr, 3, a, b, rows, lines, count, out, stride); break;
+#endif
+    case 2: NAMED(tile)(mr, 2, a, b, rows, lines, count, out, stride); break;
+    default: NAMED(tile)(mr, 1, a, b, rows, lines, count, out, stride); break;
+    }
 }
 
 static void NAMED(tiles)(const void *memory, ptrdiff_t rows, ptrdiff_t width, ptrdiff_t first_new,
@@ -329,40 +352,32 @@ static void NAMED(tiles)(const void *memory, ptrdiff_t rows, ptrdiff_t width, pt
     const REAL *block = memory;
     const char *lines[LINES];
     fetcher ahead = fetch_from(next, columns, m);
-    REAL result[MR * PANEL];
     for (int k = 0; k < LINES; k++)
         lines[k] = memory;
     for (ptrdiff_t b = 0; b < width; b += PANEL) {
         const REAL *right = block + b * rows;
-        ptrdiff_t count = width - b < PANEL ? width - b : PANEL;
-        ptrdiff_t a = first_new > b ? first_new : b;
-        for (a = a / MR * MR; a < width; a += MR) {
+        ptrdiff_t a = first_new > b ? first_new : b, end;
+        for (; a < width; a = end) {
             const REAL *left = block + a / PANEL * PANEL * rows + a % PANEL;
-            ptrdiff_t first = a < first_new ? first_new : a;
-            ptrdiff_t last = a + MR < width ? a + MR : width;
+            double *target = out + (a - first_new) * stride + b;
+            end = a / MR * MR + MR < width ? a / MR * MR + MR : width;
             /* On the diagonal only what lies at or below it. */
-            ptrdiff_t needed = last - b < count ? last - b : count;
+            ptrdiff_t needed = end - b < PANEL ? end - b : PANEL, nv = (needed + L - 1) / L;
             fetch_lines(&ahead, lines);
-            switch ((needed + L - 1) / L) {
-#if NV >= 4
-            case 4: NAMED(tile)(4, left, right, rows, lines, result); break;
+#define TILE(mr) NAMED(tile_of_rows)(mr, nv, left, right, rows, lines, width - b, target, stride)
+            switch (end - a) {
+#if MR >= 8
+            case 8: TILE(8); break;
+            case 7: TILE(7); break;
+            case 6: TILE(6); break;
+            case 5: TILE(5); break;
 #endif
-#if NV >= 3
-            case 3: NAMED(tile)(3, left, right, rows, lines, result); break;
-#endif
-            case 2: NAMED(tile)(2, left, right, rows, lines, result); break;
-            default: NAMED(tile)(1, left, right, rows, lines, result); break;
+            case 4: TILE(4); break;
+            case 3: TILE(3); break;
+            case 2: TILE(2); break;
+            default: TILE(1); break;
             }
-            for (; first < last; first++) {
-                const REAL *source = result + (first - a) * PANEL;
-                double *target = out + (first - first_new) * stride + b;
-                if (needed == PANEL)
-                    UNROLL for (int q = 0; q < PANEL; q += W)
-                        store(target + q, load(target + q) + load_x(source, q, NARROW));
-                else
-                    for (ptrdiff_t c = 0; c < needed; c++)
-                        target[c] += source[c];
-            }
+#undef TILE
         }
     }
 }
@@ -370,4 +385,3 @@ static void NAMED(tiles)(const void *memory, ptrdiff_t rows, ptrdiff_t width, pt
 #undef VEC
 #undef BITS
 #undef PANEL
-#undef UNIT
