@@ -134,6 +134,7 @@ class Dense(NamedTuple):
     n: int
     p: int
     rank: int  # features that may be nonzero at once: without an L2 penalty no more than rows
+    per_pass: int = FEATURES_PER_PASS  # of all features: more where products in float will do
 
     @property
     def read(self) -> float:
@@ -182,8 +183,10 @@ class Dense(NamedTuple):
         rounds = 1.0 + _SLOW * math.sqrt(self.p / rank) * ((1.0 + share) ** 2 + q) / least
         rounds *= max(-math.log10(tol), 1.0) if tol > 0.0 else math.inf
         descent = _LOOKS * self.read + rounds * _ROUND * self.n * support
-        all_wanted = self.p <= 2 * self.n and support > SHARE * self.p
-        return descent < max(self.work(support), self.gram(self.p) if all_wanted else 0.0)
+        gram = self.gram(support)
+        if self.p <= 2 * self.n and support > SHARE * self.p:
+            gram = self.n * self.p**2 / self.per_pass
+        return descent < gram + _DENSE_FACTOR * support**3
 
 
 def sparse(X: Any) -> Sparse | None:

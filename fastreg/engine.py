@@ -57,7 +57,9 @@ class Engine:
         self._working_set: WorkingSet | None = None
         self._sparse = sparse(problem.X)
         n, p = problem.X.shape
-        self._costs = self._sparse or Dense(n, p, p if l1_ratio < 1.0 else min(n, p))
+        self._costs = self._sparse or Dense(
+            n, p, p if l1_ratio < 1.0 else min(n, p), problem.outlook.per_pass
+        )
         self._plan = Plan(
             settings,
             False,

@@ -65,7 +65,8 @@ cdef class CoordinateDescent(FirstOrder):
         self.work = 0.0
         self.enough = NEGLIGIBLE * tolerance
         self.goes_on = goes_on
-        problem.selection.memory = gram_memory
+        problem.selection.grant(gram_memory)
+
     cdef bint step(self) except -1:
         cdef LeastSquares problem = self.problem
         cdef Py_ssize_t j, rounds = 0, moved = self.problem.n_active

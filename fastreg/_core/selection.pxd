@@ -20,6 +20,9 @@ cdef class Selection:
     cdef int[::1] _place            # of each feature among the packed ones, or -1
     cdef int[::1] _mapped
 
+    cdef _begin(self)
+    # let copies take so many bytes
+    cdef grant(self, double memory)
     cdef extend(self, const int[::1] columns)
     cdef int correlate_columns(
         self, const int* columns, Py_ssize_t m, const double* v, double* out) except -1 nogil

@@ -21,20 +21,30 @@ cdef class Selection:
 
     def __init__(self, Design design):
         self.design = design
-        self.size = 0
         self.memory = 0.0
         self.scatter = 1.0
-        self._packed = None
-        self._packing = False
         X = design.by_rows()
         if X is not None:
             self.scatter = LINE / X.itemsize
-        if X is not None and design.n_features >= FEWEST:
-            self._packing = True
+        self._begin()
+
+    cdef _begin(self):
+        cdef Design design = self.design
+        X = design.by_rows()
+        self.size = 0
+        self._packed = None
+        self._packing = X is not None and design.n_features >= FEWEST
+        if self._packing:
             self._array = np.empty((design.n_samples, 0), dtype=X.dtype, order="F")
             self._features = np.empty(0, dtype=np.int32)
             self._place = np.full(design.n_features, -1, dtype=np.int32)
             self._mapped = np.empty(design.n_features, dtype=np.int32)
+
+    cdef grant(self, double memory):
+        """Let copies take so many bytes; those that were given up before are begun anew."""
+        self.memory = memory
+        if not self._packing:
+            self._begin()
 
     cdef extend(self, const int[::1] columns):
         cdef Py_ssize_t k, new
