@@ -8,6 +8,9 @@ import pytest
 import scipy.sparse
 
 import fastreg
+from fastreg._core.descent import coordinate_descent
+from fastreg._core.working_set import WorkingSet
+from fastreg.problem import prepare
 
 
 def common(rng, n, p):
@@ -51,3 +54,18 @@ def test_dependent_columns_take_few_rounds(kind, shape, model):
         oracle.check(result, X, y, alpha=alpha, **keywords)
         assert result.method == "descent"
         assert result.n_iter < 100
+
+
+def test_descent_copies_columns_that_a_working_set_has_given_up():
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((3000, 400))
+    given = prepare(X, X @ rng.standard_normal(400) + rng.standard_normal(3000))
+    state = given.least_squares()
+    given.begin(state, 0)
+    work = WorkingSet(state, 1e9)
+    limits = {"max_iter": 100, "max_sweeps": 10_000, "deadline": np.inf}
+    assert work.solve(1e-2, 0.0, 1e-9, warm=False, **limits) > 0
+    assert state.selection.size == 0
+    status = coordinate_descent(state, 5e-3, 0.0, 1e-6, 100, np.inf, 1e9)[0]
+    assert status > 0
+    assert state.selection.size >= np.count_nonzero(state.state()[0]) > 200
