@@ -183,10 +183,10 @@ class Dense(NamedTuple):
         rounds = 1.0 + _SLOW * math.sqrt(self.p / rank) * ((1.0 + share) ** 2 + q) / least
         rounds *= max(-math.log10(tol), 1.0) if tol > 0.0 else math.inf
         descent = _LOOKS * self.read + rounds * _ROUND * self.n * support
-        gram = self.gram(support)
+        other = self.work(support)
         if self.p <= 2 * self.n and support > SHARE * self.p:
-            gram = self.n * self.p**2 / self.per_pass
-        return descent < gram + _DENSE_FACTOR * support**3
+            other = max(other, self.n * self.p**2 / self.per_pass)
+        return descent < other
 
 
 def sparse(X: Any) -> Sparse | None:
