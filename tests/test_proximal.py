@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from fastreg._core import kernels
+from fastreg._core.shrink import proximal_step
 from fastreg.proximal import penalty, prox
 
 SHAPE = (7, 4)
@@ -71,3 +73,31 @@ def test_penalty():
     assert penalty(np, w, l1=0.1, l2=0.2) == pytest.approx(0.7 + 2.5)
     assert penalty(np, w, l1=0.1, l2=0.0, axis=1) == pytest.approx(0.5)
     assert penalty(np, w, l1=0.0, l2=0.0) == 0.0
+
+
+@pytest.mark.parametrize("level", kernels.levels())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_steps_in_memory_at_every_level(level, dtype, l2):
+    before = kernels.level()
+    kernels.use(level)
+    try:
+        for n in [*range(1, 70), 1000]:
+            rng = np.random.default_rng(n)
+            w = rng.standard_normal(n).astype(dtype)
+            square = (rng.random(n) ** 4 * 10.0 ** rng.integers(-6, 3)).astype(dtype)
+            square[n // 2] = 0.0
+            out = w.copy()
+            proximal_step(out, square, 1e-3, 0.1, 0.5, l2)
+            scale = np.sqrt(square.astype(np.float64)) + 1e-3
+            exact = prox(np, w.astype(np.float64), 0.1, scale, l1=0.5, l2=l2)
+            rounding = 8 * np.finfo(dtype).eps
+            np.testing.assert_allclose(out, exact, rtol=rounding, atol=rounding * np.abs(w).max())
+            clear = np.abs(np.abs(w) - 0.05 / scale) > rounding * np.abs(w)
+            np.testing.assert_array_equal((out == 0)[clear], (exact == 0)[clear])
+            assert (exact == 0).any() or n < 8
+        out = np.array([np.nan, 1.0, np.inf, -np.inf], dtype=dtype)
+        proximal_step(out, np.array([1.0, np.nan, 1.0, 1.0], dtype), 1e-3, 0.1, 0.5, l2)
+        np.testing.assert_array_equal(np.isnan(out), [True, True, False, False])
+    finally:
+        kernels.use(before)
