@@ -437,7 +437,7 @@ class Engine:
             work.foresee(
                 lambda: rank_of(problem.sampled_rows(min(n, ROWS))),
                 takes_all,
-                alone and takes_all,
+                alone and takes_all and not self._has_given_up,  # nobody would take it over then
                 self._prefers_descent if asks else None,
             )
 

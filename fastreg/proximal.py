@@ -46,16 +46,25 @@ def prox(
     tensor
         The minimiser, with exact zeros.
     """
+    least = _least(z)  # the scale is zero, as lr is, where an optimizer has skipped its first step
     if isinstance(scale, Root):
-        scale = xp.sqrt(scale.square) + scale.add
+        scale = xp.sqrt(scale.square) + (scale.add + least)
+    else:
+        scale = scale + least
     # In this order nothing is rounded where lr or both penalties are zero.
-    kept = scale / (scale + lr * l2) if l2 > 0.0 else 1.0
+    kept = 1.0 / (1.0 + lr * l2 / scale) if l2 > 0.0 else 1.0
     threshold = lr * l1 / scale
     if l1 > 0.0 and axis is not None and len(z.shape) > 1:
         return _group_shrink(xp, z * kept, threshold * kept, axis)
     if l1 > 0.0:
         z = z - xp.clip(z, -threshold, threshold)
     return z * kept
+
+
+def _least(z: Any) -> float:
+    """Return a number that is nothing beside a scale, and not zero in the type of z."""
+    dtype = str(z.dtype)
+    return 6e-8 if "float16" in dtype and "bfloat16" not in dtype else _TINY
 
 
 def _group_shrink(xp: Any, z: Any, threshold: Any, axis: int) -> Any:

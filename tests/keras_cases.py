@@ -68,6 +68,7 @@ OPTIMIZERS = {
     "Adadelta": lambda: optimizers.Adadelta(30.0),
     "loss scaling": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.05), 16.0),
     "accumulated": lambda: optimizers.SGD(0.2, gradient_accumulation_steps=2),
+    "Nadam, accumulated": lambda: optimizers.Nadam(0.05, gradient_accumulation_steps=2),
 }
 CASES = [(name, 0.2, 0.5) for name in OPTIMIZERS]
 CASES += [(name, *case) for name in ("SGD", "momentum", "Adam") for case in ((0.2, 1.0), (0.5, 0))]

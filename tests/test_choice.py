@@ -441,3 +441,21 @@ def test_no_memory_for_copies_means_no_descent_on_dense_data():
         result = fastreg.solve(given, y, alpha, tol=1e-4, gram_memory=8.0 * X.size - 1.0)
         assert result.method.endswith("descent") == bool(n_copies)
         oracle.check(result, X, y, alpha=alpha, tol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model", [{}, {"positive": True}, {"l1_ratio": 0.9}, {"tol": 1e-2}], ids=str
+)
+def test_a_large_support_after_descent_has_given_up(model):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2400, 800))
+    X[:, 1::2] = X[:, ::2] + 0.1 * X[:, 1::2]
+    y = (X[:, 1::2] - X[:, ::2]).sum(axis=1)
+    y += y.std() * rng.standard_normal(2400)
+    alpha = 0.03 * fastreg.alpha_max(X, y)
+    result = fastreg.solve(X, y, alpha, **model)
+    assert result.method.startswith("working_set, then descent")
+    assert result.converged
+    oracle.check(result, X, y, alpha=alpha, **model)
+    path = fastreg.solve_path(X, y, alphas=[alpha], **model)
+    assert path.status[0] == fastreg.Status.CONVERGED

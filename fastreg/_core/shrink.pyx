@@ -104,13 +104,12 @@ cdef inline void start(
     real* squares, real* slopes, real* largest
 ) noexcept nogil:
     """Do the step for l2, put thresholds into t, and add up w^2 and w^2 t."""
-    cdef real scale, part
+    cdef real scale
     cdef Py_ssize_t k
     for k in range(n):
         scale = add if square == NULL else root(square[k]) + add
-        part = 1 / (scale + more)
-        w[k] = w[k] if more == 0.0 else w[k] * (scale * part)
-        t[k] = threshold * part
+        w[k] = w[k] if more == 0.0 else w[k] / (1 + more / scale)  # the scale may be infinite
+        t[k] = threshold / (scale + more)
     for k in range(n):
         squares[k] += w[k] * w[k]
         slopes[k] += w[k] * w[k] * t[k]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fastreg.proximal import penalty as _penalty_of
-from fastreg.torch._steps import fuse, keeps_step_size, prepare, shrink, step_size
+from fastreg.torch._steps import count_momentum, keeps_step_size, prepare, shrink, step_size
 
 _DEFAULTS: dict[str, Any] = {"l1": 0.0, "l2": 0.0, "group": None}
 _AXES = {"outputs": 0, "inputs": 1}
@@ -61,10 +61,8 @@ def Proximal(  # noqa: N802 - stands where optimizers stand
     the groups; where one is loaded that has none, those given here are kept.
 
     In a processor's memory the step is one compiled loop over weights and averages, on as many
-    threads as PyTorch has: about a tenth of a training step of Adam as it is by default. More than
-    that is saved by PyTorch's fused kernels: groups of SGD, Adam and AdamW that are penalised, in
-    memory, and not trained yet are given ``fused=True``, unless ``fused`` or ``foreach`` was given.
-    The same sums are rounded differently then.
+    threads as PyTorch has: less than a tenth of a training step of Adam as it is by default.
+    ``fused=True`` makes Adam itself several times as fast there.
 
     Examples
     --------
@@ -88,7 +86,6 @@ def Proximal(  # noqa: N802 - stands where optimizers stand
         if _is_penalised(group):
             for w in group["params"]:
                 _check_parameter(w, group, _terms(group)["axis"])
-            fuse(optimizer, group)
     prepare(optimizer)
     optimizer.register_step_pre_hook(_before_step)
     optimizer.register_step_post_hook(_after_step)
@@ -259,6 +256,7 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
     # Set by a gradient scaler around a fused step, which then does nothing where it is 1.
     skipped = getattr(optimizer, "found_inf", None)
     before = optimizer.__dict__.pop(_BEFORE, {})
+    count_momentum(optimizer, skipped)
     for group in optimizer.param_groups:
         if not _is_penalised(group):
             continue

@@ -30,18 +30,6 @@ def keeps_step_size(optimizer: torch.optim.Optimizer) -> bool:
     )
 
 
-def fuse(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> None:
-    """Choose PyTorch's fused kernels for a group that has not begun, where nobody has chosen."""
-    if (
-        type(optimizer) in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
-        and group["fused"] is None
-        and group["foreach"] is None
-        and not group["differentiable"]
-        and all(_in_memory(w, w) and not optimizer.state.get(w) for w in group["params"])
-    ):
-        group["fused"] = True
-
-
 def shrink(
     w: torch.Tensor, lr: Any, scale: Any, *, l1: float, l2: float, axis: int | None = None
 ) -> None:
@@ -154,23 +142,37 @@ def _rectified(group: Mapping[str, Any], state: dict[str, Any]) -> tuple[Any, An
 
 
 def _momentum_factor(group: Mapping[str, Any], state: dict[str, Any]) -> Any:
-    """Return what the buffer of SGD would hold if every gradient had been 1, and keep count."""
-    momentum, damped = group["momentum"], 1.0 - group["dampening"]
+    """Return what the buffer of SGD would hold if every gradient had been 1."""
+    momentum = group["momentum"]
     if momentum == 0.0:
         return 1.0
     total = state[_WEIGHT_SUM]
-    # The first gradient enters the buffer undamped.
     if total.is_cpu and not torch.compiler.is_compiling():
-        before = total.item()
-        now = 1.0 if before == 0.0 else momentum * before + damped
-        total.fill_(now)
-        return 1.0 + momentum * now if group["nesterov"] else now
-    total.copy_(torch.where(total == 0.0, 1.0, momentum * total + damped))
+        total = total.item()
     return 1.0 + momentum * total if group["nesterov"] else total
 
 
+def count_momentum(optimizer: torch.optim.Optimizer, skipped: torch.Tensor | None) -> None:
+    """Keep count of that, with or without penalties; `skipped` is 1 where nothing was done."""
+    for group in optimizer.param_groups if isinstance(optimizer, torch.optim.SGD) else ():
+        momentum, damped = group["momentum"], 1.0 - group["dampening"]
+        for w in group["params"] if momentum != 0.0 else ():
+            if w.grad is None:
+                continue
+            total = optimizer.state[w][_WEIGHT_SUM]
+            # The first gradient enters the buffer undamped.
+            if skipped is None and total.is_cpu and not torch.compiler.is_compiling():
+                before = total.item()
+                total.fill_(1.0 if before == 0.0 else momentum * before + damped)
+                continue
+            now = torch.where(total == 0.0, 1.0, momentum * total + damped)
+            if skipped is not None:
+                now = torch.where(skipped.to(w.device) > 0.0, total, now)
+            total.copy_(now)
+
+
 def prepare(optimizer: torch.optim.Optimizer) -> None:
-    """Put into the state of SGD what `_momentum_factor` counts, where it is not there."""
+    """Put into the state of SGD what `count_momentum` counts, where it is not there."""
     for group in optimizer.param_groups if isinstance(optimizer, torch.optim.SGD) else ():
         for w in group["params"] if group["momentum"] != 0.0 else ():
             state = optimizer.state[w]
