@@ -61,8 +61,8 @@ def Proximal(  # noqa: N802 - stands where optimizers stand
     the groups; where one is loaded that has none, those given here are kept.
 
     In a processor's memory the step is one compiled loop over weights and averages, on as many
-    threads as PyTorch has: less than a tenth of a training step of Adam as it is by default.
-    ``fused=True`` makes Adam itself several times as fast there.
+    threads as PyTorch has: about a tenth of a training step of Adam as it is by default, and less
+    of one on many rows. ``fused=True`` makes Adam itself several times as fast there.
 
     Examples
     --------
